@@ -1,0 +1,34 @@
+//! airtally counts 802.11 frames per MAC address, names vendors, carries each window over MQTT and stores it.
+//!
+//! The rooms, in the order data flows:
+//!
+//! * [`capture`]: where frames come from: an interface, capture files, standard input.
+//! * [`dot11`]: bytes to frame facts: capture headers, the 802.11 header, information elements.
+//! * [`oui`]: registry files, the SQLite cache, the longest-prefix lookup that names vendors.
+//! * [`tally`]: frames to a window's counts, in bounded memory; privacy is applied here.
+//! * [`batch`]: what leaves a sensor: the wire types, their JSON and its schema.
+//! * [`spool`]: the store-and-forward log between producing a batch and delivering it.
+//! * [`mqtt`]: topics, sessions, TLS; the publisher and the subscriber.
+//! * [`sink`]: where batches end: InfluxDB, the SQLite history, dead letters.
+//!
+//! [`sensor`] and [`ingest`] connect these rooms into the two daemons; [`config`] says how; [`cli`] is the
+//! command line. [`Mac`] and [`UnixNanos`] are the words every room shares.
+
+pub mod batch;
+pub mod capture;
+pub mod cli;
+pub mod config;
+pub mod dot11;
+pub mod mac;
+pub mod mqtt;
+pub mod oui;
+pub mod sink;
+pub mod spool;
+pub mod tally;
+pub mod time;
+
+pub mod ingest;
+pub mod sensor;
+
+pub use mac::Mac;
+pub use time::UnixNanos;

@@ -1,0 +1,107 @@
+//! Points in time as the program carries them: nanoseconds of UTC since 1970. Reads no clock.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use std::{fmt, str::FromStr, time::Duration};
+
+/// Nanoseconds since 1970-01-01T00:00:00Z, leap seconds not counted; from 1677 to 2262.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct UnixNanos(pub i64);
+
+impl UnixNanos {
+    /// From whole seconds and nanoseconds; what lies beyond the range is held at its edge.
+    #[must_use]
+    pub const fn new(seconds: i64, nanos: u32) -> Self {
+        Self(seconds.saturating_mul(1_000_000_000).saturating_add(nanos as i64))
+    }
+
+    /// The latest multiple of `step` since 1970 that is not after this. A zero step leaves the time as it is.
+    #[must_use]
+    pub fn align_down(self, step: Duration) -> Self {
+        match nanos_of(step) {
+            0 => self,
+            step => Self(self.0.saturating_sub(self.0.rem_euclid(step))),
+        }
+    }
+
+    /// This time and `duration` more, held at the range's edge.
+    #[must_use]
+    pub fn saturating_add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(nanos_of(duration)))
+    }
+
+    /// How long after `earlier` this is; zero if it is not.
+    #[must_use]
+    pub fn saturating_since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+fn nanos_of(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+impl fmt::Display for UnixNanos {
+    /// RFC 3339 in UTC with nine digits, like `2026-11-21T03:00:10.000000000Z`.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:.9}", jiff::Timestamp::from_nanosecond(i128::from(self.0)).unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for UnixNanos {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
+
+impl FromStr for UnixNanos {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let timestamp: jiff::Timestamp = text
+            .parse()
+            .map_err(|error| format!("'{text}' is not a time: {error}; write RFC 3339 like 2026-11-21T03:00:10Z"))?;
+        i64::try_from(timestamp.as_nanosecond())
+            .map(Self)
+            .map_err(|_| format!("'{text}' is outside the years 1678 to 2261"))
+    }
+}
+
+impl Serialize for UnixNanos {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for UnixNanos {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn prints_nine_digits_of_utc() {
+        assert_eq!(UnixNanos::new(1_700_000_000, 5).to_string(), "2023-11-14T22:13:20.000000005Z");
+        assert_eq!(UnixNanos(0).to_string(), "1970-01-01T00:00:00.000000000Z");
+    }
+
+    proptest! {
+        #[test]
+        fn text_round_trips(nanos: i64) {
+            let time = UnixNanos(nanos);
+            prop_assert_eq!(time.to_string().parse::<UnixNanos>(), Ok(time));
+        }
+
+        #[test]
+        fn alignment_is_at_or_before_and_on_the_grid(nanos in -4_000_000_000_000_000_000i64..4_000_000_000_000_000_000, seconds in 1u64..86_400) {
+            let step = Duration::from_secs(seconds);
+            let aligned = UnixNanos(nanos).align_down(step);
+            prop_assert!(aligned.0 <= nanos && nanos - aligned.0 < nanos_of(step));
+            prop_assert_eq!(aligned.0.rem_euclid(nanos_of(step)), 0);
+        }
+    }
+}
