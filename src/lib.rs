@@ -19,11 +19,13 @@ pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod dot11;
+pub mod keyfile;
 pub mod mac;
 pub mod mqtt;
 pub mod oui;
 pub mod sink;
 pub mod spool;
+pub mod stop;
 pub mod tally;
 pub mod time;
 
