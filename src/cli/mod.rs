@@ -1,3 +1,6 @@
 //! The command line.
+pub mod format;
 /// Runs.
-pub fn run(_: std::env::ArgsOs) -> std::process::ExitCode { std::process::ExitCode::SUCCESS }
+pub fn run(_: std::env::ArgsOs) -> std::process::ExitCode {
+    std::process::ExitCode::SUCCESS
+}
