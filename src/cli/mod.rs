@@ -1,4 +1,5 @@
 //! The command line.
+pub mod format;
 /// Runs.
 pub fn run(_: std::env::ArgsOs) -> std::process::ExitCode {
     std::process::ExitCode::SUCCESS
