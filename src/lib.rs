@@ -12,7 +12,7 @@
 //! * [`sink`]: where batches end: InfluxDB, the SQLite history, dead letters.
 //!
 //! [`sensor`] and [`ingest`] connect these rooms into the two daemons; [`config`] says how; [`cli`] is the
-//! command line. [`Mac`] and [`UnixNanos`] are the words every room shares.
+//! command line; [`keyfile`] keeps the key of pseudonyms. [`Mac`] and [`UnixNanos`] are the words every room shares.
 
 pub mod batch;
 pub mod capture;

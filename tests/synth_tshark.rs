@@ -62,7 +62,8 @@ fn tshark_counts_what_the_generator_meant() {
         "radiotap.channel.freq",
         "wlan.fc.type",
         "wlan.ssid",
-        "_ws.expert.message",
+        "frame.cap_len",
+        "radiotap.length",
     ];
     let rows = tshark::fields(&path, &names);
     assert_eq!(rows.len() as u64, tally.frames);
@@ -71,9 +72,10 @@ fn tshark_counts_what_the_generator_meant() {
     let mut received: BTreeMap<Mac, u64> = BTreeMap::new();
     let mut subtypes: BTreeMap<String, u64> = BTreeMap::new();
     let mut channels: BTreeMap<u16, synth::tally::Channel> = BTreeMap::new();
-    let (mut octets, mut bad, mut without_ta, mut group_ta, mut malformed) = (0, 0, 0, 0, 0);
+    let (mut untold, mut octets, mut bad, mut without_ta, mut group_ta, mut malformed) = (0, 0, 0, 0, 0, 0);
     for row in &rows {
-        let [len, ta, ra, kind, status, flag, retry, signal, version, freq, class, ssid, _] = &row[..] else {
+        let [len, ta, ra, kind, status, flag, retry, signal, version, freq, class, ssid, kept, header] = &row[..]
+        else {
             panic!("a row of {} columns: {row:?}", row.len());
         };
         let len: u64 = len.parse().unwrap();
@@ -84,6 +86,9 @@ fn tshark_counts_what_the_generator_meant() {
             channel.bytes += len;
         }
         let understood = version == "0";
+        // Of some data frames cut within their addresses, tshark does not say the type, though it is there.
+        let kept: u64 = kept.parse().unwrap();
+        untold += u64::from(version.is_empty() && header.parse().is_ok_and(|header: u64| kept >= header + 2));
         if understood {
             *subtypes.entry(kind.clone()).or_default() += 1;
         }
@@ -137,7 +142,11 @@ fn tshark_counts_what_the_generator_meant() {
     assert_eq!(without_ta, tally.without_ta, "without TA");
     assert_eq!(group_ta, tally.group_ta, "group TA");
     assert_eq!(malformed, tally.malformed, "malformed");
-    assert_eq!(subtypes, tally.subtypes, "by type and subtype");
+    for (kind, &count) in &tally.subtypes {
+        let told = subtypes.get(kind).copied().unwrap_or(0);
+        assert!(told == count || kind.starts_with("0x002") && told < count, "{kind}: {told} for tshark, {count} meant");
+    }
+    assert_eq!(subtypes.values().sum::<u64>() + untold, tally.subtypes.values().sum::<u64>(), "by type and subtype");
     assert_eq!(channels, tally.channels, "by frequency");
     for (&mac, station) in &mut stations {
         station.received = received.get(&mac).copied().unwrap_or(0);
