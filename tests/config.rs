@@ -60,7 +60,10 @@ fn check(text: &str) -> (i32, String) {
     let path = dir.path().join("x.toml");
     fs::write(&path, text).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_airtally")).arg("check").arg(&path).output().unwrap();
-    (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr))
+    (
+        output.status.code().unwrap(),
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr),
+    )
 }
 
 #[test]
@@ -79,7 +82,10 @@ fn check_says_what_is_out_of_bounds() {
         ("[window]\nlength = \"ten\"", "not a duration"),
         ("[source]\nkind = \"file\"", "source.file: name the capture file"),
         ("name = \"x\"", "there is nowhere to store"),
-        ("name = \"x\"\n[[influx]]\nname = \"a\"\napi = \"v2\"\nurl = \"http://h\"\ndb = \"x\"", "influx.org: is needed"),
+        (
+            "name = \"x\"\n[[influx]]\nname = \"a\"\napi = \"v2\"\nurl = \"http://h\"\ndb = \"x\"",
+            "influx.org: is needed",
+        ),
         ("sensor = \"x\"\n[spool]\nmax_bytes = \"1 parsec\"", "not a size"),
         ("sensor = \"x\"\n[tracking]\nalways = [\"aa:bb\"]", "not a MAC address"),
         ("sensor = ", "line 1"),
@@ -93,7 +99,8 @@ fn check_says_what_is_out_of_bounds() {
 #[test]
 fn check_accepts_the_samples_and_tells_a_missing_file() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
-    let output = Command::new(env!("CARGO_BIN_EXE_airtally")).arg("check").arg(directory.join("sensor.toml")).output().unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_airtally")).arg("check").arg(directory.join("sensor.toml")).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("sensor.toml: a good sensor configuration"));
     let output = Command::new(env!("CARGO_BIN_EXE_airtally")).args(["check", "no-such.toml"]).output().unwrap();

@@ -49,7 +49,7 @@ pub fn run(arguments: &CheckArgs) -> anyhow::Result<()> {
     }
     match bad {
         0 => Ok(()),
-        1 => Err(UsageError::new("1 file has a mistake").into()),
-        _ => Err(UsageError::new(format!("{bad} files have mistakes")).into()),
+        1 => Err(UsageError("1 file has a mistake".into()).into()),
+        _ => Err(UsageError(format!("{bad} files have mistakes")).into()),
     }
 }

@@ -52,7 +52,10 @@ pub fn run(arguments: &IngestArgs) -> anyhow::Result<()> {
             let config = load_ingest(config)?;
             log::start(config.log.level);
             let outcome = runtime.block_on(ingest::redrive(&config))?;
-            writeln!(io::stdout(), "{outcome}")?;
+            writeln!(io::stdout(), "{} stored, {} kept", outcome.stored, outcome.kept)?;
+            if let Some(reason) = outcome.last_reason {
+                anyhow::bail!("{} dead letters are still refused, the last one because: {reason}", outcome.kept);
+            }
         }
     }
     Ok(())

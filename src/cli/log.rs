@@ -25,9 +25,5 @@ pub fn start(level: LogLevel) {
     let journal = std::env::var_os("JOURNAL_STREAM").is_some() && !terminal;
     let registry = tracing_subscriber::registry().with(filter);
     // A second start in one process (a test) keeps the first.
-    let _ = if journal {
-        registry.with(layer.without_time()).try_init()
-    } else {
-        registry.with(layer).try_init()
-    };
+    let _ = if journal { registry.with(layer.without_time()).try_init() } else { registry.with(layer).try_init() };
 }

@@ -2,8 +2,9 @@
 
 use crate::{
     batch::Record,
+    sensor::clock::system_now,
     sink::{DeadLetters, Feed, FeedError},
-    spool::SharedSpool,
+    spool::{SharedSpool, Want},
 };
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
@@ -12,7 +13,6 @@ use tokio::sync::watch;
 const BYTES_AT_ONCE: usize = 4 << 20;
 
 /// One sink's view of the spool.
-#[derive(Debug)]
 pub struct SpoolFeed {
     sink: String,
     spool: Arc<SharedSpool>,
@@ -41,7 +41,7 @@ impl Feed for SpoolFeed {
     fn next(&mut self, max: usize) -> Result<Vec<(u64, Record)>, FeedError> {
         // Whatever is announced from here on may not be in this answer: it wakes the next wait.
         self.appended.mark_unchanged();
-        let entries = self.spool.lock().pending(&self.sink, 0, max, BYTES_AT_ONCE).map_err(failed)?;
+        let entries = self.spool.lock().pending(&self.sink, Want::Everything, 0, max, BYTES_AT_ONCE).map_err(failed)?;
         let mut records = Vec::with_capacity(entries.len());
         for entry in entries {
             match Record::decode(&entry.body) {
@@ -61,7 +61,7 @@ impl Feed for SpoolFeed {
         self.dead
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .keep(&self.sink, reason, body)
+            .refused(&self.sink, reason, body, system_now())
             .map_err(failed)?;
         self.done(&[id])
     }

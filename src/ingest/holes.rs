@@ -62,10 +62,11 @@ impl Holes {
                 self.sensors.remove(&silent);
             }
         }
-        let known = self
-            .sensors
-            .entry(sensor.clone())
-            .or_insert_with(|| Sensor { heard: now, present: true, runs: HashMap::new() });
+        let known = self.sensors.entry(sensor.clone()).or_insert_with(|| Sensor {
+            heard: now,
+            present: true,
+            runs: HashMap::new(),
+        });
         known.heard = now;
         known.present = status.state != State::Offline;
         let current = status.run.zip(status.last_seq).map(|(run, last_seq)| (run, last_seq));
@@ -76,10 +77,8 @@ impl Holes {
             known.runs.retain(|run, _| said.iter().any(|(other, _)| other == run));
         }
         for (run, last_seq) in said {
-            let run = known
-                .runs
-                .entry(run)
-                .or_insert_with(|| Run { last_seq, complete_to: None, holes: HashMap::new() });
+            let run =
+                known.runs.entry(run).or_insert_with(|| Run { last_seq, complete_to: None, holes: HashMap::new() });
             run.last_seq = run.last_seq.max(last_seq);
         }
     }

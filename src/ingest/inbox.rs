@@ -4,6 +4,7 @@ use super::holes::{Holes, SensorName};
 use crate::{
     batch::Record,
     mqtt::{Inbox, InboxError, Incoming, Leaf, StatusMessage},
+    sensor::clock::system_now,
     sink::DeadLetters,
     spool::{NewEntry, SharedSpool},
 };
@@ -13,15 +14,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The name under which payloads that are no batches are kept: it is no sink's.
-pub const NO_BATCH: &str = "-";
 /// One line in the log for each sensor and this long.
 const LOG_EVERY: Duration = Duration::from_secs(60);
 /// Sensors whose log lines are told apart, at most.
 const MAX_LOGGED: usize = 1_000;
 
 /// Where messages arrive.
-#[derive(Debug)]
 pub struct SpoolInbox {
     spool: Arc<SharedSpool>,
     dead: Arc<Mutex<DeadLetters>>,
@@ -62,7 +60,7 @@ impl SpoolInbox {
             tracing::warn!(sensor = topic, payloads = count, reason, "not a batch; kept as a dead letter");
         }
         lock(&self.dead)
-            .keep(NO_BATCH, &format!("{topic}: {reason}"), payload)
+            .undecodable(&topic, reason, payload, system_now())
             .map_err(|error| InboxError(error.to_string()))
     }
 }
@@ -97,7 +95,7 @@ impl Inbox for SpoolInbox {
         if entries.is_empty() {
             return Ok(());
         }
-        let now = crate::sensor::clock::system_now();
+        let now = system_now();
         let appended = self
             .spool
             .with(move |spool| spool.append(now, &entries, &[]))

@@ -7,7 +7,8 @@ mod inbox;
 use crate::{
     config::Ingest,
     mqtt::{self, MqttError, OutgoingRequest, SubscriberSettings},
-    sink::{self, AnySink, DeadLetters, Health, OpenError, Redriven, Sink as _},
+    sensor::clock::system_now,
+    sink::{self, AnySink, DeadLetterError, DeadLetters, Health, OpenError, Redriven, Sink as _},
     spool::{Settings, SharedSpool, Spool, SpoolError},
     stop,
 };
@@ -22,6 +23,8 @@ use std::{
 };
 use tokio::sync::{mpsc, watch};
 
+/// The dead letters' file in the state directory.
+const DEAD_LETTERS: &str = "dead-letters.sqlite";
 /// How often missing windows are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Requests waiting for a connection, at most.
@@ -36,6 +39,9 @@ pub enum IngestError {
     /// A sink, or the dead letters, cannot be opened.
     #[error(transparent)]
     Sink(#[from] OpenError),
+    /// The dead letters cannot be read or changed.
+    #[error(transparent)]
+    DeadLetters(#[from] DeadLetterError),
     /// The connection to the broker cannot even be tried.
     #[error(transparent)]
     Mqtt(#[from] MqttError),
@@ -50,16 +56,19 @@ pub enum IngestError {
 /// What keeps it from starting. A database or a broker that is away does not.
 pub async fn run(config: Ingest) -> Result<(), IngestError> {
     let sinks = AnySink::open(&config)?;
-    let dead = Arc::new(Mutex::new(DeadLetters::open(&config)?));
-    let (spool, opening) = Spool::open(Settings {
-        runtime_dir: None,
-        state_dir: config.spool.state_dir.clone(),
-        max_bytes: config.spool.max_bytes.0,
-        age_out: Duration::ZERO,
-        durable: true,
-        ledger: true,
-        readers: sinks.iter().map(|sink| sink.name().to_owned()).collect(),
-    })?;
+    let (spool, opening) = Spool::open(
+        system_now(),
+        Settings {
+            runtime_dir: None,
+            state_dir: config.spool.state_dir.clone(),
+            max_bytes: config.spool.max_bytes.0,
+            age_out: Duration::ZERO,
+            durable: true,
+            ledger: true,
+            readers: sinks.iter().map(|sink| sink.name().to_owned()).collect(),
+        },
+    )?;
+    let dead = Arc::new(Mutex::new(dead_letters(&config)?));
     for path in &opening.set_aside {
         tracing::error!(path = %path.display(), "the spool was damaged: it is set aside, and a fresh one begins");
     }
@@ -67,10 +76,8 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
     let holes = Arc::new(Mutex::new(Holes::default()));
     let (stop, stopped) = watch::channel(false);
 
-    let followers = sinks
-        .into_iter()
-        .map(|sink| follow(sink, &spool, &dead, stopped.clone()))
-        .collect::<Result<Vec<_>, _>>()?;
+    let followers =
+        sinks.into_iter().map(|sink| follow(sink, &spool, &dead, stopped.clone())).collect::<Result<Vec<_>, _>>()?;
     let (requests, outgoing) = mpsc::channel(REQUESTS_WAITING);
     let subscriber = tokio::spawn(mqtt::subscribe(
         SubscriberSettings { mqtt: config.mqtt.clone(), name: config.name.clone(), site: config.site.clone() },
@@ -121,12 +128,7 @@ fn follow(
 }
 
 /// Looks for missing windows, and asks their sensors for them.
-async fn ask(
-    replay: bool,
-    spool: Arc<SharedSpool>,
-    holes: Arc<Mutex<Holes>>,
-    requests: mpsc::Sender<OutgoingRequest>,
-) {
+async fn ask(replay: bool, spool: Arc<SharedSpool>, holes: Arc<Mutex<Holes>>, requests: mpsc::Sender<OutgoingRequest>) {
     let mut look = tokio::time::interval(LOOK_EVERY);
     while replay {
         look.tick().await;
@@ -152,6 +154,10 @@ async fn ask(
 /// When the databases of the configuration, or the dead letters, cannot be opened.
 pub async fn redrive(config: &Ingest) -> Result<Redriven, IngestError> {
     let mut sinks = AnySink::open(config)?;
-    let mut dead = DeadLetters::open(config)?;
-    Ok(sink::redrive(&mut sinks, &mut dead).await?)
+    let mut letters = dead_letters(config)?;
+    Ok(sink::redrive(&mut letters, &mut sinks, None).await?)
+}
+
+fn dead_letters(config: &Ingest) -> Result<DeadLetters, OpenError> {
+    DeadLetters::open(&config.spool.state_dir.join(DEAD_LETTERS), &config.dead_letters)
 }

@@ -6,7 +6,7 @@ use crate::{
     capture::{CaptureError, Polled, Source},
     config::Pace,
     dot11,
-    tally::{Closed, CountError, Counter},
+    tally::{Closed, Counter, KeyError},
 };
 use std::{
     sync::{
@@ -38,7 +38,7 @@ pub enum CountingError {
     Source(#[from] CaptureError),
     /// The count could not be kept private.
     #[error(transparent)]
-    Count(#[from] CountError),
+    Count(#[from] KeyError),
 }
 
 /// What the thread and its keepers share.
@@ -73,14 +73,14 @@ pub fn count(
 ) -> Result<(), CountingError> {
     let mut sheet = Sheet { counter, windows, signals, failure: None };
     if let Timing::Live(clock) = timing {
-        sheet.counter.begin(clock.now());
+        sheet.counter.begin(clock.now())?;
     }
     let ended = take(source, &mut sheet, timing);
     let end = match timing {
         Timing::Live(clock) => Some(clock.now()),
         Timing::Recorded(_) => None,
     };
-    if let Some(window) = sheet.counter.finish(end)? {
+    if let Some(window) = sheet.counter.finish(end) {
         sheet.hand_over(window, true);
     }
     ended
@@ -126,7 +126,7 @@ struct Sheet<'a> {
     counter: &'a mut Counter,
     windows: &'a mpsc::Sender<Counted>,
     signals: &'a Signals,
-    failure: Option<CountError>,
+    failure: Option<KeyError>,
 }
 
 impl Sheet<'_> {
@@ -139,7 +139,7 @@ impl Sheet<'_> {
         if self.failure.is_some() || self.is_stopped() {
             return;
         }
-        let facts = dot11::parse(packet.link, packet.data);
+        let facts = dot11::parse(packet.link, packet.data, packet.original_len);
         match self.counter.packet(time, &facts, packet.original_len) {
             Ok(None) => {}
             Ok(Some(window)) => self.hand_over(window, false),

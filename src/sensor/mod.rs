@@ -21,7 +21,6 @@ use clock::SensorClock;
 use counting::{Counted, CountingError, Signals, Timing};
 use outbox::{BROKER, SpoolOutbox};
 use recorder::{Recorder, Runs, TRACKED};
-use stdin::Stdin;
 use std::{
     io,
     path::PathBuf,
@@ -29,6 +28,7 @@ use std::{
     thread,
     time::Duration,
 };
+use stdin::Stdin;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
@@ -82,12 +82,13 @@ pub async fn run(config: Sensor) -> Result<(), SensorError> {
     let registry = Arc::new(registry(&config));
     let registry_hash = registry.hash().to_owned();
 
-    let (spool, opening) = Spool::open(spool_settings(&config))?;
+    let (spool, opening) = Spool::open(clock::system_now(), spool_settings(&config))?;
     let (status, statuses) = watch::channel(Status::online(None));
     let tracker = tracker(&spool, &runs);
     let spool = SharedSpool::new(spool);
     let recorder = Recorder::new(&config, &registry_hash, runs, &spool, status);
     declare(&spool, &opening, recorder.run())?;
+    spool.lock().begin_run(clock::system_now(), &config.site, &config.sensor, recorder.run())?;
 
     let outbox = SpoolOutbox::new(&config.site, &config.sensor, &spool);
     let (stop_recording, recording_stopped) = watch::channel(false);
@@ -214,7 +215,7 @@ fn tracker(spool: &Spool, runs: &Runs) -> Tracker {
     }
     match spool.state(TRACKED) {
         Ok(None) => Tracker::default(),
-        Ok(Some(bytes)) => Tracker::from_bytes(&bytes).unwrap_or_else(|error| {
+        Ok(Some(bytes)) => Tracker::decode(&bytes).unwrap_or_else(|error| {
             tracing::warn!(%error, "the set of tracked stations is unreadable and begins anew");
             Tracker::default()
         }),

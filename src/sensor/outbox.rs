@@ -5,7 +5,7 @@ use crate::{
     UnixNanos,
     batch::{BATCH_SCHEMA, GAP_SCHEMA, Gap, GapReason, Record},
     mqtt::{Offer, OfferKind, Outbox, OutboxError, ReplayAnswer, ReplayRequest},
-    spool::{Entry, Kind, NewEntry, SharedSpool, Spool, SpoolError},
+    spool::{Entry, Kind, NewEntry, SharedSpool, Spool, SpoolError, Want},
 };
 use std::{
     sync::{
@@ -22,7 +22,6 @@ pub const BROKER: &str = "mqtt";
 const BYTES_AT_ONCE: usize = 4 << 20;
 
 /// The spool as the publisher sees it.
-#[derive(Debug)]
 pub struct SpoolOutbox {
     site: String,
     sensor: String,
@@ -88,7 +87,7 @@ fn replay(spool: &mut Spool, site: &str, sensor: &str, request: &ReplayRequest) 
     if last < request.first_seq {
         return Ok(ReplayAnswer::done(request, 0, Vec::new()));
     }
-    let offered = spool.offer_again(now, request.run, request.first_seq, last)?;
+    let offered = spool.offer_again(BROKER, request.run, request.first_seq, last)?;
     let until = known.map_or(UnixNanos(0), |info| info.last_end);
     let gaps = offered
         .missing
@@ -116,10 +115,13 @@ fn replay(spool: &mut Spool, site: &str, sensor: &str, request: &ReplayRequest) 
 
 impl Outbox for SpoolOutbox {
     async fn next(&self, kind: OfferKind, after: u64, max: usize) -> Result<Vec<Offer>, OutboxError> {
-        let gaps = kind == OfferKind::Gap;
+        let want = match kind {
+            OfferKind::Batch => Want::Batches,
+            OfferKind::Gap => Want::Gaps,
+        };
         let entries = self
             .spool
-            .with(move |spool| spool.pending_of(BROKER, gaps, after, max, BYTES_AT_ONCE))
+            .with(move |spool| spool.pending(BROKER, want, after, max, BYTES_AT_ONCE))
             .await
             .ok_or_else(ended)?
             .map_err(failed)?;

@@ -36,7 +36,6 @@ pub enum Runs {
 }
 
 /// Appends what the counting thread hands over.
-#[derive(Debug)]
 pub struct Recorder {
     config: Arc<Sensor>,
     registry: String,

@@ -20,7 +20,7 @@ mod redrive;
 mod sqlite;
 mod sqlite_file;
 
-pub use dead_letters::{DeadLetters, Letter};
+pub use dead_letters::{DeadLetterError, DeadLetters, Letter};
 pub use follow::{Feed, FeedError, Health, follow};
 pub use history::History;
 pub use influx::Influx;

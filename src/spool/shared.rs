@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 /// A [`Spool`] behind a lock, and a sign that something was appended.
-#[derive(Debug)]
 pub struct SharedSpool {
     spool: Mutex<Spool>,
     appended: watch::Sender<u64>,

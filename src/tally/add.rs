@@ -1,7 +1,7 @@
 //! Counting one frame: the hot path. Allocates only for addresses, names and frequencies not met before.
 
 use super::{
-    KINDS, MAX_CHANNELS, Tally, at, at_mut, reading,
+    KINDS, MAX_CHANNELS, Tally, at, at_mut,
     station::{Entry, Extra, MAC_BITS, MAX_NAME_LEN, MAX_NAMES, Name, Origin, Rare, flag},
 };
 use crate::{
@@ -192,7 +192,7 @@ impl Tally {
             entry.bssid = bssid.0;
             entry.key |= flag::HAS_BSSID;
         }
-        let class = reading::class(facts);
+        let class = facts.class();
         entry.management += u16::from(class == Some(Class::Management));
         entry.control += u16::from(class == Some(Class::Control));
         entry.key |= role_flags(ta, class, facts);
@@ -220,12 +220,12 @@ impl Tally {
         let known = self.entries.get(place as usize).and_then(|entry| at(&self.rares, entry.rare)).copied();
         if origin == Origin::Announced
             && known.is_none_or(|rare| rare.security.is_none())
-            && let Some(security) = reading::security(facts)
+            && let Some(security) = facts.security()
         {
             self.rare(place, |rare| rare.security = Some(security));
         }
         // An empty name is any network's in a probe request and a hidden one's in a beacon; a longer one is none.
-        if let Some(octets) = reading::ssid(facts)
+        if let Some(octets) = facts.ssid()
             && (1..=MAX_NAME_LEN).contains(&octets.len())
         {
             self.name(place, origin, octets);

@@ -7,7 +7,6 @@ mod add;
 mod counter;
 mod merge;
 mod privacy;
-mod reading;
 mod station;
 mod table;
 mod tracking;
@@ -16,10 +15,10 @@ mod window;
 #[cfg(test)]
 mod testing;
 
+use crate::dot11::Security;
 pub use counter::{Closed, Counter, CounterSettings};
 pub use merge::MergeError;
 pub use privacy::{KeyError, Keys, NoKeys};
-pub use reading::Security;
 pub use station::{Counts, Station};
 pub use tracking::{Tracker, TrackerError};
 pub use window::{Open, Windows};
