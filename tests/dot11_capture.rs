@@ -5,7 +5,7 @@
 
 use airtally::{
     UnixNanos,
-    capture::{CaptureError, LiveOptions, Polled, Source},
+    capture::{CaptureError, LiveOptions, Polled, Source, segments::Segments},
     dot11::LinkType,
 };
 use proptest::prelude::*;
@@ -329,6 +329,76 @@ fn what_is_no_capture_says_so() {
         let text = Source::open_file(&path).err().unwrap().to_string();
         assert!(text.starts_with(&format!("cannot open {}: ", path.display())), "{text}");
     }
+}
+
+/// Reads a file in segments, one thread each, and says whether they fit.
+fn read_segments(segments: &Segments) -> (Vec<Kept>, bool) {
+    let read_one = |index| -> Result<(Vec<Kept>, Source), CaptureError> {
+        let (mut packets, mut source) = (Vec::new(), segments.open(index)?);
+        while source.poll(&mut |packet| {
+            packets.push((packet.time, packet.link, packet.data.to_vec(), packet.original_len));
+        })? != Polled::End
+        {}
+        Ok((packets, source))
+    };
+    let parts: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..segments.count()).map(|index| scope.spawn(move || read_one(index))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    match parts.into_iter().collect::<Result<Vec<_>, _>>() {
+        Ok(parts) => {
+            let (packets, sources): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+            (packets.concat(), segments.fit(&sources))
+        }
+        Err(_) => (Vec::new(), false),
+    }
+}
+
+#[test]
+fn segments_that_fit_are_the_whole_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.pcap");
+    let mut state = 7u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state >> 16
+    };
+    let mut packets: Vec<Put> = (0..60_000u32)
+        .map(|n| {
+            let data: Vec<u8> = (0..next() % 400).map(|_| (next() >> 4) as u8).collect();
+            let len = data.len() as u32;
+            (1_700_000_000 + n / 100, n % 1_000_000, data, len)
+        })
+        .collect();
+    for order in [Order(false), Order(true)] {
+        let file = classic(order, 0xa1b2_c3d4, 127, &packets);
+        std::fs::write(&path, &file).unwrap();
+        let whole = read(file.clone()).packets;
+        for parts in [2, 3] {
+            let segments = Segments::plan(&path, parts).unwrap().unwrap();
+            assert_eq!(segments.count(), parts);
+            let (packets, fit) = read_segments(&segments);
+            assert!(fit && packets == whole);
+        }
+        // What is cut stays cut, in the last segment.
+        std::fs::write(&path, &file[..file.len() - 1]).unwrap();
+        let segments = Segments::plan(&path, 2).unwrap().unwrap();
+        let (packets, fit) = read_segments(&segments);
+        assert!(fit && packets == whole[..whole.len() - 1]);
+        // Neither compressed nor small files are divided.
+        std::fs::write(&path, gzip(&file)).unwrap();
+        assert_eq!(Segments::plan(&path, 2).unwrap(), None);
+        std::fs::write(&path, &file[..1 << 20]).unwrap();
+        assert_eq!(Segments::plan(&path, 2).unwrap(), None);
+    }
+
+    // A capture whose packets hold a capture: whoever is misled by it does not fit, and is never wrong unawares.
+    let inner = classic(Order(false), 0xa1b2_c3d4, 127, &packets[..1_000])[24..].to_vec();
+    packets = (0..60u32).map(|n| (1_700_000_000 + n, 0, inner.clone(), inner.len() as u32)).collect();
+    let file = classic(Order(false), 0xa1b2_c3d4, 127, &packets);
+    std::fs::write(&path, &file).unwrap();
+    let segments = Segments::plan(&path, 2).unwrap().unwrap();
+    assert!(!read_segments(&segments).1);
 }
 
 #[test]

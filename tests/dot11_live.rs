@@ -120,6 +120,5 @@ fn in_a_network_of_its_own() {
             Ok(_) => assert!(Instant::now() < deadline, "a deleted interface still delivers"),
         }
     };
-    println!("{error}");
     assert!(error.to_string().contains("'here0'"), "{error}");
 }
