@@ -11,6 +11,8 @@
 //! * [`mqtt`]: topics, sessions, TLS; the publisher and the subscriber.
 //! * [`sink`]: where batches end: InfluxDB, the SQLite history, dead letters.
 //!
+//! [`inspect`] uses the first of them to answer what is in a capture file.
+//!
 //! [`sensor`] and [`ingest`] connect these rooms into the two daemons; [`config`] says how; [`cli`] is the
 //! command line; [`keyfile`] keeps the key of pseudonyms. [`Mac`] and [`UnixNanos`] are the words every room shares.
 
@@ -19,6 +21,7 @@ pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod dot11;
+pub mod inspect;
 pub mod keyfile;
 pub mod mac;
 pub mod mqtt;

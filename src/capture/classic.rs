@@ -136,6 +136,10 @@ impl Classic {
         self.input.offset()
     }
 
+    pub(super) fn input_mut(&mut self) -> &mut Input {
+        &mut self.input
+    }
+
     /// See [`super::Source::poll`].
     #[inline]
     pub(super) fn poll<F: FnMut(Packet<'_>)>(&mut self, each: &mut F) -> Result<Polled, CaptureError> {
