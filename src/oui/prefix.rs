@@ -57,7 +57,7 @@ impl fmt::Display for Prefix {
             }
             write!(out, "{:x}", self.address >> (44 - 4 * digit) & 0xf)?;
         }
-        if self.bits % 4 != 0 {
+        if !self.bits.is_multiple_of(4) {
             write!(out, "/{}", self.bits)?;
         }
         Ok(())

@@ -5,6 +5,7 @@
 
 use super::{Assignment, Prefix, Query, merge::Merged, source::Row, special};
 use crate::Mac;
+use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 use std::{collections::HashMap, ops::Range};
 
 /// What the registry says about a prefix.
@@ -57,6 +58,19 @@ const NOBODY: u32 = u32::MAX;
 
 /// The hash of a registry that knows nothing: the SHA-256 of no bytes.
 pub const EMPTY_HASH: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+impl Serialize for Entry<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut entry = serializer.serialize_struct("Entry", 6)?;
+        entry.serialize_field("prefix", &self.prefix)?;
+        entry.serialize_field("prefix_bits", &self.prefix.bits())?;
+        entry.serialize_field("registry", &self.registry)?;
+        entry.serialize_field("short_name", &self.short_name)?;
+        entry.serialize_field("organisation", &self.organisation)?;
+        entry.serialize_field("address", &self.address)?;
+        entry.end()
+    }
+}
 
 impl Registry {
     /// A registry that knows nothing.
@@ -125,6 +139,14 @@ impl Registry {
     /// All entries, by prefix.
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         self.rows.iter().map(|row| self.entry(row))
+    }
+
+    /// The entries with `text` somewhere in the organisation's or the short name, whatever the case, by prefix.
+    pub fn search(&self, text: &str) -> impl Iterator<Item = Entry<'_>> {
+        let text = text.to_lowercase();
+        self.entries().filter(move |entry| {
+            [entry.organisation, entry.short_name].into_iter().flatten().any(|name| name.to_lowercase().contains(&text))
+        })
     }
 
     /// The SHA-256, in hexadecimal, of all that it says, local entries included; [`EMPTY_HASH`] if that is nothing.

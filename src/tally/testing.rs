@@ -1,0 +1,1 @@
+//! Arbitrary frames for the tests of this room.
