@@ -1,6 +1,6 @@
 //! Capture to InfluxDB 1.x, through the real programs: sums and roll-ups are what tshark counts.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod support;
 

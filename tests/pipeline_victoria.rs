@@ -1,7 +1,7 @@
 //! Capture to VictoriaMetrics by the v2 write API, through the real programs: sums and roll-ups are what tshark
 //! counts.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod support;
 

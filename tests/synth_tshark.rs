@@ -1,6 +1,6 @@
 //! The synthetic traffic's own expectation agrees with tshark, so that it may judge airtally.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod support;
 

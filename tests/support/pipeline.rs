@@ -193,6 +193,18 @@ impl Rig {
         Self { dir, broker, config, ingest }
     }
 
+    /// With a SQLite history, whose path comes along.
+    pub fn with_history() -> (Self, PathBuf) {
+        let rig = Self::start(|dir, config| config.sqlite = Some(history(dir)));
+        let path = history(rig.path()).path;
+        (rig, path)
+    }
+
+    /// Starts ingest again, after it was killed or stopped.
+    pub fn restart_ingest(&mut self) {
+        self.ingest = start_ingest(self.dir.path(), &self.config);
+    }
+
     /// The directory.
     pub fn path(&self) -> &Path {
         self.dir.path()
