@@ -3,7 +3,7 @@
 
 use super::{clock::system_now, counting::Counted, run};
 use crate::{
-    batch::{Clock, Identity, Record, split},
+    batch::{Clock, Gap, Identity, Record, split},
     config::Sensor,
     mqtt::{RunRange, State, Status},
     spool::{NewEntry, RunInfo, SharedSpool, SpoolError},
@@ -160,14 +160,7 @@ impl Recorder {
                 .unwrap_or(Err(SpoolError::Refused("the task that writes ended early")));
             match appended {
                 Ok(appended) => {
-                    for gap in &appended.evicted {
-                        tracing::error!(
-                            first_seq = gap.first_seq,
-                            last_seq = gap.last_seq,
-                            "the spool is full: undelivered windows were given up, and a gap recorded; \
-                             bring the broker back, or raise spool.max_bytes"
-                        );
-                    }
+                    say_evicted(&appended.evicted);
                     if tries > 0 {
                         self.degrade(None);
                         tracing::info!("the spool takes windows again");
@@ -211,6 +204,18 @@ impl Recorder {
             status.runs = runs;
             status.frames_last_window = Some(frames);
         });
+    }
+}
+
+/// Says in the log what the spool had to give up.
+pub fn say_evicted(gaps: &[Gap]) {
+    for gap in gaps {
+        tracing::error!(
+            first_seq = gap.first_seq,
+            last_seq = gap.last_seq,
+            "the spool is full: undelivered windows were given up, and a gap recorded; \
+             bring the broker back, or raise spool.max_bytes"
+        );
     }
 }
 
