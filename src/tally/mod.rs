@@ -14,7 +14,11 @@ mod tracking;
 mod window;
 
 #[cfg(test)]
+mod counter_tests;
+#[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use counter::{Closed, Counter, CounterSettings};
 pub use merge::MergeError;
