@@ -1,1 +1,71 @@
-//! stub
+//! Topics, sessions and TLS towards the broker: the sensor's publisher and ingest's subscriber. Owns MQTT 5 as a
+//! whole; knows neither the spool (it reads an [`Outbox`]) nor a database (it fills an [`Inbox`]).
+//!
+//! [`publish`] keeps one connection for a sensor: it offers what the outbox holds, and calls an offer delivered
+//! only after a PUBACK that says somebody took it. Its connections carry no state: whatever goes wrong, a new one
+//! starts from the oldest pending offer. [`subscribe`] keeps one persistent session for ingest: it acknowledges a
+//! message only after the inbox has made it durable, and only on the connection that brought it.
+//!
+//! `docs/mqtt.md` describes topics, payloads and promises for people who read them with other programs.
+
+mod fault;
+mod lane;
+mod link;
+mod messages;
+mod publisher;
+mod requests;
+mod retry;
+mod session;
+mod subscriber;
+mod tls;
+mod topics;
+
+pub use messages::{
+    EVENT_SCHEMA, Event, EventMessage, INFO_SCHEMA, Info, REPLAY_SCHEMA, ReplayAnswer, ReplayRequest, RunRange,
+    STATUS_SCHEMA, State, Status, StatusMessage,
+};
+pub use publisher::{Offer, OfferKind, Outbox, OutboxError, PublisherSettings, publish};
+pub use subscriber::{Inbox, InboxError, Incoming, OutgoingRequest, SubscriberSettings, subscribe};
+pub use topics::{Leaf, Topics};
+
+use crate::config::SecretError;
+use std::path::PathBuf;
+
+/// Why a connection to the broker cannot even be tried. All of these are found before the first attempt; what
+/// goes wrong later is logged and tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum MqttError {
+    /// The password cannot be read.
+    #[error("cannot log in to the broker: {0}")]
+    Secret(#[from] SecretError),
+    /// A PEM file cannot be read, or holds nothing of use.
+    #[error("cannot use {path} as {role}: {message}")]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        role: &'static str,
+        /// What is wrong and what would do.
+        message: String,
+    },
+    /// The system has no certificate authorities.
+    #[error(
+        "this system has no certificate authorities to trust ({0}): install ca-certificates, or name the broker's in mqtt.tls.ca_file"
+    )]
+    NoRoots(String),
+    /// The client certificate and its key do not fit, or the configured server name is no name.
+    #[error("cannot set up TLS: {0}")]
+    Tls(String),
+}
+
+impl MqttError {
+    fn pem(path: &std::path::Path, role: &'static str, error: &dyn std::fmt::Display) -> Self {
+        Self::Pem { path: path.to_owned(), role, message: error.to_string() }
+    }
+}
+
+/// The time now, for the messages that carry it.
+fn now() -> crate::UnixNanos {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    crate::UnixNanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}

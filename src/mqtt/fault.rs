@@ -1,0 +1,194 @@
+//! What the client library reports as an error, as one sentence for the person who has to do something about it.
+//! Beside `link`, the only file that sees rumqttc's types; decides nothing.
+
+use rumqttc::v5::{
+    ConnectionError, StateError, TlsError,
+    mqttbytes::{
+        self,
+        v5::{ConnectReturnCode, DisconnectReasonCode},
+    },
+};
+use rustls::{AlertDescription, CertificateError};
+use std::io;
+
+/// Whom we talk to, for messages.
+#[derive(Clone, Debug)]
+pub(super) struct Broker {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) tls: bool,
+    pub(super) client_id: String,
+    pub(super) username: Option<String>,
+}
+
+impl Broker {
+    /// `host:port`, an IPv6 address in brackets.
+    pub(super) fn address(&self) -> String {
+        let (host, port) = (&self.host, self.port);
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+
+    /// The sentence for `error`; `connected` if the broker had accepted the connection before.
+    pub(super) fn explain(&self, error: &ConnectionError, connected: bool) -> String {
+        let at = self.address();
+        match error {
+            ConnectionError::Timeout(_) => format!(
+                "the broker at {at} did not answer in time: check mqtt.host and mqtt.port, the network, and whether the port expects TLS"
+            ),
+            ConnectionError::ConnectionRefused(code) => self.refused(*code),
+            ConnectionError::Io(error) | ConnectionError::Tls(TlsError::Io(error)) => self.io(error, connected),
+            ConnectionError::MqttState(StateError::Io(error))
+            | ConnectionError::MqttState(StateError::Deserialization(mqttbytes::Error::Io(error))) => {
+                self.io(error, connected)
+            }
+            ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
+                self.dismissed(*reason_code, reason_string.as_deref())
+            }
+            ConnectionError::MqttState(StateError::ConnectionAborted) => self.closed(connected),
+            ConnectionError::MqttState(StateError::AwaitPingResp) => {
+                format!("the broker at {at} no longer answers: the network between is broken, or the broker hangs")
+            }
+            ConnectionError::MqttState(StateError::Deserialization(_)) | ConnectionError::NotConnAck(_)
+                if !connected =>
+            {
+                format!(
+                    "what answers at {at} does not speak MQTT 5: airtally needs a broker that does, like mosquitto 1.6 or later"
+                )
+            }
+            other => format!("the connection to the broker at {at} broke: {other}"),
+        }
+    }
+
+    fn closed(&self, connected: bool) -> String {
+        let at = self.address();
+        if connected {
+            return format!("the broker at {at} closed the connection");
+        }
+        let tls = if self.tls {
+            "that it has a TLS listener on this port"
+        } else {
+            "that this port expects no TLS (else add [mqtt.tls])"
+        };
+        format!("the broker at {at} closed the connection before accepting it: check {tls} and that it speaks MQTT 5")
+    }
+
+    fn io(&self, error: &io::Error, connected: bool) -> String {
+        let at = self.address();
+        if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            return self.tls(error);
+        }
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => {
+                format!("nothing listens at {at}: check that the broker runs, and mqtt.host and mqtt.port")
+            }
+            io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+                format!("the broker at {at} cannot be reached ({error}): check mqtt.host and the network")
+            }
+            io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => {
+                self.closed(connected)
+            }
+            // The resolver's errors have no kind of their own, only this text.
+            _ if error.to_string().contains("lookup") || error.to_string().contains("resolve") => {
+                format!("the name '{}' cannot be resolved ({error}): check mqtt.host and this system's DNS", self.host)
+            }
+            _ => format!("the connection to the broker at {at} broke: {error}"),
+        }
+    }
+
+    fn tls(&self, error: &rustls::Error) -> String {
+        let at = self.address();
+        let untrusted = format!("the certificate of the broker at {at} is not trusted");
+        match error {
+            rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+                format!(
+                    "{untrusted}: none of the authorities to trust has issued it; name the broker's in mqtt.tls.ca_file"
+                )
+            }
+            rustls::Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            ) => format!(
+                "{untrusted}: it is for another name ({error}); set mqtt.host or mqtt.tls.server_name to a name it carries"
+            ),
+            rustls::Error::InvalidCertificate(
+                CertificateError::Expired
+                | CertificateError::ExpiredContext { .. }
+                | CertificateError::NotValidYet
+                | CertificateError::NotValidYetContext { .. },
+            ) => format!("{untrusted}: it is out of date by this system's clock ({error}); renew it, or set the clock"),
+            rustls::Error::InvalidCertificate(_) => format!("{untrusted}: {error}"),
+            rustls::Error::AlertReceived(
+                AlertDescription::CertificateRequired
+                | AlertDescription::BadCertificate
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::UnknownCA
+                | AlertDescription::AccessDenied
+                | AlertDescription::CertificateExpired
+                | AlertDescription::CertificateRevoked
+                | AlertDescription::HandshakeFailure,
+            ) => format!(
+                "the broker at {at} does not accept our client certificate ({error}): check mqtt.tls.cert_file and key_file, and which authority the broker trusts"
+            ),
+            rustls::Error::InvalidMessage(_) => {
+                format!("what answers at {at} does not speak TLS ({error}): check mqtt.port, or leave out [mqtt.tls]")
+            }
+            _ => format!("TLS with the broker at {at} failed: {error}"),
+        }
+    }
+
+    fn refused(&self, code: ConnectReturnCode) -> String {
+        let at = self.address();
+        match code {
+            ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized => match &self.username {
+                Some(user) => format!(
+                    "the broker at {at} refuses user '{user}': check mqtt.username and the password in mqtt.password_file, and the broker's users and ACL"
+                ),
+                None => format!(
+                    "the broker at {at} refuses connections without a user name: set mqtt.username and mqtt.password_file, or allow anonymous clients there"
+                ),
+            },
+            ConnectReturnCode::ClientIdentifierNotValid | ConnectReturnCode::BadClientId => {
+                format!("the broker at {at} refuses the client id '{}': set another mqtt.client_id", self.client_id)
+            }
+            ConnectReturnCode::UnsupportedProtocolVersion | ConnectReturnCode::RefusedProtocolVersion => {
+                format!(
+                    "the broker at {at} does not speak MQTT 5: airtally needs one that does, like mosquitto 1.6 or later"
+                )
+            }
+            ConnectReturnCode::RetainNotSupported => format!(
+                "the broker at {at} keeps no retained messages, which airtally's status needs: allow them (mosquitto: retain_available true)"
+            ),
+            ConnectReturnCode::QoSNotSupported => {
+                format!(
+                    "the broker at {at} offers QoS 0 only: airtally delivers with QoS 1 (mosquitto: max_qos 1 or 2)"
+                )
+            }
+            ConnectReturnCode::Banned => format!("the broker at {at} has banned this client: ask its administrator"),
+            ConnectReturnCode::ServerUnavailable
+            | ConnectReturnCode::ServiceUnavailable
+            | ConnectReturnCode::ServerBusy
+            | ConnectReturnCode::QuotaExceeded
+            | ConnectReturnCode::ConnectionRateExceeded => {
+                format!("the broker at {at} takes no connections now ({code:?})")
+            }
+            _ => format!("the broker at {at} refuses the connection ({code:?})"),
+        }
+    }
+
+    fn dismissed(&self, code: DisconnectReasonCode, reason: Option<&str>) -> String {
+        let at = self.address();
+        match code {
+            DisconnectReasonCode::SessionTakenOver => format!(
+                "another client connects to the broker at {at} with our client id '{}': give each its own (mqtt.client_id, or another sensor or ingest name)",
+                self.client_id
+            ),
+            DisconnectReasonCode::ServerShuttingDown => format!("the broker at {at} shuts down"),
+            DisconnectReasonCode::PacketTooLarge => {
+                format!("the broker at {at} takes no message as large as ours: lower mqtt.max_message")
+            }
+            _ => match reason {
+                Some(reason) => format!("the broker at {at} ended the connection: {code:?}, '{reason}'"),
+                None => format!("the broker at {at} ended the connection: {code:?}"),
+            },
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! How often to try, to answer and to log: backoff, a token bucket, a log that does not repeat itself. Time comes in
+//! as an argument; knows nothing of MQTT.
+
+use std::time::{Duration, Instant};
+
+/// The shortest pause between two attempts, whatever the dice say.
+const FLOOR: Duration = Duration::from_millis(100);
+
+/// Exponential backoff.
+#[derive(Clone, Debug)]
+pub(super) struct Backoff {
+    base: Duration,
+    max: Duration,
+    failures: u32,
+}
+
+impl Backoff {
+    /// Pauses of `base`, doubled at each failure up to `max`.
+    pub(super) const fn new(base: Duration, max: Duration) -> Self {
+        Self { base, max, failures: 0 }
+    }
+
+    /// Forgets the failures.
+    pub(super) const fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    /// Counts a failure; how long to pause after it.
+    pub(super) fn pause(&mut self) -> Duration {
+        let pause = self.base.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(self.max);
+        self.failures = self.failures.saturating_add(1).min(31);
+        pause
+    }
+
+    /// As [`Self::pause`], with full jitter: anything from nothing to the whole pause, so that a thousand sensors
+    /// do not come back to a restarted broker at the same moment.
+    pub(super) fn jittered(&mut self) -> Duration {
+        // The low 32 bits of a version 4 UUID are random: no need for a random number crate of our own.
+        let dice = uuid::Uuid::new_v4().as_u128() as u32;
+        self.pause().mul_f64(f64::from(dice) / f64::from(u32::MAX)).max(FLOOR)
+    }
+}
+
+/// A token bucket: so many at once, and so many a second in the long run.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    burst: f64,
+    per_second: f64,
+    tokens: f64,
+    filled: Instant,
+}
+
+impl Bucket {
+    /// Full at `now`.
+    pub(super) fn new(burst: u32, per_second: f64, now: Instant) -> Self {
+        Self { burst: f64::from(burst), per_second, tokens: f64::from(burst), filled: now }
+    }
+
+    /// Takes a token if there is one.
+    pub(super) fn take(&mut self, now: Instant) -> bool {
+        let gained = now.saturating_duration_since(self.filled).as_secs_f64() * self.per_second;
+        self.tokens = (self.tokens + gained).min(self.burst);
+        self.filled = now;
+        let granted = self.tokens >= 1.0;
+        if granted {
+            self.tokens -= 1.0;
+        }
+        granted
+    }
+}
+
+/// Lets a message through when it is new, or the last one like it is a minute old.
+#[derive(Debug, Default)]
+pub(super) struct Quiet {
+    last: Option<(String, Instant)>,
+    suppressed: u64,
+}
+
+impl Quiet {
+    /// The message to log now, if any; what was held back in between is counted in it.
+    pub(super) fn pass(&mut self, message: &str, now: Instant) -> Option<String> {
+        if let Some((last, at)) = &self.last
+            && last == message
+            && now.saturating_duration_since(*at) < Duration::from_secs(60)
+        {
+            self.suppressed += 1;
+            return None;
+        }
+        self.last = Some((message.to_owned(), now));
+        match std::mem::take(&mut self.suppressed) {
+            0 => Some(message.to_owned()),
+            times => Some(format!("{message} (before this, {times} messages like the last one were not logged)")),
+        }
+    }
+
+    /// Forgets, so that the same message is news again.
+    pub(super) fn reset(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn pauses_double_up_to_the_maximum() {
+        let mut backoff = Backoff::new(SECOND, SECOND * 60);
+        let pauses: Vec<u64> = (0..9).map(|_| backoff.pause().as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        backoff.reset();
+        assert_eq!(backoff.pause(), SECOND);
+    }
+
+    #[test]
+    fn a_bucket_grants_its_burst_then_its_rate() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(10, 1.0, start);
+        assert_eq!((0..20).filter(|_| bucket.take(start)).count(), 10);
+        assert!(!bucket.take(start + SECOND / 2));
+        assert_eq!((0..20).filter(|_| bucket.take(start + SECOND * 3)).count(), 3);
+        assert_eq!((0..20).filter(|_| bucket.take(start + SECOND * 1000)).count(), 10);
+    }
+
+    #[test]
+    fn the_same_message_is_logged_once_a_minute() {
+        let start = Instant::now();
+        let mut quiet = Quiet::default();
+        assert_eq!(quiet.pass("no", start), Some("no".into()));
+        assert_eq!(quiet.pass("no", start + SECOND), None);
+        assert_eq!(quiet.pass("no", start + SECOND * 2), None);
+        let later = quiet.pass("no", start + SECOND * 60).unwrap_or_default();
+        assert!(later.starts_with("no (") && later.contains('2'), "{later}");
+        assert_eq!(quiet.pass("other", start + SECOND * 61), Some("other".into()));
+    }
+
+    proptest! {
+        #[test]
+        fn jitter_stays_between_the_floor_and_the_pause(failures in 0u32..40, max in 1u64..3600) {
+            let mut backoff = Backoff::new(SECOND, Duration::from_secs(max));
+            for _ in 0..failures {
+                backoff.pause();
+            }
+            let full = backoff.clone().pause();
+            let pause = backoff.jittered();
+            prop_assert!(pause >= FLOOR && pause <= full, "{pause:?} of {full:?}");
+        }
+    }
+}

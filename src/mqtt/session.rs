@@ -1,0 +1,416 @@
+//! What a sensor does on one connection, from the attempt to its end: info and status, offers within the window,
+//! events, answers to requests. Forgets everything at the end, because the outbox is the truth.
+
+use super::{
+    Event, INFO_SCHEMA, Info, Leaf, Offer, OfferKind, Outbox, OutboxError, State, Status,
+    lane::{Lane, Trouble},
+    link::{Gone, Link, Message, Signal, Verdict},
+    messages::encode,
+    publisher::{Publisher, stopped},
+};
+use std::time::{Duration, Instant};
+
+/// Status at least this often.
+const STATUS_PERIOD: Duration = Duration::from_secs(60);
+/// Status at most this often, unless state or reason change.
+const STATUS_PAUSE: Duration = Duration::from_secs(1);
+/// Bytes of offers on the way, or one offer.
+const MAX_FLYING: usize = 16 << 20;
+/// Events waiting for their turn; then the channel fills, and its sender decides.
+const MAX_UNSENT: usize = 16;
+/// How long a stop waits for acknowledgements, and then again for that of `offline`.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
+/// Pause after the outbox failed.
+const OUTBOX_PAUSE: Duration = Duration::from_secs(1);
+/// Pages read in one go, before looking at what else has happened.
+const PAGES: usize = 64;
+
+/// A message on the way.
+pub(super) enum Item {
+    Offer {
+        id: u64,
+        kind: OfferKind,
+        bytes: usize,
+    },
+    Event(Event),
+    Status,
+    /// Nothing depends on whether it arrives.
+    Other,
+}
+
+impl Item {
+    pub(super) fn into_event(self) -> Option<Event> {
+        if let Self::Event(event) = self { Some(event) } else { None }
+    }
+}
+
+/// How a connection ended.
+pub(super) enum End {
+    Stopped,
+    Lost(String),
+}
+
+pub(super) struct Session<'a, O> {
+    pub(super) publisher: &'a mut Publisher<O>,
+    link: &'a mut Link<Item>,
+    pub(super) batches: Lane,
+    pub(super) gaps: Lane,
+    flying_bytes: usize,
+    pub(super) answers: std::collections::VecDeque<Message>,
+    outbox_rests_until: Option<Instant>,
+    status_due: bool,
+    status_flying: bool,
+    status_sent: Option<(Instant, State, Option<String>)>,
+    status_open: bool,
+    events_open: bool,
+}
+
+impl<'a, O: Outbox> Session<'a, O> {
+    pub(super) fn new(publisher: &'a mut Publisher<O>, link: &'a mut Link<Item>) -> Self {
+        Self {
+            publisher,
+            link,
+            batches: Lane::new(),
+            gaps: Lane::new(),
+            flying_bytes: 0,
+            answers: std::collections::VecDeque::new(),
+            outbox_rests_until: None,
+            status_due: true,
+            status_flying: false,
+            status_sent: None,
+            status_open: true,
+            events_open: true,
+        }
+    }
+
+    /// Runs until told to stop, or the connection is lost; also whether there was a connection at all.
+    pub(super) async fn run(mut self) -> (End, bool) {
+        match self.begin().await {
+            Ok(()) => {}
+            Err(end) => return (end, false),
+        }
+        let end = match self.work().await {
+            Ok(()) => {
+                self.finish().await;
+                End::Stopped
+            }
+            Err(why) => End::Lost(why),
+        };
+        (end, true)
+    }
+
+    /// Waits for the connection and subscribes to requests. Offers wait for the answer, because a SUBSCRIBE and a
+    /// PUBLISH must not share a packet id, and rumqttc does not look.
+    async fn begin(&mut self) -> Result<(), End> {
+        loop {
+            let signal = tokio::select! {
+                signal = self.link.next() => signal,
+                () = stopped(&mut self.publisher.stop) => return Err(End::Stopped),
+            };
+            match signal {
+                Signal::Connected { .. } => {
+                    let broker = self.link.broker();
+                    tracing::info!("connected to the broker at {} as '{}'", broker.address(), broker.client_id);
+                    self.publisher.logged.connecting.reset();
+                    let settings = &self.publisher.settings;
+                    let filter = self.publisher.topics.requests(&settings.site, &settings.sensor);
+                    self.link.subscribe(vec![filter], false).map_err(|Gone| End::Lost(GONE.to_owned()))?;
+                }
+                Signal::Subscribed { refused } => {
+                    if let Some(filter) = refused.first() {
+                        tracing::warn!(
+                            "the broker refuses our subscription to {filter}: lost windows cannot be asked for again until its ACL allows this client to read that"
+                        );
+                    }
+                    return self.announce().map_err(|Gone| End::Lost(GONE.to_owned()));
+                }
+                Signal::Lost(why) => return Err(End::Lost(why)),
+                Signal::Acked(..) | Signal::Arrived(_) | Signal::Closed => {}
+            }
+        }
+    }
+
+    fn announce(&mut self) -> Result<(), Gone> {
+        let settings = &self.publisher.settings;
+        let info = Info::new(&settings.site, &settings.sensor, settings.config.clone());
+        let message = self.publisher.message(&Leaf::Info, INFO_SCHEMA, encode(&info), true);
+        self.link.send(message, Item::Other)
+    }
+
+    async fn work(&mut self) -> Result<(), String> {
+        let outbox = std::sync::Arc::clone(&self.publisher.outbox);
+        loop {
+            let more = self.fill().await.map_err(|Gone| GONE.to_owned())?;
+            let wake = tokio::time::Instant::from_std(self.wake());
+            let publisher = &mut *self.publisher;
+            tokio::select! {
+                signal = self.link.next() => self.handle(signal).await?,
+                () = outbox.changed() => {
+                    self.batches.changed();
+                    self.gaps.changed();
+                }
+                changed = publisher.status.changed(), if self.status_open => {
+                    self.status_open = changed.is_ok();
+                    self.status_due = true;
+                }
+                event = publisher.events.recv(), if self.events_open && publisher.unsent.len() < MAX_UNSENT => {
+                    self.events_open = event.is_some();
+                    publisher.unsent.extend(event);
+                }
+                () = tokio::time::sleep_until(wake) => {}
+                () = std::future::ready(()), if more => {}
+                () = stopped(&mut publisher.stop) => return Ok(()),
+            }
+        }
+    }
+
+    /// When to look at everything again although nothing happens.
+    fn wake(&self) -> Instant {
+        let status = self
+            .status_sent
+            .as_ref()
+            .map_or_else(Instant::now, |(at, ..)| *at + if self.status_due { STATUS_PAUSE } else { STATUS_PERIOD });
+        let status = if self.status_flying { None } else { Some(status) };
+        [status, self.batches.wake(), self.gaps.wake(), self.outbox_rests_until]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or_else(|| Instant::now() + STATUS_PERIOD)
+    }
+
+    /// Sends what there is room for. Whether there is more to look at.
+    async fn fill(&mut self) -> Result<bool, Gone> {
+        self.fill_status()?;
+        while self.link.room() > 0
+            && let Some(answer) = self.answers.pop_front()
+        {
+            self.link.send(answer, Item::Other)?;
+        }
+        while self.link.room() > 0
+            && let Some(event) = self.publisher.unsent.pop_front()
+        {
+            let message = self.publisher.event_message(event.clone());
+            self.link.send(message, Item::Event(event))?;
+        }
+        if self.outbox_rests_until.is_some_and(|until| Instant::now() < until) {
+            return Ok(false);
+        }
+        self.outbox_rests_until = None;
+        let gaps = self.fill_offers(OfferKind::Gap).await?;
+        let batches = self.fill_offers(OfferKind::Batch).await?;
+        Ok(gaps || batches)
+    }
+
+    fn fill_status(&mut self) -> Result<(), Gone> {
+        let status = self.overlaid();
+        let now = Instant::now();
+        let due = self.status_sent.as_ref().is_none_or(|(at, state, reason)| {
+            (*state, reason) != (status.state, &status.reason)
+                || now >= *at + if self.status_due { STATUS_PAUSE } else { STATUS_PERIOD }
+        });
+        if due && !self.status_flying && self.link.room() > 0 {
+            self.status_sent = Some((now, status.state, status.reason.clone()));
+            self.status_due = false;
+            self.status_flying = true;
+            let message = self.publisher.status_message(status);
+            self.link.send(message, Item::Status)?;
+        }
+        Ok(())
+    }
+
+    /// The sensor's own status, degraded by what only the publisher sees.
+    fn overlaid(&self) -> Status {
+        let mut status = self.publisher.status.borrow().clone();
+        if status.state == State::Online
+            && let Some(trouble) = self.batches.trouble().or(self.gaps.trouble())
+        {
+            status.state = State::Degraded;
+            let reason = match trouble {
+                Trouble::NoSubscriber => "no_subscriber",
+                Trouble::Refused => "refused",
+            };
+            status.reason = Some(reason.to_owned());
+        }
+        status
+    }
+
+    fn lane(&mut self, kind: OfferKind) -> &mut Lane {
+        match kind {
+            OfferKind::Batch => &mut self.batches,
+            OfferKind::Gap => &mut self.gaps,
+        }
+    }
+
+    async fn fill_offers(&mut self, kind: OfferKind) -> Result<bool, Gone> {
+        let largest = usize::try_from(self.publisher.settings.mqtt.max_message.0).unwrap_or(usize::MAX).max(1);
+        for _ in 0..PAGES {
+            let free = if self.flying_bytes < MAX_FLYING { self.link.room() } else { 0 };
+            let lane = self.lane(kind);
+            let room = lane.room(free, Instant::now());
+            if room == 0 {
+                return Ok(false);
+            }
+            let page = (room + lane.flying()).min((MAX_FLYING / largest).max(1));
+            let after = lane.cursor();
+            let offers = match self.publisher.outbox.next(kind, after, page).await {
+                Ok(offers) => offers,
+                Err(error) => {
+                    self.rest(&error);
+                    return Ok(false);
+                }
+            };
+            if offers.is_empty() && !self.lane(kind).end() {
+                return Ok(false);
+            }
+            let mut left = room;
+            for offer in offers {
+                if left == 0 {
+                    break;
+                }
+                left -= usize::from(self.offer(offer)?);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Sends an offer, unless it is on the way already or too large for the broker. Whether it was sent.
+    fn offer(&mut self, offer: Offer) -> Result<bool, Gone> {
+        if !self.lane(offer.kind).pass(offer.id) {
+            return Ok(false);
+        }
+        let item = Item::Offer { id: offer.id, kind: offer.kind, bytes: offer.body.len() };
+        let (id, kind, bytes) = (offer.id, offer.kind, offer.body.len());
+        let (run, seq) = (offer.run, offer.seq);
+        let message = self.publisher.offer_message(offer);
+        if let Some(excess) = self.link.excess(&message) {
+            // It stays in the spool: another limit at the broker may let it through, or the ring declares its loss.
+            let why = format!(
+                "the broker takes no message as large as some of ours ({bytes} bytes are {excess} too many): lower mqtt.max_message, so that windows are split smaller, or raise the broker's limit (mosquitto: max_packet_size)"
+            );
+            if let Some(why) = self.publisher.logged.oversize.pass(&why, Instant::now()) {
+                tracing::error!("{why}; kept and not sent: run {run}, window {seq}");
+            }
+            return Ok(false);
+        }
+        self.link.send(message, item)?;
+        self.lane(kind).sent(id);
+        self.flying_bytes += bytes;
+        Ok(true)
+    }
+
+    fn rest(&mut self, error: &OutboxError) {
+        self.outbox_rests_until = Some(Instant::now() + OUTBOX_PAUSE);
+        if let Some(why) = self.publisher.logged.outbox.pass(&error.to_string(), Instant::now()) {
+            tracing::error!("cannot use the spool: {why}; trying again");
+        }
+    }
+
+    /// Handles a signal, and all that have come with it, so that one write to the outbox notes many deliveries.
+    async fn handle(&mut self, signal: Signal<Item>) -> Result<(), String> {
+        let mut delivered = Vec::new();
+        let mut lost = None;
+        let mut next = Some(signal);
+        while let Some(signal) = next {
+            match signal {
+                Signal::Acked(item, verdict) => delivered.extend(self.acked(item, verdict)),
+                Signal::Arrived(delivery) => self.request(delivery).await,
+                Signal::Lost(why) => {
+                    lost = Some(why);
+                    break;
+                }
+                Signal::Connected { .. } | Signal::Subscribed { .. } | Signal::Closed => {}
+            }
+            next = self.link.try_next();
+        }
+        if !delivered.is_empty() {
+            let ids = delivered.iter().map(|&(id, _)| id).collect();
+            if let Err(error) = self.publisher.outbox.delivered(ids).await {
+                self.rest(&error);
+            }
+            // Only now: until the outbox knows, an offer counts as on the way, and is not sent again.
+            for (id, kind) in delivered {
+                if self.lane(kind).taken(id) {
+                    tracing::info!("the broker takes our {kind:?} messages again");
+                }
+            }
+        }
+        lost.map_or(Ok(()), Err)
+    }
+
+    /// What a PUBACK means; the offer that it delivers, if it does.
+    fn acked(&mut self, item: Item, verdict: Verdict) -> Option<(u64, OfferKind)> {
+        let now = Instant::now();
+        match (item, verdict) {
+            (Item::Offer { id, kind, bytes }, verdict) => {
+                self.flying_bytes = self.flying_bytes.saturating_sub(bytes);
+                let topic = self.publisher.topic(&kind.leaf());
+                match verdict {
+                    Verdict::Taken => return Some((id, kind)),
+                    Verdict::NoSubscriber => {
+                        if self.lane(kind).refused(id, Trouble::NoSubscriber, now) {
+                            tracing::warn!(
+                                "nobody subscribes to {topic}: what is counted is kept and offered again; check that airtally ingest runs and that its site and base topic fit"
+                            );
+                        }
+                    }
+                    Verdict::Refused(reason) => {
+                        self.lane(kind).refused(id, Trouble::Refused, now);
+                        let why = format!("the broker refuses what we publish to {topic}: {reason}");
+                        if let Some(why) = self.publisher.logged.refused.pass(&why, now) {
+                            tracing::warn!("{why}; it is kept and offered again");
+                        }
+                    }
+                }
+            }
+            (Item::Status, verdict) => {
+                self.status_flying = false;
+                self.grumble(verdict, &Leaf::Status);
+            }
+            (Item::Event(_), verdict) => self.grumble(verdict, &Leaf::Event),
+            (Item::Other, verdict) => self.grumble(verdict, &Leaf::Info),
+        }
+        None
+    }
+
+    /// A refusal of something that is not offered again.
+    fn grumble(&mut self, verdict: Verdict, leaf: &Leaf) {
+        if let Verdict::Refused(reason) = verdict {
+            let why = format!("the broker refuses what we publish to {}: {reason}", self.publisher.topic(leaf));
+            if let Some(why) = self.publisher.logged.refused.pass(&why, Instant::now()) {
+                tracing::warn!("{why}");
+            }
+        }
+    }
+
+    /// Waits a little for acknowledgements, says `offline`, and disconnects.
+    async fn finish(&mut self) {
+        self.settle(|session| session.link.outstanding() == 0).await;
+        let mut status = self.publisher.status.borrow().clone();
+        status.state = State::Offline;
+        status.reason = Some("stopped".to_owned());
+        let message = self.publisher.status_message(status);
+        self.status_flying = true;
+        if self.link.room() == 0 || self.link.send(message, Item::Status).is_err() {
+            return; // The broker answers nothing: let the last will speak.
+        }
+        self.settle(|session| !session.status_flying).await;
+        if self.status_flying || self.link.disconnect().is_err() {
+            return;
+        }
+        let goodbye = async { while !matches!(self.link.next().await, Signal::Closed | Signal::Lost(_)) {} };
+        let _ = tokio::time::timeout(STOP_PATIENCE, goodbye).await;
+    }
+
+    /// Handles signals until `done`, the connection is lost, or patience ends.
+    async fn settle(&mut self, done: impl Fn(&Self) -> bool) {
+        let deadline = tokio::time::Instant::now() + STOP_PATIENCE;
+        while !done(self) {
+            let Ok(signal) = tokio::time::timeout_at(deadline, self.link.next()).await else { return };
+            if self.handle(signal).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+const GONE: &str = "the connection to the broker is gone";

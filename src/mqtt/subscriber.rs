@@ -1,0 +1,281 @@
+//! Ingest's side: one persistent session at the broker, whose messages are acknowledged once the inbox has them.
+//! Does not know what becomes of them.
+
+use super::{
+    Leaf, MqttError, REPLAY_SCHEMA, ReplayRequest, Topics,
+    link::{Delivery, Gone, Link, Message, Plan, Signal},
+    messages::encode,
+    publisher::{GOOD, stopped},
+    retry::{Backoff, Quiet},
+};
+use crate::config::Mqtt;
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::{mpsc, watch};
+
+/// How long the broker keeps the queue of an ingest that is away.
+const SESSION: Duration = Duration::from_secs(7 * 86_400);
+/// Messages the broker sends ahead of acknowledgements, and so the most that one commit acknowledges.
+const RECEIVE_MAXIMUM: u16 = 100;
+/// Largest packet taken: the largest `mqtt.max_message` a sensor can be given, and room for its header.
+const MAX_PACKET: u32 = (16 << 20) + (64 << 10);
+/// Requests on the way.
+const WINDOW: u16 = 8;
+/// How long a stop waits for acknowledgements to leave.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A message from a sensor, as it came: nothing of its payload has been looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incoming {
+    /// The place, from the topic.
+    pub site: String,
+    /// The sensor, from the topic.
+    pub sensor: String,
+    /// What it is, from the topic: `Batch`, `Event`, `Status`, `Info` or `Response`.
+    pub leaf: Leaf,
+    /// The payload.
+    pub payload: Vec<u8>,
+    /// Whether the broker had kept it: then it says how things were, not that they are so now.
+    pub retained: bool,
+}
+
+/// The inbox cannot take messages now; the sentence says why. They come again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InboxError(pub String);
+
+/// Where messages go.
+pub trait Inbox: Send + Sync + 'static {
+    /// Takes messages in the order they came, 100 at most. `Ok` means that what matters of them is durable: the
+    /// broker forgets them then. After an error the connection is ended, and the broker sends them again on a later
+    /// one; so a message may come more than once.
+    fn deliver(&self, messages: Vec<Incoming>) -> impl Future<Output = Result<(), InboxError>> + Send;
+
+    /// The broker has accepted a connection and the subscriptions. Without `session_present` it has no queue for us,
+    /// and what was sent since the last connection has to be asked for again.
+    fn connected(&self, session_present: bool);
+
+    /// There is no connection, and why.
+    fn disconnected(&self, reason: &str);
+}
+
+/// Who subscribes, and to what.
+#[derive(Clone, Debug)]
+pub struct SubscriberSettings {
+    /// The broker.
+    pub mqtt: Mqtt,
+    /// This ingest's name: the broker keeps its queue under it.
+    pub name: String,
+    /// The site to listen to, or `+` for all.
+    pub site: String,
+}
+
+/// A question to a sensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutgoingRequest {
+    /// The place.
+    pub site: String,
+    /// The sensor.
+    pub sensor: String,
+    /// The windows wanted.
+    pub body: ReplayRequest,
+}
+
+struct Subscriber<I> {
+    settings: SubscriberSettings,
+    topics: Topics,
+    inbox: Arc<I>,
+    requests: mpsc::Receiver<OutgoingRequest>,
+    requests_open: bool,
+    stop: watch::Receiver<bool>,
+    /// Whether there was a connection before: then a missing session is a loss.
+    known: bool,
+}
+
+enum End {
+    Stopped,
+    Lost(String),
+}
+
+/// Hands every message of the site's sensors to `inbox` and sends `requests`, until told to stop (`stop` becomes
+/// true, or its sender is dropped). A request is sent once, best effort; while there is no connection, requests wait
+/// in their channel.
+///
+/// # Errors
+/// At the first attempt, when a secret or certificate that the configuration names is of no use. Everything else is
+/// logged, and tried again for ever.
+pub async fn subscribe<I: Inbox>(
+    settings: SubscriberSettings,
+    inbox: Arc<I>,
+    requests: mpsc::Receiver<OutgoingRequest>,
+    stop: watch::Receiver<bool>,
+) -> Result<(), MqttError> {
+    let mut backoff = Backoff::new(Duration::from_secs(1), settings.mqtt.max_backoff);
+    let mut logged = Quiet::default();
+    let topics = Topics::new(&settings.mqtt.base_topic);
+    let mut subscriber = Subscriber { settings, topics, inbox, requests, requests_open: true, stop, known: false };
+    let mut link = subscriber.open()?; // Only the first failure is the caller's: later ones may be a file being renewed.
+    loop {
+        let began = Instant::now();
+        let End::Lost(mut why) = subscriber.run(&mut link, &mut logged).await else { return Ok(()) };
+        drop(link);
+        if began.elapsed() >= GOOD {
+            backoff.reset();
+        }
+        link = loop {
+            subscriber.inbox.disconnected(&why);
+            let pause = backoff.jittered();
+            if let Some(why) = logged.pass(&why, Instant::now()) {
+                tracing::warn!("{why}; next attempt in {:.1} s", pause.as_secs_f64());
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stopped(&mut subscriber.stop) => return Ok(()),
+            }
+            match subscriber.open() {
+                Ok(link) => break link,
+                Err(error) => why = error.to_string(),
+            }
+        };
+    }
+}
+
+impl<I: Inbox> Subscriber<I> {
+    fn open(&self) -> Result<Link<()>, MqttError> {
+        let SubscriberSettings { mqtt, name, .. } = &self.settings;
+        Link::open(
+            mqtt,
+            Plan {
+                client_id: mqtt.client_id.clone().unwrap_or_else(|| format!("airtally-ingest-{name}")),
+                session: Some(SESSION),
+                receive_maximum: RECEIVE_MAXIMUM,
+                max_packet: MAX_PACKET,
+                manual_acks: true,
+                window: WINDOW,
+                will: None,
+            },
+        )
+    }
+
+    async fn run(&mut self, link: &mut Link<()>, logged: &mut Quiet) -> End {
+        let mut session = false;
+        let mut ready = false;
+        let mut left = None;
+        loop {
+            let signal = tokio::select! {
+                signal = next(&mut left, link) => signal,
+                request = self.requests.recv(), if ready && self.requests_open && link.room() > 0 => {
+                    self.requests_open = request.is_some();
+                    match request.map_or(Ok(()), |request| link.send(self.request(&request), ())) {
+                        Ok(()) => continue,
+                        Err(Gone) => Signal::Lost(GONE.to_owned()),
+                    }
+                }
+                () = stopped(&mut self.stop) => {
+                    leave(link).await;
+                    return End::Stopped;
+                }
+            };
+            match signal {
+                Signal::Connected { session_present } => {
+                    session = session_present;
+                    let filters = self.topics.from_sensors(&self.settings.site);
+                    if link.subscribe(filters, true).is_err() {
+                        return End::Lost(GONE.to_owned());
+                    }
+                }
+                Signal::Subscribed { refused } => {
+                    if let Some(filter) = refused.first() {
+                        leave(link).await;
+                        return End::Lost(format!(
+                            "the broker at {} refuses our subscription to {filter}: allow this client to read it in the broker's ACL",
+                            link.broker().address()
+                        ));
+                    }
+                    ready = true;
+                    self.welcome(link, session, logged);
+                }
+                Signal::Arrived(first) => {
+                    left = match self.take(link, first).await {
+                        Ok(left) => left,
+                        Err(why) => return End::Lost(why),
+                    };
+                }
+                Signal::Acked((), _) | Signal::Closed => {}
+                Signal::Lost(why) => return End::Lost(why),
+            }
+        }
+    }
+
+    fn welcome(&mut self, link: &Link<()>, session_present: bool, logged: &mut Quiet) {
+        let broker = link.broker();
+        tracing::info!("connected to the broker at {} as '{}'", broker.address(), broker.client_id);
+        if self.known && !session_present {
+            tracing::warn!(
+                "the broker has forgotten our queue: what was sent in between is lost here until it is asked for again; mosquitto keeps it over a restart with 'persistence true'"
+            );
+        }
+        self.known = true;
+        logged.reset();
+        self.inbox.connected(session_present);
+    }
+
+    /// Delivers a message and those that have come with it, and acknowledges them. What came then and is no message
+    /// is handed back.
+    async fn take(&self, link: &mut Link<()>, first: Delivery) -> Result<Option<Signal<()>>, String> {
+        let mut messages = Vec::new();
+        let mut acks = Vec::new();
+        let mut held = Vec::new(); // Their share of the memory bound is free after the commit.
+        let mut next = Some(Signal::Arrived(first));
+        while held.len() < usize::from(RECEIVE_MAXIMUM)
+            && let Some(Signal::Arrived(mut delivery)) = next
+        {
+            acks.extend(delivery.ack);
+            if let Some((site, sensor, leaf)) = self.topics.parse(&delivery.topic) {
+                let (site, sensor) = (site.to_owned(), sensor.to_owned());
+                let payload = std::mem::take(&mut delivery.payload);
+                messages.push(Incoming { site, sensor, leaf, payload, retained: delivery.retain });
+            }
+            held.push(delivery);
+            next = link.try_next();
+        }
+        if !messages.is_empty()
+            && let Err(error) = self.inbox.deliver(messages).await
+        {
+            return Err(format!("cannot take messages from the broker: {error}"));
+        }
+        // If the connection has ended meanwhile, these go nowhere: never to a later one.
+        acks.into_iter().try_for_each(|ack| link.acknowledge(ack)).map_err(|Gone| GONE.to_owned())?;
+        Ok(next)
+    }
+
+    fn request(&self, request: &OutgoingRequest) -> Message {
+        Message {
+            topic: self.topics.of(&request.site, &request.sensor, &Leaf::Request("replay".to_owned())),
+            payload: encode(&request.body),
+            retain: false,
+            properties: vec![("schema".to_owned(), REPLAY_SCHEMA.to_owned())],
+            correlation: None,
+        }
+    }
+}
+
+async fn next(left: &mut Option<Signal<()>>, link: &mut Link<()>) -> Signal<()> {
+    match left.take() {
+        Some(signal) => signal,
+        None => link.next().await,
+    }
+}
+
+/// Ends the connection after the acknowledgements given so far have left.
+async fn leave(link: &mut Link<()>) {
+    if link.disconnect().is_ok() {
+        let gone = async { while !matches!(link.next().await, Signal::Closed | Signal::Lost(_)) {} };
+        let _ = tokio::time::timeout(STOP_PATIENCE, gone).await;
+    }
+}
+
+const GONE: &str = "the connection to the broker is gone";

@@ -1,0 +1,131 @@
+//! The topics of one base topic: `<base>/<site>/<sensor>/<leaf>`. Pure text; never a MAC address in it.
+
+/// What a topic carries.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Leaf {
+    /// Windows, each part a message.
+    Batch,
+    /// Declared losses, and things worth knowing.
+    Event,
+    /// Retained: whether the sensor is there, and how far it has come.
+    Status,
+    /// Retained: what the sensor is.
+    Info,
+    /// A question to the sensor, by name.
+    Request(String),
+    /// The sensor's answer, by the question's name.
+    Response(String),
+}
+
+/// Makes and reads the topics under one base topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topics {
+    base: String,
+}
+
+impl Topics {
+    /// The topics under `base`, which may have several levels.
+    #[must_use]
+    pub fn new(base: &str) -> Self {
+        Self { base: base.to_owned() }
+    }
+
+    /// The topic of `leaf` for one sensor.
+    #[must_use]
+    pub fn of(&self, site: &str, sensor: &str, leaf: &Leaf) -> String {
+        let base = &self.base;
+        match leaf {
+            Leaf::Batch => format!("{base}/{site}/{sensor}/batch"),
+            Leaf::Event => format!("{base}/{site}/{sensor}/event"),
+            Leaf::Status => format!("{base}/{site}/{sensor}/status"),
+            Leaf::Info => format!("{base}/{site}/{sensor}/info"),
+            Leaf::Request(name) => format!("{base}/{site}/{sensor}/request/{name}"),
+            Leaf::Response(name) => format!("{base}/{site}/{sensor}/response/{name}"),
+        }
+    }
+
+    /// The filter for every request to one sensor.
+    #[must_use]
+    pub fn requests(&self, site: &str, sensor: &str) -> String {
+        format!("{}/{site}/{sensor}/request/+", self.base)
+    }
+
+    /// The filters for all that the sensors of `site` (`+`: of every site) send. No topic matches two of them.
+    #[must_use]
+    pub fn from_sensors(&self, site: &str) -> Vec<String> {
+        ["batch", "event", "status", "info", "response/+"]
+            .iter()
+            .map(|leaf| format!("{}/{site}/+/{leaf}", self.base))
+            .collect()
+    }
+
+    /// Site, sensor and leaf of a topic; nothing where it is not one of these.
+    #[must_use]
+    pub fn parse<'topic>(&self, topic: &'topic str) -> Option<(&'topic str, &'topic str, Leaf)> {
+        let mut levels = topic.strip_prefix(self.base.as_str())?.strip_prefix('/')?.split('/');
+        let (site, sensor, leaf, name) = (levels.next()?, levels.next()?, levels.next()?, levels.next());
+        if site.is_empty() || sensor.is_empty() || levels.next().is_some() {
+            return None;
+        }
+        let leaf = match (leaf, name) {
+            ("batch", None) => Leaf::Batch,
+            ("event", None) => Leaf::Event,
+            ("status", None) => Leaf::Status,
+            ("info", None) => Leaf::Info,
+            ("request", Some(name)) if !name.is_empty() => Leaf::Request(name.to_owned()),
+            ("response", Some(name)) if !name.is_empty() => Leaf::Response(name.to_owned()),
+            _ => return None,
+        };
+        Some((site, sensor, leaf))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_foreign_topic_is_nothing() {
+        let topics = Topics::new("net/airtally");
+        for topic in [
+            "",
+            "net/airtally",
+            "net/airtally/",
+            "net/airtally/home/pi",
+            "net/airtally/home/pi/batch/x",
+            "net/airtally/home//batch",
+            "net/airtally/home/pi/request",
+            "net/airtally/home/pi/request/",
+            "net/airtallyx/home/pi/batch",
+            "airtally/home/pi/batch",
+        ] {
+            assert_eq!(topics.parse(topic), None, "{topic}");
+        }
+    }
+
+    fn leaf() -> impl Strategy<Value = Leaf> {
+        prop_oneof![
+            Just(Leaf::Batch),
+            Just(Leaf::Event),
+            Just(Leaf::Status),
+            Just(Leaf::Info),
+            "[a-z]{1,9}".prop_map(Leaf::Request),
+            "[a-z]{1,9}".prop_map(Leaf::Response),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_topic_is_read_as_it_was_made(base in "[a-z]{1,5}(/[a-z]{1,5})?", site in "[\\w.-]{1,9}", sensor in "[\\w.-]{1,9}", leaf in leaf()) {
+            let topics = Topics::new(&base);
+            let topic = topics.of(&site, &sensor, &leaf);
+            prop_assert_eq!(topics.parse(&topic), Some((site.as_str(), sensor.as_str(), leaf)));
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(topic in "\\PC{0,40}") {
+            let _ = Topics::new("airtally").parse(&topic);
+        }
+    }
+}
