@@ -1,10 +1,10 @@
 //! Arbitrary frames for the tests of this room.
 
-use super::{Counts, Security, Tally};
+use super::{Counts, Tally};
 use crate::{
     Mac, UnixNanos,
     batch::{Capture, Channel, Role, Signal},
-    dot11::{Facts, FrameKind, Outcome},
+    dot11::{Facts, FrameKind, Outcome, Security},
 };
 use proptest::prelude::*;
 

@@ -35,7 +35,7 @@ fn conserved(told: &Told) -> bool {
 
 /// A name as it is kept: not empty, not longer than a name can be.
 fn name(frame: &Frame) -> Option<Vec<u8>> {
-    let ssid = reading::ssid(&frame.facts())?;
+    let ssid = frame.facts().ssid()?;
     (1..=32).contains(&ssid.len()).then(|| ssid.to_vec())
 }
 
@@ -230,7 +230,7 @@ fn roles_follow_what_was_sent() {
 fn the_security_announced_first_stands() {
     let announcing = |capability| Frame { capability: Some(capability), ..Frame::naming(0x08, AP, b"net") };
     let counted = tally(&[announcing(0x11), announcing(0x01)], 10);
-    let first = reading::security(&announcing(0x11).facts());
+    let first = announcing(0x11).facts().security();
     assert_eq!(counted.stations().next().unwrap().security(), first);
     let asking = Frame { elements: ssid_element(b"net"), capability: Some(0x11), ..Frame::naming(0, AP, b"net") };
     assert_eq!(tally(&[asking], 10).stations().next().unwrap().security(), None);
