@@ -13,7 +13,11 @@ mod tracking;
 mod window;
 
 #[cfg(test)]
+mod counter_tests;
+#[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 use crate::dot11::Security;
 pub use counter::{Closed, Counter, CounterSettings};
