@@ -98,7 +98,13 @@ impl Writer {
             }
             // After each record: the space of what gives way is used again by the next, and the file never
             // grows past the bound.
-            while used(&transaction)? > bound && evict(&transaction)? {}
+            let mut evicted = false;
+            while used(&transaction)? > bound && evict(&transaction)? {
+                evicted = true;
+            }
+            if evicted && transaction.query_row("SELECT NOT EXISTS (SELECT 1 FROM windows)", [], |row| row.get(0))? {
+                tracing::warn!("a window alone is larger than sqlite.max_bytes, and is not in the history");
+            }
         }
         let retention = i64::try_from(self.config.retention.as_nanos()).unwrap_or(i64::MAX);
         expire(&transaction, now.0.saturating_sub(retention))?;
