@@ -8,14 +8,13 @@ mod databases;
 mod records;
 
 use airtally::{
-    batch::{Channel, GAP_SCHEMA, Gap, GapReason, Record},
     config,
     sink::{Influx, Sink},
 };
 use databases::Influxd;
-use records::{simple, tracked};
+use records::neighbourhood;
 use serde_json::Value;
-use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 fn packaging(path: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("packaging/grafana").join(path);
@@ -24,42 +23,6 @@ fn packaging(path: &str) -> String {
 
 fn dashboard() -> Value {
     serde_json::from_str(&packaging("dashboards/airtally.json")).unwrap()
-}
-
-/// Ten minutes of two sensors, with something for every panel.
-fn neighbourhood() -> Vec<Record> {
-    let mut records = Vec::new();
-    for sensor in ["attic", "cellar.2"] {
-        for seq in 0..60 {
-            let mut batch = simple("home", sensor, seq, tracked(0x0011_2233_4400 + seq % 7, 10 + seq));
-            let mut stranger = tracked(0x0200_0000_0001 + seq, 5);
-            (stranger.randomised, stranger.tracked, stranger.vendor) = (true, false, None);
-            batch.stations[0].ssids = vec!["my network".into()];
-            batch.stations[0].retries = 1;
-            batch.stations.push(stranger);
-            let capture = batch.capture.as_mut().unwrap();
-            (capture.kernel_drops, capture.interface_drops, capture.without_ta) = (Some(seq % 3), Some(0), 4);
-            batch.channels = vec![
-                Channel { freq_mhz: 2_412, listened_ms: Some(6_000), frames: 10, bytes: 1_000 },
-                Channel { freq_mhz: 5_180, listened_ms: Some(4_000), frames: 9, bytes: 900 },
-            ];
-            records.push(Record::Batch(Box::new(batch)));
-        }
-        let Some(Record::Batch(last)) = records.last().cloned() else { unreachable!() };
-        records.push(Record::Gap(Gap {
-            schema: GAP_SCHEMA.into(),
-            site: "home".into(),
-            sensor: sensor.into(),
-            run: last.identity.run,
-            reason: GapReason::Evicted,
-            first_seq: 60,
-            last_seq: Some(61),
-            start: last.end,
-            end: last.end.saturating_add(Duration::from_secs(20)),
-            frames: Some(99),
-        }));
-    }
-    records
 }
 
 async fn filled() -> Influxd {
