@@ -19,7 +19,6 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-use crate::dot11::Security;
 pub use counter::{Closed, Counter, CounterSettings};
 pub use merge::MergeError;
 pub use privacy::{KeyError, Keys, NoKeys};
