@@ -161,14 +161,14 @@ fn letters_are_kept_with_everything_said_of_them() {
     let directory = tempfile::tempdir().unwrap();
     let mut letters = letters(&directory, 1 << 20, 3_600);
     letters.refused("influx", "type conflict", b"{}", UnixNanos(5)).unwrap();
-    letters.undecodable("airtally/home/pi/batch", "not a batch", &noise(100_000, 1), UnixNanos(6)).unwrap();
+    letters.undecodable("home/pi", "not a batch", &noise(100_000, 1), UnixNanos(6)).unwrap();
     drop(letters);
     let mut letters = self::letters(&directory, 1 << 20, 3_600);
     let all = letters.list(None, 0, 10).unwrap();
     assert_eq!(all.len(), 2);
     assert_eq!((all[0].sink.as_deref(), all[0].topic.as_deref(), all[0].at), (Some("influx"), None, UnixNanos(5)));
     assert_eq!((all[0].reason.as_str(), &all[0].body[..], all[0].whole), ("type conflict", &b"{}"[..], true));
-    assert_eq!((all[1].sink.as_deref(), all[1].topic.as_deref()), (None, Some("airtally/home/pi/batch")));
+    assert_eq!((all[1].sink.as_deref(), all[1].topic.as_deref()), (None, Some("home/pi")));
     assert_eq!((&all[1].body, all[1].whole), (&noise(65_536, 1), false));
     assert_eq!(letters.list(Some("influx"), 0, 10).unwrap().len(), 1);
     assert_eq!(letters.list(None, all[0].id, 10).unwrap().len(), 1);
@@ -206,14 +206,17 @@ async fn a_redrive_stores_what_it_can_and_keeps_the_rest() {
     }
     letters.refused("gone", "was full", &some(1)[0].encode(), UnixNanos(1)).unwrap();
     letters.undecodable("t", "not a batch", b"not JSON", UnixNanos(1)).unwrap();
-    letters.undecodable("t", "a newer version wrote it", &some(9)[8].encode(), UnixNanos(1)).unwrap();
+    let newer = &some(9)[8];
+    let topic = format!("{}/{}", newer.site(), newer.sensor());
+    letters.undecodable(&topic, "a newer version wrote it", &newer.encode(), UnixNanos(1)).unwrap();
+    letters.undecodable("home/forger", "it claims to be from another", &newer.encode(), UnixNanos(1)).unwrap();
 
     let sink = Scripted::new([temporary("still down", None)]);
     let outcome = redrive(&mut letters, &mut [sink.clone()], Some("scripted")).await.unwrap();
     assert_eq!((outcome.stored, outcome.kept, outcome.last_reason.as_deref()), (2, 1, Some("still down")));
     let outcome = redrive(&mut letters, &mut [sink.clone()], None).await.unwrap();
-    assert_eq!((outcome.stored, outcome.kept), (2, 2));
+    assert_eq!((outcome.stored, outcome.kept), (2, 3));
     assert_eq!(*sink.stored.lock().unwrap(), [1, 2, 0, 8]);
     let left: Vec<String> = letters.list(None, 0, 9).unwrap().into_iter().map(|letter| letter.reason).collect();
-    assert_eq!(left, ["was full", "not a batch"]);
+    assert_eq!(left, ["was full", "not a batch", "it claims to be from another"]);
 }

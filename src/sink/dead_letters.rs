@@ -61,7 +61,7 @@ pub struct Letter {
     pub at: UnixNanos,
     /// The sink that refused it; absent where none was asked, because it is no record.
     pub sink: Option<String>,
-    /// The topic it came on, where known.
+    /// The `<site>/<sensor>` whose topic it came on, where known.
     pub topic: Option<String>,
     /// Why it is here.
     pub reason: String,
@@ -88,7 +88,8 @@ impl DeadLetters {
         self.add(Some(sink), None, reason, body, LONGEST_BODY, now)
     }
 
-    /// Keeps a payload that came on `topic` and is no record: its beginning, if it is long.
+    /// Keeps a payload that came from `topic` (`<site>/<sensor>`) and is no record of that sensor's: its beginning, if it
+    /// is long.
     ///
     /// # Errors
     /// When the file cannot be written.
