@@ -25,6 +25,7 @@ pub mod mqtt;
 pub mod oui;
 pub mod sink;
 pub mod spool;
+pub mod stop;
 pub mod tally;
 pub mod time;
 

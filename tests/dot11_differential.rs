@@ -143,7 +143,7 @@ fn captured_frames_read_alike() {
         };
         while matches!(source.poll(&mut each), Ok(Polled::More)) {}
     }
-    println!("{compared} of {seen} captured frames compared");
+    eprintln!("{compared} of {seen} captured frames compared");
     assert!(compared > 100_000, "only {compared} of {seen}");
 }
 

@@ -112,6 +112,7 @@ impl<'a, O: Outbox> Session<'a, O> {
                     let broker = self.link.broker();
                     tracing::info!("connected to the broker at {} as '{}'", broker.address(), broker.client_id);
                     self.publisher.logged.connecting.reset();
+                    self.publisher.outbox.connected();
                     let settings = &self.publisher.settings;
                     let filter = self.publisher.topics.requests(&settings.site, &settings.sensor);
                     self.link.subscribe(vec![filter], false).map_err(|Gone| End::Lost(GONE.to_owned()))?;

@@ -1,7 +1,7 @@
 //! Counting one frame: the hot path. Allocates only for addresses, names and frequencies not met before.
 
 use super::{
-    KINDS, MAX_CHANNELS, Tally, at, at_mut, reading,
+    KINDS, MAX_CHANNELS, Tally, at, at_mut,
     station::{Entry, Extra, MAC_BITS, MAX_NAME_LEN, MAX_NAMES, Name, Origin, Rare, flag},
 };
 use crate::{
@@ -13,13 +13,8 @@ use crate::{
 /// The IBSS bit of the capability information (IEEE 802.11-2020, 9.4.1.4).
 const IBSS: u16 = 1 << 1;
 
-const ASSOCIATION_REQUEST: u16 = 0x00;
-const REASSOCIATION_REQUEST: u16 = 0x02;
-const PROBE_REQUEST: u16 = 0x04;
-const PROBE_RESPONSE: u16 = 0x05;
-const BEACON: u16 = 0x08;
-const AUTHENTICATION: u16 = 0x0b;
-const PS_POLL: u16 = 0x1a;
+const AUTHENTICATION: FrameKind = FrameKind(0x0b);
+const PS_POLL: FrameKind = FrameKind(0x1a);
 
 impl Tally {
     /// Counts one frame of `original_len` octets, captured at `time`.
@@ -192,7 +187,7 @@ impl Tally {
             entry.bssid = bssid.0;
             entry.key |= flag::HAS_BSSID;
         }
-        let class = reading::class(facts);
+        let class = facts.class();
         entry.management += u16::from(class == Some(Class::Management));
         entry.control += u16::from(class == Some(Class::Control));
         entry.key |= role_flags(ta, class, facts);
@@ -212,20 +207,22 @@ impl Tally {
 
     /// What the body of a management frame says of its sender.
     fn management_body(&mut self, place: u32, facts: &Facts<'_>) {
-        let origin = match facts.kind.map(|kind| kind.0) {
-            Some(BEACON | PROBE_RESPONSE) => Origin::Announced,
-            Some(PROBE_REQUEST | ASSOCIATION_REQUEST | REASSOCIATION_REQUEST) => Origin::Sought,
+        let origin = match facts.kind {
+            Some(FrameKind::BEACON | FrameKind::PROBE_RESPONSE) => Origin::Announced,
+            Some(FrameKind::PROBE_REQUEST | FrameKind::ASSOCIATION_REQUEST | FrameKind::REASSOCIATION_REQUEST) => {
+                Origin::Sought
+            }
             _ => return,
         };
         let known = self.entries.get(place as usize).and_then(|entry| at(&self.rares, entry.rare)).copied();
         if origin == Origin::Announced
             && known.is_none_or(|rare| rare.security.is_none())
-            && let Some(security) = reading::security(facts)
+            && let Some(security) = facts.security()
         {
             self.rare(place, |rare| rare.security = Some(security));
         }
         // An empty name is any network's in a probe request and a hidden one's in a beacon; a longer one is none.
-        if let Some(octets) = reading::ssid(facts)
+        if let Some(octets) = facts.ssid()
             && (1..=MAX_NAME_LEN).contains(&octets.len())
         {
             self.name(place, origin, octets);
@@ -323,16 +320,16 @@ fn kind_place(kind: FrameKind) -> usize {
 #[inline]
 fn role_flags(ta: Mac, class: Option<Class>, facts: &Facts<'_>) -> u64 {
     let own_bss = facts.bssid == Some(ta);
-    match (class, facts.kind.map(|kind| kind.0)) {
+    match (class, facts.kind) {
         (None, _) => flag::WIRED,
-        (_, Some(BEACON | PROBE_RESPONSE)) => {
+        (_, Some(FrameKind::BEACON | FrameKind::PROBE_RESPONSE)) => {
             if facts.capability.is_some_and(|capability| capability & IBSS != 0) {
                 flag::AD_HOC
             } else {
                 flag::ACCESS_POINT
             }
         }
-        (_, Some(ASSOCIATION_REQUEST | REASSOCIATION_REQUEST | PS_POLL)) => flag::CLIENT,
+        (_, Some(FrameKind::ASSOCIATION_REQUEST | FrameKind::REASSOCIATION_REQUEST | PS_POLL)) => flag::CLIENT,
         (_, Some(AUTHENTICATION)) if facts.bssid.is_some() && facts.bssid == facts.ra && !own_bss => flag::CLIENT,
         (Some(Class::Data), _) => match (facts.to_ds, facts.from_ds) {
             (true, false) => flag::CLIENT,

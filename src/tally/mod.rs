@@ -7,19 +7,21 @@ mod add;
 mod counter;
 mod merge;
 mod privacy;
-mod reading;
 mod station;
 mod table;
 mod tracking;
 mod window;
 
 #[cfg(test)]
+mod counter_tests;
+#[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use counter::{Closed, Counter, CounterSettings};
 pub use merge::MergeError;
 pub use privacy::{KeyError, Keys, NoKeys};
-pub use reading::Security;
 pub use station::{Counts, Station};
 pub use tracking::{Tracker, TrackerError};
 pub use window::{Open, Windows};

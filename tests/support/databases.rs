@@ -220,9 +220,9 @@ impl Victoria {
         }
     }
 
-    /// Everything stored: one entry a series, its labels (`__name__` among them) and its values by milliseconds.
+    /// Everything stored: one entry a series, its labels (`__name__` among them) and its values with their milliseconds.
     /// What was written must be made visible first, which the server is asked for.
-    pub async fn export(&self) -> Vec<(BTreeMap<String, String>, BTreeMap<i64, f64>)> {
+    pub async fn export(&self) -> Vec<(BTreeMap<String, String>, Vec<(i64, f64)>)> {
         http().get(format!("{}/internal/force_flush", self.url)).send().await.unwrap();
         let url = format!("{}/api/v1/export?match[]=%7B__name__!=%22%22%7D", self.url);
         let text = http().get(url).send().await.unwrap().text().await.unwrap();
