@@ -10,6 +10,7 @@
 //! * [`spool`]: the store-and-forward log between producing a batch and delivering it.
 //! * [`mqtt`]: topics, sessions, TLS; the publisher and the subscriber.
 //! * [`sink`]: where batches end: InfluxDB, the SQLite history, dead letters.
+//! * [`web`]: the HTTP server and its routes.
 //!
 //! [`sensor`] and [`ingest`] connect these rooms into the two daemons; [`config`] says how; [`cli`] is the
 //! command line. [`Mac`] and [`UnixNanos`] are the words every room shares.
@@ -26,6 +27,7 @@ pub mod sink;
 pub mod spool;
 pub mod tally;
 pub mod time;
+pub mod web;
 
 pub mod ingest;
 pub mod sensor;
