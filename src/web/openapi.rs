@@ -4,7 +4,8 @@ use super::oui::{MAX_BATCH, MAX_FOUND, MAX_TEXT};
 use serde_json::{Value, json};
 
 /// An address or prefix as [`crate::oui::Query`] reads it.
-const QUERY: &str = "^(([0-9A-Fa-f]{2}:){2,5}[0-9A-Fa-f]{1,2}|([0-9A-Fa-f]{2}-){2,5}[0-9A-Fa-f]{1,2}\
+const QUERY: &str = "^(([0-9A-Fa-f]{2}:){2,4}[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{1,2})?\
+                     |([0-9A-Fa-f]{2}-){2,4}[0-9A-Fa-f]{2}(-[0-9A-Fa-f]{1,2})?\
                      |[0-9A-Fa-f]{4}\\.[0-9A-Fa-f]{2,4}|([0-9A-Fa-f]{4}\\.){2}[0-9A-Fa-f]{1,4}|[0-9A-Fa-f]{6,12})$";
 /// A name: no control characters, something but blanks.
 const NAME: &str =
@@ -43,7 +44,6 @@ pub fn document() -> Value {
                 "put": change("putLocal", "Add or correct a local entry.", &[
                     ("200", json_of("Corrected.", reference("Entry"))), ("201", created()),
                     ("409", error("No room for more."))]),
-                "options": options(),
             },
             "/api/v1/oui/search": {
                 "get": {
@@ -62,12 +62,11 @@ pub fn document() -> Value {
                         ("429", too_often()),
                     ]),
                 },
-                "options": options(),
             },
             "/api/v1/oui/{mac}": {
-                "parameters": [{"name": "mac", "in": "path", "required": true, "schema": query()}],
                 "get": {
                     "operationId": "lookup",
+                    "parameters": [in_path(query())],
                     "summary": "Whose an address or a prefix is.",
                     "responses": responses(&[
                         ("200", versioned("What is known.", reference("Answer"))), ("304", not_modified()),
@@ -77,6 +76,7 @@ pub fn document() -> Value {
                 },
                 "delete": {
                     "operationId": "takeBack",
+                    "parameters": [in_path(query())],
                     "summary": "Take a local entry back.",
                     "security": [{"token": []}],
                     "responses": responses(&[
@@ -86,21 +86,18 @@ pub fn document() -> Value {
                         ("429", too_often()), ("503", error("The cache cannot be written.")),
                     ]),
                 },
-                "options": options(),
             },
             "/chilcano/api/manuf/{mac}": {
                 "get": {
                     "operationId": "historic",
                     "summary": "The form of an older service, for its clients.",
-                    "parameters": [{"name": "mac", "in": "path", "required": true, "schema":
-                        {"type": "string", "pattern": "^([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}$"}}],
+                    "parameters": [in_path(json!({"type": "string", "pattern": "^([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}$"}))],
                     "responses": responses(&[
                         ("200", json_of("Its maker.", reference("Historic"))),
                         ("400", error("Not an address of six octets.")), ("404", error("It has no known maker.")),
                         ("429", too_often()),
                     ]),
                 },
-                "options": options(),
             },
             "/api/v1/openapi.json": {
                 "get": {
@@ -109,7 +106,6 @@ pub fn document() -> Value {
                     "responses": responses(&[
                         ("200", json_of("OpenAPI 3.1.", json!({"type": "object"}))), ("429", too_often())]),
                 },
-                "options": options(),
             },
         },
         "components": {
@@ -221,12 +217,8 @@ fn created() -> Value {
     with_headers(json_of("Added.", reference("Entry")), json!({"Location": text_header()}))
 }
 
-fn options() -> Value {
-    json!({
-        "summary": "What may be asked here; CORS.",
-        "responses": responses(&[
-            ("204", json!({"description": "See Allow.", "headers": {"Allow": text_header()}})), ("429", too_often())]),
-    })
+fn in_path(schema: Value) -> Value {
+    json!({"name": "mac", "in": "path", "required": true, "schema": schema})
 }
 
 fn change(id: &str, summary: &str, special: &[(&str, Value)]) -> Value {
