@@ -45,7 +45,7 @@ pub enum CaptureError {
         name: String,
     },
     /// Packets begin with something that is not read.
-    #[error("{name} has link type {link}, which airtally does not read; it reads {}", LinkType::supported())]
+    #[error("{name} has link type {link}, which airtally does not read; it reads {}", LinkType::READ)]
     LinkType {
         /// The file or interface.
         name: String,

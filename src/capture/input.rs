@@ -80,6 +80,12 @@ impl Input {
         Ok(Self { name: name.to_owned(), reader, buffer, start: 0, end: 0, consumed: 0, ended: None })
     }
 
+    /// The octets of `file`, which stands at `offset`, as they are.
+    pub(super) fn part(file: File, name: &str, offset: u64) -> Self {
+        let (name, reader, buffer) = (name.to_owned(), Box::new(file), vec![0; BUFFER]);
+        Self { name, reader, buffer, start: 0, end: 0, consumed: offset, ended: None }
+    }
+
     /// What messages call it.
     pub(super) fn name(&self) -> &str {
         &self.name

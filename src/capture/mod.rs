@@ -2,13 +2,14 @@
 //!
 //! [`Source`] hands out [`Packet`]s, one buffer at a time, so that whoever calls can look at clocks and stop flags
 //! in between. `input` opens and decompresses files, `classic` and `ng` read their two formats, `live` listens to
-//! an interface.
+//! an interface, [`segments`] divides a large file among threads.
 
 mod classic;
 mod error;
 mod input;
 mod live;
 mod ng;
+pub mod segments;
 
 pub use error::CaptureError;
 pub use live::{Drops, LiveOptions, Waker};

@@ -9,8 +9,8 @@ pub struct LinkType(pub u16);
 /// Every link type that is read, and its name in the registry (without `LINKTYPE_`).
 const SUPPORTED: [(LinkType, &str); 13] = [
     (LinkType::ETHERNET, "ETHERNET"),
-    (LinkType(12), "RAW (as some systems number it)"),
-    (LinkType(14), "RAW (as some systems number it)"),
+    (LinkType(12), "RAW"),
+    (LinkType(14), "RAW"),
     (LinkType::RAW, "RAW"),
     (LinkType::IEEE802_11, "IEEE802_11"),
     (LinkType::LINUX_SLL, "LINUX_SLL"),
@@ -42,6 +42,10 @@ const OTHERS: [(u16, &str); 14] = [
 ];
 
 impl LinkType {
+    /// The link types that are read, in words for a message.
+    pub const READ: &str =
+        "802.11 (105, 119, 127, 163, 192), Ethernet (1), Linux cooked (113, 276) and raw IP (12, 14, 101, 228, 229)";
+
     /// Ethernet.
     pub const ETHERNET: Self = Self(1);
     /// IP without a link header.
@@ -89,12 +93,6 @@ impl LinkType {
     pub fn name(self) -> Option<&'static str> {
         let others = OTHERS.iter().map(|&(number, name)| (Self(number), name));
         SUPPORTED.iter().copied().chain(others).find(|&(link, _)| link == self).map(|(_, name)| name)
-    }
-
-    /// The link types that are read, as words for a message.
-    #[must_use]
-    pub fn supported() -> String {
-        SUPPORTED.map(|(link, _)| link.to_string()).join(", ")
     }
 }
 

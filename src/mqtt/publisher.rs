@@ -2,8 +2,10 @@
 //! backoff, events not yet taken, what the log has said. Does not know where offers are kept.
 
 use super::{
-    Event, MqttError, ReplayAnswer, ReplayRequest, State, Status, Topics,
-    link::{Link, Plan},
+    EVENT_SCHEMA, Event, EventMessage, Leaf, MqttError, ReplayAnswer, ReplayRequest, STATUS_SCHEMA, State, Status,
+    StatusMessage, Topics,
+    link::{Link, Message, Plan},
+    messages::encode,
     retry::{Backoff, Bucket, Quiet},
     session::{End, Item, Session},
 };
@@ -21,6 +23,8 @@ use uuid::Uuid;
 pub(super) const GOOD: Duration = Duration::from_secs(30);
 /// Largest request that is read.
 const MAX_REQUEST: u32 = 64 << 10;
+/// Runs told in a status.
+const MAX_RUNS: usize = 16;
 /// Requests answered at once, and in the long run a second.
 const REQUESTS: (u32, f64) = (10, 1.0);
 
@@ -31,6 +35,15 @@ pub enum OfferKind {
     Batch,
     /// A declared loss, on `event`.
     Gap,
+}
+
+impl OfferKind {
+    pub(super) const fn leaf(self) -> Leaf {
+        match self {
+            Self::Batch => Leaf::Batch,
+            Self::Gap => Leaf::Event,
+        }
+    }
 }
 
 /// One message that the outbox wants delivered.
@@ -79,6 +92,9 @@ pub trait Outbox: Send + Sync + 'static {
 
     /// Makes what is still there of these windows pending again.
     fn replay(&self, request: ReplayRequest) -> impl Future<Output = Result<ReplayAnswer, OutboxError>> + Send;
+
+    /// A connection to a broker has begun.
+    fn connected(&self) {}
 }
 
 /// Who publishes, and where.
@@ -191,6 +207,43 @@ impl<O: Outbox> Publisher<O> {
                 will: Some(self.status_message(lost)),
             },
         )
+    }
+
+    pub(super) fn topic(&self, leaf: &Leaf) -> String {
+        self.topics.of(&self.settings.site, &self.settings.sensor, leaf)
+    }
+
+    pub(super) fn message(&self, leaf: &Leaf, schema: &str, payload: Vec<u8>, retain: bool) -> Message {
+        Message {
+            topic: self.topic(leaf),
+            payload,
+            retain,
+            properties: vec![("schema".to_owned(), schema.to_owned())],
+            correlation: None,
+        }
+    }
+
+    pub(super) fn offer_message(&self, offer: Offer) -> Message {
+        let mut message = self.message(&offer.kind.leaf(), offer.schema, offer.body, false);
+        message.properties.extend([
+            ("run".to_owned(), offer.run.to_string()),
+            ("seq".to_owned(), offer.seq.to_string()),
+            ("part".to_owned(), offer.part.to_string()),
+        ]);
+        message
+    }
+
+    pub(super) fn event_message(&self, event: Event) -> Message {
+        let (site, sensor) = (self.settings.site.clone(), self.settings.sensor.clone());
+        let event = EventMessage { schema: EVENT_SCHEMA.to_owned(), site, sensor, event };
+        self.message(&Leaf::Event, EVENT_SCHEMA, encode(&event), false)
+    }
+
+    pub(super) fn status_message(&self, mut status: Status) -> Message {
+        status.runs.drain(..status.runs.len().saturating_sub(MAX_RUNS));
+        let (site, sensor) = (self.settings.site.clone(), self.settings.sensor.clone());
+        let status = StatusMessage { schema: STATUS_SCHEMA.to_owned(), site, sensor, time: super::now(), status };
+        self.message(&Leaf::Status, STATUS_SCHEMA, encode(&status), true)
     }
 }
 

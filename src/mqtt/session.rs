@@ -2,10 +2,9 @@
 //! events, answers to requests. Forgets everything at the end, because the outbox is the truth.
 
 use super::{
-    EVENT_SCHEMA, Event, EventMessage, INFO_SCHEMA, Info, Leaf, Offer, OfferKind, Outbox, OutboxError, REPLAY_SCHEMA,
-    ReplayAnswer, ReplayRequest, STATUS_SCHEMA, State, Status, StatusMessage,
+    Event, INFO_SCHEMA, Info, Leaf, Offer, OfferKind, Outbox, OutboxError, State, Status,
     lane::{Lane, Trouble},
-    link::{Delivery, Gone, Link, Message, Signal, Verdict},
+    link::{Gone, Link, Message, Signal, Verdict},
     messages::encode,
     publisher::{Publisher, stopped},
 };
@@ -19,10 +18,6 @@ const STATUS_PAUSE: Duration = Duration::from_secs(1);
 const MAX_FLYING: usize = 16 << 20;
 /// Events waiting for their turn; then the channel fills, and its sender decides.
 const MAX_UNSENT: usize = 16;
-/// Runs told in a status.
-const MAX_RUNS: usize = 16;
-/// Ranges told in a replay answer: what is not told is still a hole to the asker, who will ask again.
-const MAX_MISSING: usize = 256;
 /// How long a stop waits for acknowledgements, and then again for that of `offline`.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 /// Pause after the outbox failed.
@@ -56,12 +51,12 @@ pub(super) enum End {
 }
 
 pub(super) struct Session<'a, O> {
-    publisher: &'a mut Publisher<O>,
+    pub(super) publisher: &'a mut Publisher<O>,
     link: &'a mut Link<Item>,
-    batches: Lane,
-    gaps: Lane,
+    pub(super) batches: Lane,
+    pub(super) gaps: Lane,
     flying_bytes: usize,
-    answers: std::collections::VecDeque<Message>,
+    pub(super) answers: std::collections::VecDeque<Message>,
     outbox_rests_until: Option<Instant>,
     status_due: bool,
     status_flying: bool,
@@ -117,6 +112,7 @@ impl<'a, O: Outbox> Session<'a, O> {
                     let broker = self.link.broker();
                     tracing::info!("connected to the broker at {} as '{}'", broker.address(), broker.client_id);
                     self.publisher.logged.connecting.reset();
+                    self.publisher.outbox.connected();
                     let settings = &self.publisher.settings;
                     let filter = self.publisher.topics.requests(&settings.site, &settings.sensor);
                     self.link.subscribe(vec![filter], false).map_err(|Gone| End::Lost(GONE.to_owned()))?;
@@ -348,7 +344,7 @@ impl<'a, O: Outbox> Session<'a, O> {
         match (item, verdict) {
             (Item::Offer { id, kind, bytes }, verdict) => {
                 self.flying_bytes = self.flying_bytes.saturating_sub(bytes);
-                let topic = self.publisher.topic(&leaf(kind));
+                let topic = self.publisher.topic(&kind.leaf());
                 match verdict {
                     Verdict::Taken => return Some((id, kind)),
                     Verdict::NoSubscriber => {
@@ -387,57 +383,6 @@ impl<'a, O: Outbox> Session<'a, O> {
         }
     }
 
-    /// Answers a request, or drops it when there are too many.
-    async fn request(&mut self, delivery: Delivery) {
-        let Some((_, _, Leaf::Request(name))) = self.publisher.topics.parse(&delivery.topic) else { return };
-        if delivery.retain {
-            return; // A question left behind is nobody's any more.
-        }
-        if !self.publisher.requests.take(Instant::now()) {
-            let why = "more requests than one a second arrive: some are not answered";
-            if let Some(why) = self.publisher.logged.requests.pass(why, Instant::now()) {
-                tracing::warn!("{why}");
-            }
-            return;
-        }
-        let answer = if name == "replay" {
-            self.replay(&delivery.payload).await
-        } else {
-            ReplayAnswer::failed(None, "there is no such request; this version knows request/replay")
-        };
-        let mut message = self.publisher.message(&Leaf::Response(name), REPLAY_SCHEMA, encode(&answer), false);
-        message.correlation = delivery.correlation;
-        self.answers.push_back(message);
-    }
-
-    async fn replay(&mut self, payload: &[u8]) -> ReplayAnswer {
-        let mut request: ReplayRequest = match serde_json::from_slice(payload) {
-            Ok(request) => request,
-            Err(error) => return ReplayAnswer::failed(None, format!("not a replay request: {error}")),
-        };
-        request.id = request.id.map(|id| id.chars().take(64).collect());
-        if request.first_seq > request.last_seq {
-            return ReplayAnswer::failed(Some(&request), "first_seq is greater than last_seq");
-        }
-        let (run, first, last) = (request.run, request.first_seq, request.last_seq);
-        match self.publisher.outbox.replay(request.clone()).await {
-            Ok(mut answer) => {
-                tracing::info!(
-                    "windows {first} to {last} of run {run} were asked for: {} messages again",
-                    answer.offered
-                );
-                answer.missing.truncate(MAX_MISSING);
-                self.batches.changed();
-                self.gaps.changed();
-                answer
-            }
-            Err(error) => {
-                tracing::error!("windows {first} to {last} of run {run} were asked for: cannot use the spool: {error}");
-                ReplayAnswer::failed(Some(&request), "the sensor's spool cannot be used now: ask again later")
-            }
-        }
-    }
-
     /// Waits a little for acknowledgements, says `offline`, and disconnects.
     async fn finish(&mut self) {
         self.settle(|session| session.link.outstanding() == 0).await;
@@ -470,49 +415,3 @@ impl<'a, O: Outbox> Session<'a, O> {
 }
 
 const GONE: &str = "the connection to the broker is gone";
-
-const fn leaf(kind: OfferKind) -> Leaf {
-    match kind {
-        OfferKind::Batch => Leaf::Batch,
-        OfferKind::Gap => Leaf::Event,
-    }
-}
-
-impl<O: Outbox> Publisher<O> {
-    fn topic(&self, leaf: &Leaf) -> String {
-        self.topics.of(&self.settings.site, &self.settings.sensor, leaf)
-    }
-
-    fn message(&self, leaf: &Leaf, schema: &str, payload: Vec<u8>, retain: bool) -> Message {
-        Message {
-            topic: self.topic(leaf),
-            payload,
-            retain,
-            properties: vec![("schema".to_owned(), schema.to_owned())],
-            correlation: None,
-        }
-    }
-
-    fn offer_message(&self, offer: Offer) -> Message {
-        let mut message = self.message(&leaf(offer.kind), offer.schema, offer.body, false);
-        message.properties.extend([
-            ("run".to_owned(), offer.run.to_string()),
-            ("seq".to_owned(), offer.seq.to_string()),
-            ("part".to_owned(), offer.part.to_string()),
-        ]);
-        message
-    }
-
-    fn event_message(&self, event: Event) -> Message {
-        let (site, sensor) = (self.settings.site.clone(), self.settings.sensor.clone());
-        let event = EventMessage { schema: EVENT_SCHEMA.to_owned(), site, sensor, event };
-        self.message(&Leaf::Event, EVENT_SCHEMA, encode(&event), false)
-    }
-
-    pub(super) fn status_message(&self, mut status: Status) -> Message {
-        status.runs.drain(..status.runs.len().saturating_sub(MAX_RUNS));
-        let (site, sensor) = (self.settings.site.clone(), self.settings.sensor.clone());
-        let status = StatusMessage { schema: STATUS_SCHEMA.to_owned(), site, sensor, time: super::now(), status };
-        self.message(&Leaf::Status, STATUS_SCHEMA, encode(&status), true)
-    }
-}
