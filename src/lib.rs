@@ -10,6 +10,7 @@
 //! * [`spool`]: the store-and-forward log between producing a batch and delivering it.
 //! * [`mqtt`]: topics, sessions, TLS; the publisher and the subscriber.
 //! * [`sink`]: where batches end: InfluxDB, the SQLite history, dead letters.
+//! * [`web`]: the HTTP server and its routes.
 //!
 //! [`inspect`] uses the first of them to answer what is in a capture file.
 //!
@@ -31,6 +32,7 @@ pub mod spool;
 pub mod stop;
 pub mod tally;
 pub mod time;
+pub mod web;
 
 pub mod ingest;
 pub mod sensor;

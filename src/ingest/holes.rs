@@ -69,7 +69,7 @@ impl Holes {
         });
         known.heard = now;
         known.present = status.state != State::Offline;
-        let current = status.run.zip(status.last_seq).map(|(run, last_seq)| (run, last_seq));
+        let current = status.run.zip(status.last_seq);
         let stored = status.runs.iter().map(|RunRange { run, last_seq, .. }| (*run, *last_seq));
         let said: Vec<(Uuid, u64)> = stored.chain(current).take(MAX_RUNS).collect();
         // A last will repeats no runs: what was known before still holds.

@@ -130,7 +130,10 @@ fn follow(
 /// Looks for missing windows, and asks their sensors for them.
 async fn ask(replay: bool, spool: Arc<SharedSpool>, holes: Arc<Mutex<Holes>>, requests: mpsc::Sender<OutgoingRequest>) {
     let mut look = tokio::time::interval(LOOK_EVERY);
-    while replay {
+    if !replay {
+        return;
+    }
+    loop {
         look.tick().await;
         let (spool, holes) = (Arc::clone(&spool), Arc::clone(&holes));
         let due = tokio::task::spawn_blocking(move || {

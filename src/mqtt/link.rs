@@ -114,11 +114,9 @@ enum Raw {
     Lost(String),
 }
 
-/// The connection is gone: the next [`Link::next`] says why.
-#[derive(Debug)]
-pub(super) struct Gone;
-
 /// One connection. `T` marks a message until its acknowledgement comes back.
+///
+/// What is asked of a connection that has ended meanwhile does nothing: [`Link::next`] will say that it has ended.
 pub(super) struct Link<T> {
     client: AsyncClient,
     signals: mpsc::Receiver<Raw>,
@@ -266,40 +264,36 @@ impl<T> Link<T> {
     }
 
     /// Queues a message. The caller keeps to [`Self::room`].
-    pub(super) fn send(&mut self, message: Message, token: T) -> Result<(), Gone> {
+    pub(super) fn send(&mut self, message: Message, token: T) {
         let properties = properties(&message);
         let Message { topic, payload, retain, .. } = message;
-        self.client
-            .try_publish_with_properties(topic, QoS::AtLeastOnce, retain, payload, properties)
-            .map_err(|_| Gone)?;
+        let _ = self.client.try_publish_with_properties(topic, QoS::AtLeastOnce, retain, payload, properties);
         self.queued.push_back(token);
         self.waiting_since.get_or_insert_with(Instant::now);
-        Ok(())
     }
 
     /// Subscribes with QoS 1; `retained` says whether messages kept by the broker are wanted.
-    pub(super) fn subscribe(&mut self, filters: Vec<String>, retained: bool) -> Result<(), Gone> {
+    pub(super) fn subscribe(&mut self, filters: Vec<String>, retained: bool) {
         let wanted = filters.iter().map(|path| {
             let mut filter = Filter::new(path, QoS::AtLeastOnce);
             filter.retain_forward_rule =
                 if retained { RetainForwardRule::OnEverySubscribe } else { RetainForwardRule::Never };
             filter
         });
-        self.client.try_subscribe_many(wanted).map_err(|_| Gone)?;
+        let _ = self.client.try_subscribe_many(wanted);
         self.filters = filters;
         self.waiting_since.get_or_insert_with(Instant::now);
-        Ok(())
     }
 
     /// Acknowledges a message of this connection.
-    pub(super) fn acknowledge(&mut self, ack: u16) -> Result<(), Gone> {
+    pub(super) fn acknowledge(&mut self, ack: u16) {
         let publish = Publish { pkid: ack, qos: QoS::AtLeastOnce, ..Publish::default() };
-        self.client.try_ack(&publish).map_err(|_| Gone)
+        let _ = self.client.try_ack(&publish);
     }
 
     /// Ends the connection in order: no last will. [`Signal::Closed`] follows when it has left.
-    pub(super) fn disconnect(&mut self) -> Result<(), Gone> {
-        self.client.try_disconnect().map_err(|_| Gone)
+    pub(super) fn disconnect(&mut self) {
+        let _ = self.client.try_disconnect();
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{
     Leaf, MqttError, REPLAY_SCHEMA, ReplayRequest, Topics,
-    link::{Delivery, Gone, Link, Message, Plan, Signal},
+    link::{Delivery, Link, Message, Plan, Signal},
     messages::encode,
     publisher::{GOOD, stopped},
     retry::{Backoff, Quiet},
@@ -169,10 +169,10 @@ impl<I: Inbox> Subscriber<I> {
                 signal = next(&mut left, link) => signal,
                 request = self.requests.recv(), if ready && self.requests_open && link.room() > 0 => {
                     self.requests_open = request.is_some();
-                    match request.map_or(Ok(()), |request| link.send(self.request(&request), ())) {
-                        Ok(()) => continue,
-                        Err(Gone) => Signal::Lost(GONE.to_owned()),
+                    if let Some(request) = request {
+                        link.send(self.request(&request), ());
                     }
+                    continue;
                 }
                 () = stopped(&mut self.stop) => {
                     leave(link).await;
@@ -183,9 +183,7 @@ impl<I: Inbox> Subscriber<I> {
                 Signal::Connected { session_present } => {
                     session = session_present;
                     let filters = self.topics.from_sensors(&self.settings.site);
-                    if link.subscribe(filters, true).is_err() {
-                        return End::Lost(GONE.to_owned());
-                    }
+                    link.subscribe(filters, true);
                 }
                 Signal::Subscribed { refused } => {
                     if let Some(filter) = refused.first() {
@@ -248,7 +246,7 @@ impl<I: Inbox> Subscriber<I> {
             return Err(format!("cannot take messages from the broker: {error}"));
         }
         // If the connection has ended meanwhile, these go nowhere: never to a later one.
-        acks.into_iter().try_for_each(|ack| link.acknowledge(ack)).map_err(|Gone| GONE.to_owned())?;
+        acks.into_iter().for_each(|ack| link.acknowledge(ack));
         Ok(next)
     }
 
@@ -272,10 +270,7 @@ async fn next(left: &mut Option<Signal<()>>, link: &mut Link<()>) -> Signal<()> 
 
 /// Ends the connection after the acknowledgements given so far have left.
 async fn leave(link: &mut Link<()>) {
-    if link.disconnect().is_ok() {
-        let gone = async { while !matches!(link.next().await, Signal::Closed | Signal::Lost(_)) {} };
-        let _ = tokio::time::timeout(STOP_PATIENCE, gone).await;
-    }
+    link.disconnect();
+    let gone = async { while !matches!(link.next().await, Signal::Closed | Signal::Lost(_)) {} };
+    let _ = tokio::time::timeout(STOP_PATIENCE, gone).await;
 }
-
-const GONE: &str = "the connection to the broker is gone";

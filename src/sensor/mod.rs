@@ -146,7 +146,9 @@ pub async fn run(config: Sensor) -> Result<(), SensorError> {
     let _ = stop_publishing.send(true);
     let published = publisher.await;
     keepers.abort();
-    spool.with(|spool| spool.settle(clock::system_now())).await.unwrap_or(Ok(()))?;
+    if let Some(settled) = spool.with(|spool| spool.settle(clock::system_now())).await {
+        recorder::say_evicted(&settled?.evicted);
+    }
 
     let counted = counting.join();
     if let Ok(Err(error)) = recorded {
@@ -308,8 +310,10 @@ async fn keep(spool: Arc<SharedSpool>, waker: Option<Waker>, signals: Arc<Signal
     loop {
         tokio::select! {
             _ = age_out.tick() => {
-                if let Some(Err(error)) = spool.with(|spool| spool.age_out(clock::system_now())).await {
-                    tracing::warn!(%error, "cannot move undelivered windows to disk");
+                match spool.with(|spool| spool.age_out(clock::system_now())).await {
+                    Some(Ok(moved)) => recorder::say_evicted(&moved.evicted),
+                    Some(Err(error)) => tracing::warn!(%error, "cannot move undelivered windows to disk"),
+                    None => {}
                 }
             }
             _ = wake.tick() => {

@@ -6,7 +6,7 @@ use super::{
     counting::Counted,
 };
 use crate::{
-    batch::Clock,
+    batch::{Clock, Gap},
     config::{Sensor, SourceKind},
     mqtt::{RunRange, State, Status},
     spool::{NewEntry, RunInfo, SharedSpool, SpoolError},
@@ -114,14 +114,7 @@ impl Recorder {
                 .unwrap_or(Err(SpoolError::Refused("the task that writes ended early")));
             match appended {
                 Ok(appended) => {
-                    for gap in &appended.evicted {
-                        tracing::error!(
-                            first_seq = gap.first_seq,
-                            last_seq = gap.last_seq,
-                            "the spool is full: undelivered windows were given up, and a gap recorded; \
-                             bring the broker back, or raise spool.max_bytes"
-                        );
-                    }
+                    say_evicted(&appended.evicted);
                     if tries > 0 {
                         self.degrade(None);
                         tracing::info!("the spool takes windows again");
@@ -165,6 +158,18 @@ impl Recorder {
             status.runs = runs;
             status.frames_last_window = Some(frames);
         });
+    }
+}
+
+/// Says in the log what the spool had to give up.
+pub fn say_evicted(gaps: &[Gap]) {
+    for gap in gaps {
+        tracing::error!(
+            first_seq = gap.first_seq,
+            last_seq = gap.last_seq,
+            "the spool is full: undelivered windows were given up, and a gap recorded; \
+             bring the broker back, or raise spool.max_bytes"
+        );
     }
 }
 

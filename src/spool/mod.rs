@@ -73,6 +73,15 @@ pub struct Appended {
     pub evicted: Vec<Gap>,
 }
 
+/// What a move from memory to disk did.
+#[derive(Clone, Debug, Default)]
+pub struct Moved {
+    /// Entries now on disk.
+    pub entries: u64,
+    /// What gave way to them undelivered; already in the log as gap records.
+    pub evicted: Vec<Gap>,
+}
+
 /// What is known of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunInfo {

@@ -516,8 +516,8 @@ impl Rows<'_> {
             .iter()
             .enumerate()
             .map(|(bit, name)| match old.iter().find(|(known, _)| known == name) {
-                Some((_, was)) => format!("(pending >> {was} & 1) << {bit}"),
-                None => format!("1 << {bit}"),
+                Some((_, was)) => format!("(((pending >> {was}) & 1) << {bit})"),
+                None => format!("(1 << {bit})"),
             })
             .collect();
         let same = old.len() == names.len()

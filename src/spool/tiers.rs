@@ -4,7 +4,7 @@
 //! and the next start keeps one.
 
 use super::{
-    RunInfo, Spool, SpoolError,
+    Moved, RunInfo, Spool, SpoolError,
     entry::Row,
     files::{self, HOT},
     ring::{SLACK, Want, needed_for},
@@ -26,21 +26,21 @@ const STATE_AGE: Duration = Duration::from_secs(3600);
 impl Spool {
     /// Moves what waits undelivered from memory to disk once the oldest of it has waited for `age_out`, all of it
     /// together: a write a minute is easier on a card than a write for each window. As often, notes on disk how far
-    /// each run is safe, and every hour the state. Call it every few seconds. Says how many entries moved.
+    /// each run is safe, and every hour the state. Call it every few seconds.
     ///
     /// # Errors
     /// When a store cannot be read or written; what was to move is then still where it was.
-    pub fn age_out(&mut self, now: UnixNanos) -> Result<u64, SpoolError> {
+    pub fn age_out(&mut self, now: UnixNanos) -> Result<Moved, SpoolError> {
         self.flush()?;
-        let Some(hot) = &self.hot else { return Ok(0) };
+        let Some(hot) = &self.hot else { return Ok(Moved::default()) };
         let due = |since: UnixNanos, age: Duration| now.saturating_since(since) >= age || now < since;
-        let mut moved = 0;
+        let mut moved = Moved::default();
         let oldest =
             hot.read(|tier| tier.pending(u64::MAX >> 1, Want::Everything, 0, 1))?.first().map(|head| head.added);
         if oldest.is_some_and(|added| due(added, self.settings.age_out)) {
             moved = self.move_undelivered(now)?;
         }
-        if moved > 0 || self.noted.is_none_or(|noted| due(noted, self.settings.age_out)) {
+        if moved.entries > 0 || self.noted.is_none_or(|noted| due(noted, self.settings.age_out)) {
             let written = self.cold.read(|tier| tier.state_written())?;
             self.note(now, written.is_none_or(|written| due(written, STATE_AGE)))?;
         }
@@ -51,20 +51,22 @@ impl Spool {
     ///
     /// # Errors
     /// When a store cannot be read or written; what was to move is then still where it was.
-    pub fn settle(&mut self, now: UnixNanos) -> Result<(), SpoolError> {
+    pub fn settle(&mut self, now: UnixNanos) -> Result<Moved, SpoolError> {
         self.flush()?;
+        let mut moved = Moved::default();
         if self.hot.is_some() {
-            self.move_undelivered(now)?;
+            moved = self.move_undelivered(now)?;
             self.note(now, true)?;
         }
-        self.cold.checkpoint()
+        self.cold.checkpoint()?;
+        Ok(moved)
     }
 
-    fn move_undelivered(&mut self, now: UnixNanos) -> Result<u64, SpoolError> {
-        let (mut moved, mut after) = (0, 0);
+    fn move_undelivered(&mut self, now: UnixNanos) -> Result<Moved, SpoolError> {
+        let (mut moved, mut after) = (Moved::default(), 0);
         loop {
             let (places, need, last) = self.next_to_move(after)?;
-            if places.is_empty() || !self.make_room(false, need, &mut Vec::new())? {
+            if places.is_empty() || !self.make_room(false, need, &mut moved.evicted)? {
                 return Ok(moved);
             }
             after = last;
@@ -86,7 +88,7 @@ impl Spool {
             })?;
             self.cold.trim_log()?;
             hot.write(Safety::Lazy, |tier| rows.iter().try_for_each(|row| tier.remove(row.id)))?;
-            moved += rows.len() as u64;
+            moved.entries += rows.len() as u64;
         }
     }
 
@@ -176,12 +178,9 @@ impl Spool {
         }
         let (heads, names) = hot.read(|tier| {
             let heads = tier.all()?;
-            let mut names = HashMap::new();
-            for head in &heads {
-                if !names.contains_key(&head.spot.run_id) {
-                    names.insert(head.spot.run_id, tier.run_name(head.spot.run_id)?);
-                }
-            }
+            let runs: BTreeSet<i64> = heads.iter().map(|head| head.spot.run_id).collect();
+            let names: HashMap<_, _> =
+                runs.into_iter().map(|id| Ok((id, tier.run_name(id)?))).collect::<Result<_, Failure>>()?;
             Ok((heads, names))
         })?;
         let (mut from_hot, mut from_cold, mut delivered, mut clashing) = (vec![], vec![], vec![], vec![]);

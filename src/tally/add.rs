@@ -13,13 +13,8 @@ use crate::{
 /// The IBSS bit of the capability information (IEEE 802.11-2020, 9.4.1.4).
 const IBSS: u16 = 1 << 1;
 
-const ASSOCIATION_REQUEST: u16 = 0x00;
-const REASSOCIATION_REQUEST: u16 = 0x02;
-const PROBE_REQUEST: u16 = 0x04;
-const PROBE_RESPONSE: u16 = 0x05;
-const BEACON: u16 = 0x08;
-const AUTHENTICATION: u16 = 0x0b;
-const PS_POLL: u16 = 0x1a;
+const AUTHENTICATION: FrameKind = FrameKind(0x0b);
+const PS_POLL: FrameKind = FrameKind(0x1a);
 
 impl Tally {
     /// Counts one frame of `original_len` octets, captured at `time`.
@@ -212,9 +207,11 @@ impl Tally {
 
     /// What the body of a management frame says of its sender.
     fn management_body(&mut self, place: u32, facts: &Facts<'_>) {
-        let origin = match facts.kind.map(|kind| kind.0) {
-            Some(BEACON | PROBE_RESPONSE) => Origin::Announced,
-            Some(PROBE_REQUEST | ASSOCIATION_REQUEST | REASSOCIATION_REQUEST) => Origin::Sought,
+        let origin = match facts.kind {
+            Some(FrameKind::BEACON | FrameKind::PROBE_RESPONSE) => Origin::Announced,
+            Some(FrameKind::PROBE_REQUEST | FrameKind::ASSOCIATION_REQUEST | FrameKind::REASSOCIATION_REQUEST) => {
+                Origin::Sought
+            }
             _ => return,
         };
         let known = self.entries.get(place as usize).and_then(|entry| at(&self.rares, entry.rare)).copied();
@@ -323,16 +320,16 @@ fn kind_place(kind: FrameKind) -> usize {
 #[inline]
 fn role_flags(ta: Mac, class: Option<Class>, facts: &Facts<'_>) -> u64 {
     let own_bss = facts.bssid == Some(ta);
-    match (class, facts.kind.map(|kind| kind.0)) {
+    match (class, facts.kind) {
         (None, _) => flag::WIRED,
-        (_, Some(BEACON | PROBE_RESPONSE)) => {
+        (_, Some(FrameKind::BEACON | FrameKind::PROBE_RESPONSE)) => {
             if facts.capability.is_some_and(|capability| capability & IBSS != 0) {
                 flag::AD_HOC
             } else {
                 flag::ACCESS_POINT
             }
         }
-        (_, Some(ASSOCIATION_REQUEST | REASSOCIATION_REQUEST | PS_POLL)) => flag::CLIENT,
+        (_, Some(FrameKind::ASSOCIATION_REQUEST | FrameKind::REASSOCIATION_REQUEST | PS_POLL)) => flag::CLIENT,
         (_, Some(AUTHENTICATION)) if facts.bssid.is_some() && facts.bssid == facts.ra && !own_bss => flag::CLIENT,
         (Some(Class::Data), _) => match (facts.to_ds, facts.from_ds) {
             (true, false) => flag::CLIENT,

@@ -13,9 +13,12 @@ mod tracking;
 mod window;
 
 #[cfg(test)]
+mod counter_tests;
+#[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
-use crate::dot11::Security;
 pub use counter::{Closed, Counter, CounterSettings};
 pub use merge::MergeError;
 pub use privacy::{KeyError, Keys, NoKeys};

@@ -181,3 +181,15 @@ impl Mode<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pseudonym_is_what_others_compute_by_hmac_sha256() {
+        // printf '\\x10\\0\\0\\0\\0\\x01' | openssl dgst -sha256 -mac HMAC -macopt hexkey:000102…1f
+        let key = std::array::from_fn(|n| u8::try_from(n).unwrap_or(0));
+        assert_eq!(pseudonym(&key, Mac([0x10, 0, 0, 0, 0, 1])), 0xf9b9_adfa_68b1_31a3);
+    }
+}

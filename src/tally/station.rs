@@ -1,10 +1,11 @@
 //! One station's counts: 64 octets (one cache line) that every frame touches, and rare things beside them.
 //! Knows no frames and no privacy.
 
-use super::{Security, Tally};
+use super::Tally;
 use crate::{
     Mac, UnixNanos,
     batch::{Role, Signal},
+    dot11::Security,
 };
 
 /// Names kept of one station, of each origin.
