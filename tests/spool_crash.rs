@@ -3,7 +3,7 @@
 
 mod spool_support;
 
-use airtally::spool::{Settings, Spool};
+use airtally::spool::{Settings, Spool, Want};
 use spool_support::*;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,7 +39,7 @@ fn child() {
         spool.append(now, &entries, &[("next", &(seq + 1).to_le_bytes())]).unwrap();
         writeln!(out, "done {seq}").unwrap();
         if seq % 3 == 0 {
-            for entry in spool.pending("mqtt", 0, 4, usize::MAX).unwrap() {
+            for entry in spool.pending("mqtt", Want::Everything, 0, 4, usize::MAX).unwrap() {
                 writeln!(out, "ack {}", entry.key.seq).unwrap();
                 spool.acknowledge("mqtt", &[entry.id]).unwrap();
             }
