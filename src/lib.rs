@@ -10,6 +10,7 @@
 //! * [`spool`]: the store-and-forward log between producing a batch and delivering it.
 //! * [`mqtt`]: topics, sessions, TLS; the publisher and the subscriber.
 //! * [`sink`]: where batches end: InfluxDB, the SQLite history, dead letters.
+//! * [`web`]: the HTTP server and its routes.
 //!
 //! [`sensor`] and [`ingest`] connect these rooms into the two daemons; [`config`] says how; [`cli`] is the
 //! command line; [`keyfile`] keeps the key of pseudonyms. [`Mac`] and [`UnixNanos`] are the words every room shares.
@@ -28,6 +29,7 @@ pub mod spool;
 pub mod stop;
 pub mod tally;
 pub mod time;
+pub mod web;
 
 pub mod ingest;
 pub mod sensor;

@@ -1,7 +1,10 @@
 //! `airtally history`: what the embedded history holds.
 
 use super::format::{self, Format, UsageError};
-use crate::sink::{History, history::StationTotal};
+use crate::sink::{
+    History,
+    history::{StationTotal, Totals},
+};
 use clap::Args;
 use serde::Serialize;
 use std::{
@@ -24,7 +27,7 @@ pub struct HistoryArgs {
     /// How many stations
     #[arg(long, default_value_t = 20)]
     top: usize,
-    /// Form of the output; json and csv have the stations only
+    /// Form of the output; csv has the stations only
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -42,6 +45,12 @@ struct Row<'a> {
     windows: u64,
     first_seen: String,
     last_seen: String,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    totals: &'a Totals,
+    stations: &'a [Row<'a>],
 }
 
 impl<'a> From<&'a StationTotal> for Row<'a> {
@@ -72,7 +81,10 @@ pub fn run(arguments: &HistoryArgs) -> anyhow::Result<()> {
     let rows: Vec<Row<'_>> = stations.iter().map(Row::from).collect();
     let mut out = BufWriter::new(io::stdout().lock());
     match arguments.format {
-        Format::Json => format::json(&mut out, &rows)?,
+        Format::Json => {
+            serde_json::to_writer(&mut out, &Document { totals: &history.totals()?, stations: &rows })?;
+            writeln!(out)?;
+        }
         Format::Csv => {
             let mut csv = csv::Writer::from_writer(&mut out);
             rows.iter().try_for_each(|row| csv.serialize(row))?;

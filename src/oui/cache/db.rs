@@ -1,21 +1,22 @@
-//! The SQLite file that keeps the registry: written whole beside the old one and swapped in by a rename, read whole
-//! into a [`Registry`]. A reader sees the old cache or the new one, and never a mixture; a process killed at any
-//! moment leaves one of them.
+//! The cache's SQLite file: its schema, reading it whole, writing it whole. The one file that knows SQLite; when and
+//! where files are made and swapped is decided elsewhere.
 
-use super::{
-    Assignment, OuiError, Prefix, Registry,
-    merge::{Merged, hash_row, merge},
-    source::{Row, Source, hex},
-    table::{Builder, Span},
+use super::{Info, SourceInfo};
+use crate::{
+    UnixNanos,
+    oui::{
+        Assignment, OuiError, Prefix, Registry,
+        merge::{Merged, hash_row},
+        source::{Row, Source, hex},
+        table::{Builder, Span},
+    },
 };
-use crate::UnixNanos;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
 use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, HashMap},
-    fs::{self, File},
-    io,
-    path::{Path, PathBuf},
+    fs, io,
+    path::Path,
 };
 
 /// The format of the file that this program reads and writes.
@@ -45,116 +46,84 @@ CREATE VIEW vendor AS
     FROM entry LEFT JOIN name s ON s.id = short LEFT JOIN name o ON o.id = organisation LEFT JOIN name a ON a.id = address;
 ";
 
-/// What an update did.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Report {
-    /// Assignments now in the cache.
-    pub entries: u64,
-    /// Well-known addresses now in the cache.
-    pub special: u64,
-    /// Prefixes that the IEEE gave to more than one organisation.
-    pub shared: u64,
-    /// The hash of the registry, without local entries.
-    pub hash: String,
-    /// Whether that is another one than before.
-    pub changed: bool,
-    /// What the old cache had and the new one does not: labels like `MA-L`.
-    pub left_out: Vec<String>,
-    /// Where a damaged cache was moved.
-    pub set_aside: Option<PathBuf>,
+/// Reads the registry that the cache at `path` holds.
+pub(super) fn load(path: &Path) -> Result<Registry, OuiError> {
+    read_registry(&open(path)?).map_err(|fault| fault.at(path))
 }
 
-/// One source, as the cache remembers it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct SourceInfo {
-    /// `MA-L`, …, `manuf` or `wka`.
-    pub label: String,
-    /// Its path or address.
-    pub origin: String,
-    /// The SHA-256 of its bytes, in hexadecimal.
-    pub sha256: String,
-    /// When it was read.
-    pub fetched_at: String,
-    /// The server's name for its version.
-    pub etag: Option<String>,
-    /// The server's date for it.
-    pub last_modified: Option<String>,
-    /// Its entries.
-    pub rows: u64,
-    /// Its size in bytes.
-    pub bytes: u64,
+/// Reads all that the cache at `path` holds, and checks it.
+pub(super) fn info(path: &Path) -> Result<Info, OuiError> {
+    read_info(&open(path)?).map_err(|fault| fault.at(path))
 }
 
-/// What is in a cache.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Info {
-    /// Where each part came from.
-    pub sources: Vec<SourceInfo>,
-    /// When the cache was made.
-    pub updated_at: String,
-    /// Assignments per registry; `unstated` are those that only Wireshark lists.
-    pub registries: BTreeMap<&'static str, u64>,
-    /// Well-known addresses.
-    pub special: u64,
-    /// The hash of all it says, local entries included.
-    pub hash: String,
+/// What an update needs to know of the cache it replaces.
+#[derive(Default)]
+pub(super) struct Old {
+    pub rows: BTreeMap<String, u64>,
+    pub hash: Option<String>,
+    pub local: Vec<Row>,
 }
 
-impl Registry {
-    /// Loads the cache at `path`.
-    ///
-    /// # Errors
-    /// When there is none, it is damaged, it is from a newer program, or it cannot be read.
-    pub fn load(path: &Path) -> Result<Self, OuiError> {
-        let db = open(path)?;
-        read_registry(&db).map_err(|fault| fault.at(path))
-    }
-}
-
-/// Makes a new cache at `path` of exactly `sources` and the old one's local entries, and swaps it in.
-///
-/// # Errors
-/// When a source has lost more than a tenth of its entries (unless `accept_shrink`), the old cache is from a newer
-/// program, or the disk refuses. The old cache then stays.
-pub fn update(path: &Path, sources: &[Source], now: UnixNanos, accept_shrink: bool) -> Result<Report, OuiError> {
-    let merged = merge(sources);
-    let _lock = lock(path)?;
-    let (old, set_aside) = match read_old(path) {
-        Ok(old) => (old, None),
-        Err(OuiError::Missing { .. }) => (Old::default(), None),
-        Err(OuiError::Corrupt { .. }) => (Old::default(), Some(aside(path)?)),
-        Err(error) => return Err(error),
-    };
-    let mut rows: BTreeMap<&'static str, u64> = BTreeMap::new();
-    for source in sources {
-        *rows.entry(source.kind.label()).or_default() += source.rows();
-    }
-    for (label, now) in &rows {
-        let before = old.rows.get(*label).copied().unwrap_or(0);
-        if !accept_shrink && *now < before - before / 10 {
-            return Err(OuiError::Shrank { label, before, now: *now });
+/// Reads what an update needs to know.
+pub(super) fn old(path: &Path) -> Result<Old, OuiError> {
+    let db = open(path)?;
+    let read = || {
+        let mut rows: BTreeMap<String, u64> = BTreeMap::new();
+        for source in read_sources(&db)? {
+            *rows.entry(source.label).or_default() += source.rows;
         }
-    }
-    let hash = merged.hash();
-    swap_in(path, |db| write(db, &merged, sources, &old.local, &hash, now))?;
-    Ok(Report {
-        entries: merged.entries.len() as u64,
-        special: merged.special.len() as u64,
-        shared: merged.shared,
-        changed: old.hash.as_deref() != Some(&hash),
-        hash,
-        left_out: old.rows.into_keys().filter(|label| !rows.contains_key(label.as_str())).collect(),
-        set_aside,
+        Ok(Old { rows, hash: Some(meta(&db, "hash")?), local: read_local(&db)? })
+    };
+    read().map_err(|fault: Fault| fault.at(path))
+}
+
+/// The description of the source that came from `origin`, and its bytes.
+pub(super) fn stored(path: &Path, origin: &str) -> Result<Option<(SourceInfo, Vec<u8>)>, OuiError> {
+    let db = open(path)?;
+    let read = || {
+        let Some(source) = read_sources(&db)?.into_iter().find(|source| source.origin == origin) else {
+            return Ok(None);
+        };
+        let body: Vec<u8> = db.query_row("SELECT body FROM source WHERE origin = ?1", [origin], |row| row.get(0))?;
+        match zstd::bulk::decompress(&body, usize::try_from(source.bytes).unwrap_or(0)) {
+            Ok(bytes) => Ok(Some((source, bytes))),
+            Err(_) => Err(Fault::Damage("a source cannot be unpacked")),
+        }
+    };
+    read().map_err(|fault: Fault| fault.at(path))
+}
+
+/// Writes a cache to `path`, where no file may be.
+pub(super) fn create(
+    path: &Path,
+    merged: &Merged,
+    sources: &[Source],
+    local: &[Row],
+    hash: &str,
+    now: UnixNanos,
+) -> Result<(), OuiError> {
+    alter(path, |db| write(db, merged, sources, local, hash, now))
+}
+
+/// Replaces the local entries of the cache at `path`, which is nobody else's.
+pub(super) fn set_local(path: &Path, local: &[Row]) -> Result<(), OuiError> {
+    alter(path, |db| {
+        let tx = db.transaction()?;
+        tx.execute("DELETE FROM local_entry", [])?;
+        write_local(&tx, local)?;
+        tx.commit()
     })
 }
 
-/// Reads what the cache at `path` has and checks all of it.
-///
-/// # Errors
-/// As [`Registry::load`]; also damage that loading does not meet.
-pub fn info(path: &Path) -> Result<Info, OuiError> {
-    let db = open(path)?;
-    read_info(&db).map_err(|fault| fault.at(path))
+/// Opens `path` for writing, without a journal: the file is synced as a whole before it gets its name.
+fn alter(path: &Path, change: impl FnOnce(&mut Connection) -> rusqlite::Result<()>) -> Result<(), OuiError> {
+    let run = || {
+        let mut db = Connection::open(path)?;
+        db.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE")?;
+        change(&mut db)?;
+        db.close().map_err(|(_, error)| error)
+    };
+    run().map_err(|error| OuiError::Cache { path: path.to_owned(), message: error.to_string() })
 }
 
 /// Why a cache cannot be read, before its path is known.
@@ -308,26 +277,6 @@ fn read_local(db: &Connection) -> Result<Vec<Row>, Fault> {
     Ok(local)
 }
 
-/// What an update needs to know of the cache it replaces.
-#[derive(Default)]
-struct Old {
-    rows: BTreeMap<String, u64>,
-    hash: Option<String>,
-    local: Vec<Row>,
-}
-
-fn read_old(path: &Path) -> Result<Old, OuiError> {
-    let db = open(path)?;
-    let read = || {
-        let mut rows: BTreeMap<String, u64> = BTreeMap::new();
-        for source in read_sources(&db)? {
-            *rows.entry(source.label).or_default() += source.rows;
-        }
-        Ok(Old { rows, hash: Some(meta(&db, "hash")?), local: read_local(&db)? })
-    };
-    read().map_err(|fault: Fault| fault.at(path))
-}
-
 fn read_sources(db: &Connection) -> Result<Vec<SourceInfo>, Fault> {
     let mut statement = db.prepare(
         "SELECT label, origin, sha256, fetched_at, etag, last_modified, rows, bytes FROM source ORDER BY id",
@@ -368,61 +317,6 @@ fn read_info(db: &Connection) -> Result<Info, Fault> {
     })
 }
 
-/// Keeps two writers apart: an advisory lock on the cache's directory, made if need be.
-fn lock(path: &Path) -> Result<File, OuiError> {
-    let directory = directory(path);
-    let failed = |action| move |source| OuiError::Io { action, path: directory.to_owned(), source };
-    fs::create_dir_all(directory).map_err(failed("create"))?;
-    let lock = File::open(directory).map_err(failed("open"))?;
-    lock.lock().map_err(failed("lock"))?;
-    Ok(lock)
-}
-
-fn directory(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// The name `suffix` beside `path`.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
-/// Moves a damaged cache out of the way and says where.
-fn aside(path: &Path) -> Result<PathBuf, OuiError> {
-    let target = beside(path, ".corrupt");
-    fs::rename(path, &target).map_err(|source| OuiError::Io { action: "set aside", path: path.into(), source })?;
-    Ok(target)
-}
-
-/// Lets `fill` write a new database beside `path`, makes sure that it is on the disk, and renames it over `path`.
-fn swap_in(path: &Path, fill: impl FnOnce(&mut Connection) -> rusqlite::Result<()>) -> Result<(), OuiError> {
-    let new = beside(path, ".new");
-    let io = |action| {
-        let new = new.clone();
-        move |source| OuiError::Io { action, path: new, source }
-    };
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io("remove")(error)),
-        _ => {}
-    }
-    let failed = |error: rusqlite::Error| OuiError::Cache { path: new.clone(), message: error.to_string() };
-    let mut db = Connection::open(&new).map_err(failed)?;
-    let filled = fill(&mut db).and_then(|()| db.close().map_err(|(_, error)| error));
-    if let Err(error) = filled {
-        // What could not be finished is of no use to anyone; that it may stay is no second failure.
-        let _ = fs::remove_file(&new);
-        return Err(failed(error));
-    }
-    if let Ok(old) = fs::metadata(path) {
-        fs::set_permissions(&new, old.permissions()).map_err(io("set the mode of"))?;
-    }
-    File::open(&new).and_then(|file| file.sync_all()).map_err(io("sync"))?;
-    fs::rename(&new, path).map_err(io("rename"))?;
-    File::open(directory(path)).and_then(|directory| directory.sync_all()).map_err(io("sync the directory of"))
-}
-
 fn write(
     db: &mut Connection,
     merged: &Merged,
@@ -431,8 +325,6 @@ fn write(
     hash: &str,
     now: UnixNanos,
 ) -> rusqlite::Result<()> {
-    // The file is synced as a whole before it gets its name: no journal is needed.
-    db.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE")?;
     let tx = db.transaction()?;
     tx.execute_batch(SCHEMA)?;
     tx.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}"))?;
