@@ -6,7 +6,8 @@ use super::{
     lane::{Lane, Trouble},
     link::{Link, Message, Signal, Verdict},
     messages::encode,
-    publisher::{Publisher, stopped},
+    publisher::Publisher,
+    reconnect::stopped,
 };
 use std::time::{Duration, Instant};
 
@@ -83,20 +84,18 @@ impl<'a, O: Outbox> Session<'a, O> {
         }
     }
 
-    /// Runs until told to stop, or the connection is lost; also whether there was a connection at all.
-    pub(super) async fn run(mut self) -> (End, bool) {
-        match self.begin().await {
-            Ok(()) => {}
-            Err(end) => return (end, false),
+    /// Runs until told to stop, or the connection is lost.
+    pub(super) async fn run(mut self) -> End {
+        if let Err(end) = self.begin().await {
+            return end;
         }
-        let end = match self.work().await {
+        match self.work().await {
             Ok(()) => {
                 self.finish().await;
                 End::Stopped
             }
             Err(why) => End::Lost(why),
-        };
-        (end, true)
+        }
     }
 
     /// Waits for the connection and subscribes to requests. Offers wait for the answer, because a SUBSCRIBE and a
@@ -111,7 +110,7 @@ impl<'a, O: Outbox> Session<'a, O> {
                 Signal::Connected { .. } => {
                     let broker = self.link.broker();
                     tracing::info!("connected to the broker at {} as '{}'", broker.address(), broker.client_id);
-                    self.publisher.logged.connecting.reset();
+                    self.publisher.reconnect.connected();
                     self.publisher.outbox.connected();
                     let settings = &self.publisher.settings;
                     let filter = self.publisher.topics.requests(&settings.site, &settings.sensor);

@@ -5,15 +5,10 @@ use super::{
     Leaf, MqttError, REPLAY_SCHEMA, ReplayRequest, Topics,
     link::{Delivery, Link, Message, Plan, Signal},
     messages::encode,
-    publisher::{GOOD, stopped},
-    retry::{Backoff, Quiet},
+    reconnect::{Reconnect, stopped},
 };
 use crate::config::Mqtt;
-use std::{
-    future::Future,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{future::Future, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, watch};
 
 /// How long the broker keeps the queue of an ingest that is away.
@@ -90,6 +85,7 @@ struct Subscriber<I> {
     inbox: Arc<I>,
     requests: mpsc::Receiver<OutgoingRequest>,
     requests_open: bool,
+    reconnect: Reconnect,
     stop: watch::Receiver<bool>,
     /// Whether there was a connection before: then a missing session is a loss.
     known: bool,
@@ -113,27 +109,26 @@ pub async fn subscribe<I: Inbox>(
     requests: mpsc::Receiver<OutgoingRequest>,
     stop: watch::Receiver<bool>,
 ) -> Result<(), MqttError> {
-    let mut backoff = Backoff::new(Duration::from_secs(1), settings.mqtt.max_backoff);
-    let mut logged = Quiet::default();
-    let topics = Topics::new(&settings.mqtt.base_topic);
-    let mut subscriber = Subscriber { settings, topics, inbox, requests, requests_open: true, stop, known: false };
+    let mut subscriber = Subscriber {
+        topics: Topics::new(&settings.mqtt.base_topic),
+        reconnect: Reconnect::new(settings.mqtt.max_backoff),
+        settings,
+        inbox,
+        requests,
+        requests_open: true,
+        stop,
+        known: false,
+    };
     let mut link = subscriber.open()?; // Only the first failure is the caller's: later ones may be a file being renewed.
     loop {
-        let began = Instant::now();
-        let End::Lost(mut why) = subscriber.run(&mut link, &mut logged).await else { return Ok(()) };
+        subscriber.reconnect.begin();
+        let End::Lost(why) = subscriber.run(&mut link).await else { return Ok(()) };
+        let mut why = subscriber.reconnect.ended(why, link.was_cut(), &link.broker().client_id);
         drop(link);
-        if began.elapsed() >= GOOD {
-            backoff.reset();
-        }
         link = loop {
             subscriber.inbox.disconnected(&why);
-            let pause = backoff.jittered();
-            if let Some(why) = logged.pass(&why, Instant::now()) {
-                tracing::warn!("{why}; next attempt in {:.1} s", pause.as_secs_f64());
-            }
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = stopped(&mut subscriber.stop) => return Ok(()),
+            if !subscriber.reconnect.pause(&why, &mut subscriber.stop).await {
+                return Ok(());
             }
             match subscriber.open() {
                 Ok(link) => break link,
@@ -160,7 +155,7 @@ impl<I: Inbox> Subscriber<I> {
         )
     }
 
-    async fn run(&mut self, link: &mut Link<()>, logged: &mut Quiet) -> End {
+    async fn run(&mut self, link: &mut Link<()>) -> End {
         let mut session = false;
         let mut ready = false;
         let mut left = None;
@@ -194,7 +189,7 @@ impl<I: Inbox> Subscriber<I> {
                         ));
                     }
                     ready = true;
-                    self.welcome(link, session, logged);
+                    self.welcome(link, session);
                 }
                 Signal::Arrived(first) => {
                     left = match self.take(link, first).await {
@@ -208,7 +203,7 @@ impl<I: Inbox> Subscriber<I> {
         }
     }
 
-    fn welcome(&mut self, link: &Link<()>, session_present: bool, logged: &mut Quiet) {
+    fn welcome(&mut self, link: &Link<()>, session_present: bool) {
         let broker = link.broker();
         tracing::info!("connected to the broker at {} as '{}'", broker.address(), broker.client_id);
         if self.known && !session_present {
@@ -217,7 +212,7 @@ impl<I: Inbox> Subscriber<I> {
             );
         }
         self.known = true;
-        logged.reset();
+        self.reconnect.connected();
         self.inbox.connected(session_present);
     }
 

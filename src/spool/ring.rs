@@ -415,7 +415,7 @@ impl Spool {
         let mut counts = self.counts.clone();
         counts.undelivered = self.settings.readers.iter().map(|name| (name.clone(), 0)).collect();
         for (_, tier) in self.tiers() {
-            counts.bytes += tier.space()?.file + tier.log_bytes();
+            counts.bytes += tier.bytes();
             counts.entries += tier.read(|tier| tier.entries())?;
             for (bit, (_, waiting)) in counts.undelivered.iter_mut().enumerate() {
                 *waiting += tier.read(|tier| tier.waiting(1 << bit))?;

@@ -134,13 +134,15 @@ impl Store {
             conn.set_prepared_statement_cache_capacity(96);
             // Exclusive: no other process reads it, so the index of the write-ahead log stays out of the directory.
             conn.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
-            conn.pragma_update(None, "page_size", PAGE as i64)?;
-            conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
             conn.pragma_update(None, "temp_store", "MEMORY")?;
             let found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
             let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
             if found > FORMAT || (found <= 0 && tables > 0) {
                 return Ok((conn, found, "it is an SQLite file, but not a spool".into()));
+            }
+            if found == 0 {
+                conn.pragma_update(None, "page_size", PAGE as i64)?;
+                conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
             }
             conn.pragma_update(None, "journal_mode", "WAL")?;
             conn.pragma_update(None, "journal_size_limit", wal_limit as i64)?;
@@ -224,8 +226,12 @@ impl Store {
         if self.log_bytes() > self.wal_limit { self.checkpoint() } else { Ok(()) }
     }
 
-    /// The size of the write-ahead log.
-    pub fn log_bytes(&self) -> u64 {
+    /// What the file and its write-ahead log take on their file system.
+    pub fn bytes(&self) -> u64 {
+        self.log_bytes() + std::fs::metadata(&self.path).map_or(0, |metadata| metadata.len())
+    }
+
+    fn log_bytes(&self) -> u64 {
         let mut name = self.path.clone().into_os_string();
         name.push("-wal");
         std::fs::metadata(name).map_or(0, |metadata| metadata.len())
@@ -532,5 +538,73 @@ impl Rows<'_> {
             self.conn.execute("INSERT INTO readers (name, bit) VALUES (?, ?)", params![name, bit])?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+    use crate::{
+        batch::GapReason,
+        spool::{Kind, NewEntry},
+    };
+
+    fn row(id: u64, seq: u64, len: usize) -> Row {
+        let entry = NewEntry {
+            kind: Kind::Gap(GapReason::Crash),
+            key: Key { site: "home".into(), sensor: "s".into(), run: Uuid::nil(), seq, part: 0 },
+            parts: 1,
+            last_seq: None,
+            start: UnixNanos(0),
+            end: UnixNanos(0),
+            frames: 0,
+            last: false,
+            body: Vec::new(),
+        };
+        Row { id, body: vec![7; len], ..Row::pack(&entry, UnixNanos(0), 1) }
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_that_leaves_nothing_half_written_and_can_be_tried_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("spool.sqlite");
+        std::fs::File::create(&path).unwrap();
+        let mut store = Store::open(&path, Medium::Disk, 1 << 20).unwrap();
+        let two = |tier: &Rows<'_>| {
+            let run_id = tier.run_id("home", "s", Uuid::nil(), UnixNanos(0), UnixNanos(0))?;
+            tier.put(run_id, &row(1, 0, 10))?;
+            tier.put(run_id, &row(2, 1, 200_000))?;
+            tier.set_state("k", b"v", UnixNanos(0))
+        };
+        store.conn.query_row("PRAGMA max_page_count = 40", [], |_| Ok(())).unwrap();
+        let error = store.write(Safety::Synced, two).unwrap_err();
+        assert!(matches!(error, SpoolError::Full { .. }) && error.is_temporary(), "{error}");
+        assert_eq!(
+            store.read(|tier| Ok((tier.entries()?, tier.runs()?.len(), tier.state("k")?))).unwrap(),
+            (0, 0, None)
+        );
+
+        store.conn.query_row("PRAGMA max_page_count = 4000", [], |_| Ok(())).unwrap();
+        store.write(Safety::Synced, two).unwrap();
+        assert_eq!(store.read(|tier| tier.entries()).unwrap(), 2);
+    }
+
+    #[test]
+    fn an_acknowledgement_does_not_rewrite_the_body() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("spool.sqlite");
+        std::fs::File::create(&path).unwrap();
+        let mut store = Store::open(&path, Medium::Disk, 1 << 20).unwrap();
+        store
+            .write(Safety::Synced, |tier| {
+                let run_id = tier.run_id("home", "s", Uuid::nil(), UnixNanos(0), UnixNanos(0))?;
+                tier.put(run_id, &row(1, 0, 100_000))
+            })
+            .unwrap();
+        store.checkpoint().unwrap();
+        store.write(Safety::Lazy, |tier| tier.acknowledge(1, 1).map(drop)).unwrap();
+        assert!(store.log_bytes() < 6 * PAGE, "{} octets", store.log_bytes());
     }
 }

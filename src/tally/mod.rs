@@ -4,6 +4,7 @@
 //! [`Counter`] joins them and gives out [`Closed`] windows. All of it is pure: time comes in with the frames.
 
 mod add;
+mod ahead;
 mod counter;
 mod merge;
 mod privacy;
@@ -19,6 +20,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use ahead::Observed;
 pub use counter::{Closed, Counter, CounterSettings};
 pub use merge::MergeError;
 pub use privacy::{KeyError, Keys, NoKeys};

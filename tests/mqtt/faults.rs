@@ -143,7 +143,7 @@ async fn a_client_id_used_twice_is_told() {
     let first = Sensor::start(local(broker.port), &Memory::new());
     log.says(&["connected to the broker"]).await;
     let second = Sensor::start(local(broker.port), &Memory::new());
-    log.says(&["another client connects", "with our client id 'airtally-home-attic'", "mqtt.client_id"]).await;
+    log.says(&["again and again", "another client uses our client id 'airtally-home-attic'", "mqtt.client_id"]).await;
     first.stop().await;
     second.stop().await;
 }

@@ -2,8 +2,8 @@
 
 use super::now;
 use crate::{
-    cli::format::UsageError,
-    config::SecretFile,
+    cli::{format::UsageError, log},
+    config::{LogLevel, SecretFile},
     web::{
         self, Limits,
         guard::Token,
@@ -14,7 +14,7 @@ use crate::{
 use anyhow::Context as _;
 use clap::Args;
 use std::{
-    io::{self, Write},
+    io::Write,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -49,6 +49,7 @@ pub(super) struct ServeArgs {
 }
 
 pub(super) fn run(out: &mut impl Write, db: &Path, args: &ServeArgs) -> anyhow::Result<()> {
+    log::start(LogLevel::Info);
     let token = match &args.token_file {
         Some(path) => Some(Token::new(&SecretFile(path.clone()).read_line()?)),
         None => None,
@@ -61,7 +62,7 @@ pub(super) fn run(out: &mut impl Write, db: &Path, args: &ServeArgs) -> anyhow::
     let settings = Settings { token, cors: args.cors_origin.clone(), rate_limit: args.rate_limit };
     let (api, note) = OuiApi::new(db, now, settings)?;
     if let Some(note) = note {
-        writeln!(io::stderr(), "airtally: {note}")?;
+        tracing::warn!("{note}");
     }
     let api = Arc::new(api);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
