@@ -18,7 +18,8 @@ use crate::{
         watch::{STATE_FILE, Watch},
         windows,
     },
-    oui::Registry,
+    oui::{Registry, snapshot},
+    sensor::batches::registry,
     sink::points,
     stop,
 };
@@ -36,6 +37,8 @@ use std::{
 const REGISTRY: &str = "/var/lib/airtally/oui.sqlite";
 /// Stations in a table, where nobody says otherwise.
 const TABLE_ROWS: usize = 50;
+/// Octets of output written at a time.
+const OUTPUT: usize = 1 << 16;
 /// How often a watched directory is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -172,7 +175,7 @@ pub fn run(arguments: InspectArgs) -> anyhow::Result<()> {
     let (inputs, mut failures) = files::expand(&arguments.paths);
     let progress = Arc::new(Progress::default());
     let bar = Bar::start(&progress, &inputs);
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = BufWriter::with_capacity(OUTPUT, io::stdout().lock());
     let view = arguments.view(&registry);
     if arguments.each {
         let mut written = Ok(());
@@ -256,28 +259,17 @@ impl InspectArgs {
         }
     }
 
-    /// The vendor registry: the one that was named, or else the usual one, or else none, with a note.
+    /// The vendor registry: the one that was named, or else the usual one, or else the snapshot, with a note.
     fn registry(&self, config: Option<&Sensor>) -> anyhow::Result<Registry> {
         if let Some(path) = &self.oui {
             return Ok(Registry::load(path)?);
         }
         let usual = config.map_or(Path::new(REGISTRY), |config| &config.oui.cache);
-        match usual.exists().then(|| Registry::load(usual)) {
-            Some(Ok(registry)) => Ok(registry),
-            Some(Err(error)) => {
-                writeln!(io::stderr(), "airtally: no vendor names: {error}")?;
-                Ok(Registry::empty())
-            }
-            None => {
-                writeln!(
-                    io::stderr(),
-                    "airtally: no vendor names, for there is no registry at {}: make one with 'airtally oui update', \
-                     or name one with --oui",
-                    usual.display()
-                )?;
-                Ok(Registry::empty())
-            }
+        let (registry, error) = registry(usual);
+        if let Some(error) = error {
+            writeln!(io::stderr(), "airtally: {error}; until then names come from a snapshot: {}", snapshot::origin())?;
         }
+        Ok(registry)
     }
 }
 
@@ -296,7 +288,7 @@ fn print_windows(arguments: &InspectArgs, options: &Options) -> anyhow::Result<(
     let (inputs, mut failures) = files::expand(&arguments.paths);
     let progress = Arc::new(Progress::default());
     let bar = Bar::start(&progress, &inputs);
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = BufWriter::with_capacity(OUTPUT, io::stdout().lock());
     let influx = arguments.format == FormatArg::Influx;
     for input in &inputs {
         let counted = windows::batches(input, options, &config, &registry, &progress, &mut |record| {
@@ -362,7 +354,7 @@ fn watch(directory: &Path, arguments: &InspectArgs, options: &Options) -> anyhow
 }
 
 fn print_line(report: &Report, registry: &Registry, sort: Sort, top: Option<usize>) -> anyhow::Result<()> {
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = BufWriter::with_capacity(OUTPUT, io::stdout().lock());
     inspect_table::write_line(&mut out, &Document { report, registry, sort, top })?;
     out.flush()?;
     Ok(())

@@ -82,10 +82,6 @@ impl View<'_> {
     /// What `out` says.
     pub fn write(&self, out: &mut impl Write, report: &Report) -> io::Result<()> {
         match self.form {
-            Form::Json if self.by == By::Station => {
-                serde_json::to_writer_pretty(&mut *out, &self.document(report))?;
-                writeln!(out)
-            }
             Form::Json => self.json_rows(out, report),
             Form::Csv => {
                 let cells = self.cells(report);
@@ -101,7 +97,6 @@ impl View<'_> {
     /// What `out` says.
     pub fn write_one(&self, out: &mut impl Write, name: &str, report: &Report, first: bool) -> io::Result<()> {
         match self.form {
-            Form::Json if self.by == By::Station => write_line(out, &self.document(report)),
             Form::Json => self.json_rows(out, report),
             Form::Csv => {
                 let mut cells = self.cells(report);

@@ -164,7 +164,7 @@ pub struct VendorRow<'a> {
 #[must_use]
 pub fn vendors<'a>(report: &Report, registry: &'a Registry) -> Vec<VendorRow<'a>> {
     let mut rows: BTreeMap<(bool, Option<&str>), VendorRow<'a>> = BTreeMap::new();
-    for station in report.stations() {
+    for station in report.stations_unsorted() {
         let (mac, counts) = (station.mac(), station.counts());
         let (randomised, vendor) = (mac.is_randomised(), vendor(registry, mac).or_else(|| registry.special(mac)));
         let empty = VendorRow { vendor, randomised, stations: 0, frames_sent: 0, bytes_sent: 0 };
@@ -198,7 +198,7 @@ pub struct AccessPointRow<'a> {
 /// The access points, most frames first.
 #[must_use]
 pub fn access_points<'a>(report: &Report, registry: &'a Registry) -> Vec<AccessPointRow<'a>> {
-    let stations = report.stations().filter(|station| station.role() == Role::AccessPoint);
+    let stations = report.stations_unsorted().filter(|station| station.role() == Role::AccessPoint);
     let mut rows: Vec<_> = stations
         .map(|station| AccessPointRow {
             mac: station.mac(),
@@ -213,7 +213,7 @@ pub fn access_points<'a>(report: &Report, registry: &'a Registry) -> Vec<AccessP
             frames_sent: station.counts().frames_sent,
         })
         .collect();
-    rows.sort_by_key(|row| Reverse(row.frames_sent));
+    rows.sort_by_key(|row| (Reverse(row.frames_sent), row.mac));
     rows
 }
 

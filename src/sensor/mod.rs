@@ -13,7 +13,7 @@ use crate::{
     config::{PrivacyMac, Sensor, SourceKind},
     keyfile::KeyFile,
     mqtt::{self, MqttError, PublisherSettings, Status},
-    oui::Registry,
+    oui::{Registry, snapshot},
     spool::{Opening, Settings, SharedSpool, Spool, SpoolError},
     stop,
     tally::{Counter, Tracker},
@@ -187,17 +187,13 @@ fn runs(config: &Sensor) -> Result<Runs, SensorError> {
     }
 }
 
-/// The vendor registry. Without one the sensor counts all the same.
+/// The vendor registry.
 fn registry(config: &Sensor) -> Registry {
-    let cache = &config.oui.cache;
-    Registry::load(cache).unwrap_or_else(|error| {
-        tracing::warn!(
-            %error,
-            "no vendor names: get them with 'airtally oui update --from /usr/share/wireshark/manuf --db {}'",
-            cache.display()
-        );
-        Registry::empty()
-    })
+    let (registry, error) = batches::registry(&config.oui.cache);
+    if let Some(error) = error {
+        tracing::warn!(%error, "until then vendor names come from a snapshot: {}", snapshot::origin());
+    }
+    registry
 }
 
 fn spool_settings(config: &Sensor) -> Settings {
