@@ -15,7 +15,12 @@ use std::{
     process::{Command, Output},
     time::{Duration, Instant},
 };
-use support::{corpus::Corpus, program, synth::Options, synthesise, temp_dir};
+use support::{
+    corpus::Corpus,
+    program::{self, small_registry},
+    synth::Options,
+    synthesise, temp_dir,
+};
 
 /// Address space that the program may have: a quarter of what the worst of these files ask for.
 const MEMORY_KIB: u64 = 300 << 10;
@@ -29,7 +34,7 @@ fn inspect(arguments: &[&str], path: &Path) -> (Output, Option<Value>) {
         .arg("sh")
         .arg(env!("CARGO_BIN_EXE_airtally"))
         .args(["inspect", "--threads", "1", "--format", "json", "--oui"])
-        .arg(registry())
+        .arg(small_registry())
         .args(arguments)
         .arg(path)
         .output()
@@ -37,7 +42,11 @@ fn inspect(arguments: &[&str], path: &Path) -> (Output, Option<Value>) {
     let text = program::text(&output);
     assert!(began.elapsed() < Duration::from_secs(30), "{} took {:?}", path.display(), began.elapsed());
     match output.status.code() {
-        Some(0) => assert!(output.stderr.is_empty(), "{text}"),
+        // Batches have no place for notes about the capture.
+        Some(0) => {
+            let notes = String::from_utf8_lossy(&output.stderr).lines().count();
+            assert!(notes <= usize::from(arguments.contains(&"--window")), "{text}");
+        }
         Some(1) => {
             let error = String::from_utf8_lossy(&output.stderr);
             assert_eq!(error.lines().count(), 1, "{error}");
@@ -45,23 +54,9 @@ fn inspect(arguments: &[&str], path: &Path) -> (Output, Option<Value>) {
         }
         status => panic!("{} ended with {status:?}: {text}", path.display()),
     }
-    let answer = (!output.stdout.is_empty()).then(|| serde_json::from_slice(&output.stdout).expect("JSON"));
+    let line = output.stdout.split(|&octet| octet == b'\n').next().filter(|line| !line.is_empty());
+    let answer = line.map(|line| serde_json::from_slice(line).expect("JSON"));
     (output, answer)
-}
-
-/// An empty registry, so that memory is that of reading alone.
-fn registry() -> &'static Path {
-    static REGISTRY: std::sync::OnceLock<(tempfile::TempDir, std::path::PathBuf)> = std::sync::OnceLock::new();
-    let (_, path) = REGISTRY.get_or_init(|| {
-        let dir = temp_dir();
-        let (list, path) = (dir.path().join("manuf"), dir.path().join("oui.sqlite"));
-        fs::write(&list, "B8:27:EB\tRaspberr\tRaspberry Pi Foundation\n").unwrap();
-        let arguments = [OsStr::new("oui"), "update".as_ref(), "--from".as_ref(), list.as_ref(), "--db".as_ref(), path.as_ref()];
-        let output = program::run(arguments);
-        assert!(output.status.success(), "{}", program::text(&output));
-        (dir, path)
-    });
-    path
 }
 
 fn header(link: u32) -> Vec<u8> {
@@ -117,7 +112,7 @@ fn a_compressed_bomb_ends_where_it_was_told_to() {
     zst.write_all(&section).unwrap();
     // Blocks that hold no packets.
     let nothing = [0xbad, 12, 12].map(u32::to_le_bytes).concat().repeat(100_000);
-    (0..500).for_each(|_| zst.write_all(&nothing).unwrap());
+    (0..40).for_each(|_| zst.write_all(&nothing).unwrap());
     zst.finish().unwrap();
     let (_, answer) = inspect(&["--max-bytes", "1MiB"], &path);
     assert_eq!(answer.unwrap()["frames"], 0);
@@ -150,7 +145,13 @@ fn one_bad_file_does_not_keep_the_others_from_being_counted() {
     let (good, _) = synthesise(&captures, &Options { frames: 100, ..Options::default() });
     let bad = write(dir.path(), "bad", b"this is no capture");
     let run = |paths: &[&Path]| {
-        let arguments = [OsStr::new("inspect"), "--format".as_ref(), "json".as_ref(), "--oui".as_ref(), registry().as_os_str()];
+        let arguments = [
+            OsStr::new("inspect"),
+            "--format".as_ref(),
+            "json".as_ref(),
+            "--oui".as_ref(),
+            small_registry().as_os_str(),
+        ];
         program::run(arguments.into_iter().chain(paths.iter().map(|path| path.as_os_str())))
     };
     let output = run(&[&bad, &good, Path::new("/absent")]);

@@ -11,11 +11,12 @@ use airtally::{Mac, batch::ssid_text};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
     process::Output,
 };
 use support::{
     corpus::{Corpus, Entry, Truth},
-    program,
+    program::{self, small_registry},
 };
 
 const ETHERNET: u16 = 1;
@@ -142,7 +143,8 @@ fn signals(answer: &Answer, theirs: &BTreeMap<String, String>, bad_fcs: u64, fou
     for station in answer.stations() {
         let name = station["mac"].as_str().unwrap().to_owned();
         missing.remove(&name);
-        let ours = station["signal_dbm"].as_object().map(|dbm| (dbm["min"].as_i64().unwrap(), dbm["max"].as_i64().unwrap()));
+        let ours =
+            station["signal_dbm"].as_object().map(|dbm| (dbm["min"].as_i64().unwrap(), dbm["max"].as_i64().unwrap()));
         let theirs = theirs.get(&name).map(|text| {
             let mut numbers = text.split(',').map(|number| number.parse::<i64>().unwrap());
             (numbers.next().unwrap(), numbers.next().unwrap())
@@ -193,8 +195,7 @@ fn names(answer: &Answer, truth: &Truth, bad_fcs: u64, found: &mut Differences) 
 fn wired(answer: &Answer, truth: &Truth, found: &mut Differences) {
     let gave_up = truth.number("tshark_exit") != 0;
     let nested = truth.texts("frames_with_several_values").contains_key("eth.src");
-    let individual: BTreeMap<Mac, u64> =
-        truth.macs("eth.src").into_iter().filter(|(mac, _)| !mac.is_group()).collect();
+    let individual: BTreeMap<Mac, u64> = truth.macs("eth.src").into_iter().filter(|(mac, _)| !mac.is_group()).collect();
     found.compare("frames_sent of", &answer.sent(), &individual, |ours, theirs| {
         (nested && ours < theirs) || (gave_up && theirs < ours)
     });
@@ -246,7 +247,8 @@ fn every_capture_agrees_with_tshark() {
     let (mut frames, mut unexplained) = (0, Vec::new());
     for entry in &corpus.entries {
         let path = corpus.path(entry);
-        let output = program::run(["inspect".as_ref(), "--format".as_ref(), "json".as_ref(), path.as_os_str()]);
+        let arguments = ["inspect", "--format", "json", "--oui"].map(OsStr::new);
+        let output = program::run(arguments.into_iter().chain([small_registry().as_os_str(), path.as_os_str()]));
         let (found, counted) = judge(entry, &output, &corpus.truth(entry));
         frames += counted;
         unexplained.extend(found.0.into_iter().map(|text| format!("{}: {text}", entry.file)));
@@ -264,9 +266,9 @@ fn a_directory_is_the_sum_of_its_files() {
     };
     let directory = corpus.path(&corpus.entries[0]).parent().unwrap().to_owned();
     let run = |arguments: &[&str]| {
-        let mut all = vec!["inspect", "--format", "json"];
-        all.extend(arguments);
-        let output = program::run(all.iter().map(std::ffi::OsStr::new).chain([directory.as_os_str()]));
+        let before = ["inspect", "--format", "json", "--oui"].map(OsStr::new).into_iter();
+        let all = before.chain([small_registry().as_os_str()]).chain(arguments.iter().map(OsStr::new));
+        let output = program::run(all.chain([directory.as_os_str()]));
         assert!(matches!(output.status.code(), Some(0 | 1)), "{}", program::text(&output));
         output.stdout
     };

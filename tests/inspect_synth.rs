@@ -16,15 +16,15 @@ use std::{
     time::Duration,
 };
 use support::{
-    program,
+    program::{self, small_registry},
     synth::{Options, tally::mac_text},
     synthesise, temp_dir, wait_for,
 };
 
 fn inspect(arguments: &[&str], path: &Path) -> Vec<u8> {
-    let output = program::run(
-        [&["inspect"], arguments].concat().iter().map(std::ffi::OsStr::new).chain([path.as_os_str()]),
-    );
+    let before = ["inspect".as_ref(), "--oui".as_ref(), small_registry().as_os_str()];
+    let output =
+        program::run(before.into_iter().chain(arguments.iter().map(std::ffi::OsStr::new)).chain([path.as_os_str()]));
     assert!(output.status.success(), "{}", program::text(&output));
     output.stdout
 }
@@ -48,7 +48,8 @@ fn facts(mut answer: Value) -> Value {
 #[test]
 fn every_count_is_the_generators() {
     let dir = temp_dir();
-    let (path, tally) = synthesise(dir.path(), &Options { frames: 30_000, stations: 800, plant: true, ..Options::default() });
+    let (path, tally) =
+        synthesise(dir.path(), &Options { frames: 30_000, stations: 800, plant: true, ..Options::default() });
     let answer = json(&[], &path);
     for (key, expected) in [
         ("frames", tally.frames),
@@ -102,7 +103,8 @@ fn every_count_is_the_generators() {
 fn the_schema_describes_the_document() {
     let dir = temp_dir();
     let (path, _) = synthesise(dir.path(), &Options { frames: 3_000, plant: true, ..Options::default() });
-    let schema = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema/inspect.schema.json")).unwrap();
+    let schema =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema/inspect.schema.json")).unwrap();
     let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
     let answer = json(&[], &path);
     if let Err(error) = validator.validate(&answer) {
@@ -134,7 +136,7 @@ fn threads_and_compression_change_nothing() {
     assert_eq!(facts(json(&[], &zst)), answer);
 
     let mut child = program::airtally();
-    child.args(["inspect", "-", "--format", "json"]).stdin(File::open(&path).unwrap());
+    child.args(["inspect", "-", "--format", "json", "--oui"]).arg(small_registry()).stdin(File::open(&path).unwrap());
     assert_eq!(facts(serde_json::from_slice(&child.output().unwrap().stdout).unwrap()), answer);
 }
 
@@ -189,7 +191,10 @@ fn bounds_and_choices_hold() {
     let bounded = json(&["--max-stations", "10"], &path);
     assert_eq!(bounded["stations"].as_array().unwrap().len(), 10);
     assert!(bounded["overflow"].as_u64().unwrap() > 0);
-    assert_eq!(bounded["station_frames"].as_u64().unwrap() + bounded["overflow"].as_u64().unwrap(), all["station_frames"].as_u64().unwrap());
+    assert_eq!(
+        bounded["station_frames"].as_u64().unwrap() + bounded["overflow"].as_u64().unwrap(),
+        all["station_frames"].as_u64().unwrap()
+    );
 }
 
 #[test]
@@ -272,7 +277,9 @@ fn a_watched_directory_gives_each_capture_once() {
     let out = |name: &str| dir.path().join(name);
     let start = |name: &str| {
         Command::new(env!("CARGO_BIN_EXE_airtally"))
-            .args(["inspect", "--watch"])
+            .args(["inspect", "--oui"])
+            .arg(small_registry())
+            .arg("--watch")
             .arg(&watched)
             .stdout(File::create(out(name)).unwrap())
             .stderr(File::options().create(true).append(true).open(&log).unwrap())

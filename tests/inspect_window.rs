@@ -20,7 +20,7 @@ use support::{
 
 /// Runs both on one capture; gives the batches, a line each.
 fn compare(name: &str, adjust: impl Fn(&mut Sensor)) -> String {
-    let (dir, broker) = (temp_dir(), Broker::start());
+    let (dir, broker) = (temp_dir(), Broker::start(""));
     let options = Options { frames: 12_000, stations: 900, plant: true, ..Options::default() };
     let (capture, _) = synthesise(dir.path(), &options);
     let mut config = pipeline::sensor(dir.path(), name, broker.port, &capture);

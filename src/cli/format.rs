@@ -69,7 +69,7 @@ pub fn csv(out: &mut impl Write, header: &[&str], rows: &[Vec<String>]) -> io::R
         writer.write_record(header)?;
         rows.iter().try_for_each(|row| writer.write_record(row))
     };
-    write(&mut writer).map_err(io::Error::from)?;
+    write(&mut writer).map_err(from_csv)?;
     writer.flush()
 }
 
@@ -79,8 +79,16 @@ pub fn csv(out: &mut impl Write, header: &[&str], rows: &[Vec<String>]) -> io::R
 /// What `out` says.
 pub fn csv_rows(out: &mut impl Write, rows: &[Vec<String>]) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
-    rows.iter().try_for_each(|row| writer.write_record(row)).map_err(io::Error::from)?;
+    rows.iter().try_for_each(|row| writer.write_record(row)).map_err(from_csv)?;
     writer.flush()
+}
+
+/// What `out` said. The library's own conversion hides it, and with it that a pipe was closed.
+fn from_csv(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        kind => io::Error::other(format!("{kind:?}")),
+    }
 }
 
 /// `text` with control characters replaced, so that it cannot steer a terminal.

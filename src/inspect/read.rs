@@ -33,8 +33,12 @@ pub(super) fn finish(
     before: u64,
     report: &mut Report,
 ) {
-    report.add_links(&source.link_types());
-    report.files.push(FileCount { name: input.name(), frames: report.frames() - before });
+    let frames = report.frames() - before;
+    // Of a capture that fails before its first packet there is nothing to say but why.
+    if ended.is_ok() || frames > 0 {
+        report.add_links(&source.link_types());
+        report.files.push(FileCount { name: input.name(), frames });
+    }
     match ended {
         Ok(warning) => report.warnings.extend(warning),
         Err(error) => report.failures.push(error),

@@ -1,11 +1,13 @@
 //! The built `airtally`, as a command that ends and as a daemon that is stopped or killed.
 
-use super::wait_for;
+use super::{temp_dir, wait_for};
 use std::{
+    ffi::OsStr,
     fs::{self, File},
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -17,13 +19,31 @@ pub fn airtally() -> Command {
 }
 
 /// Runs the program to its end.
-pub fn run<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Output {
+pub fn run<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Output {
     airtally().args(arguments).output().expect("the built program")
 }
 
 /// Standard output and error together, as text.
 pub fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// A vendor registry with one entry, made once: reading one that is empty or whole is not what a test waits for.
+pub fn small_registry() -> &'static Path {
+    static REGISTRY: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    let (_, path) = REGISTRY.get_or_init(|| {
+        let dir = temp_dir();
+        let (list, path) = (dir.path().join("manuf"), dir.path().join("oui.sqlite"));
+        fs::write(&list, "B8:27:EB\tRaspberr\tRaspberry Pi Foundation\n").expect("a registry file");
+        let output = run(["oui", "update", "--from"].map(OsStr::new).into_iter().chain([
+            list.as_os_str(),
+            "--db".as_ref(),
+            path.as_os_str(),
+        ]));
+        assert!(output.status.success(), "{}", text(&output));
+        (dir, path)
+    });
+    path
 }
 
 /// A running process whose standard error goes to a file; killed when dropped.
