@@ -33,36 +33,27 @@ enum Phase {
     Parse,
     /// And counted.
     Tally,
-    /// Counted one by one.
-    TallyOne,
-    /// Counted one by one, polled one by one
-    TallyPoll,
 }
 
 fn main() -> anyhow::Result<()> {
     let Arguments { phase, capture, max_stations } = Arguments::parse();
     let mut report = Report::new(max_stations);
     let mut source = Source::open_file(&capture)?;
-    let mut frames = 0;
+    let mut frames = 0_u64;
     let began = Instant::now();
-    let mut take = |packets: &[Packet<'_>]| {
-        frames += packets.len() as u64;
+    let mut take = |packet: Packet<'_>| {
+        frames += 1;
         match phase {
             Phase::Read => {
-                black_box(packets);
+                black_box(packet);
             }
-            Phase::Parse => packets.iter().for_each(|packet| {
+            Phase::Parse => {
                 black_box(dot11::parse(packet.link, packet.data, packet.original_len));
-            }),
-            Phase::Tally => report.add_all(packets),
-            _ => packets.iter().for_each(|packet| report.add(packet)),
+            }
+            Phase::Tally => report.add(&packet),
         }
     };
-    if matches!(phase, Phase::TallyPoll) {
-        while source.poll(&mut |packet| {frames+=1; report.add(&packet)})? != Polled::End {}
-    } else {
-    while source.poll_blocks(&mut take)? != Polled::End {}
-    }
+    while source.poll(&mut take)? != Polled::End {}
     let took = began.elapsed();
     #[expect(clippy::cast_precision_loss, reason = "a figure of three digits is printed")]
     let each = took.as_nanos() as f64 / frames.max(1) as f64;

@@ -100,19 +100,6 @@ impl Source {
         }
     }
 
-    /// As [`Self::poll`], with several packets at a time where that is faster.
-    ///
-    /// # Errors
-    /// As [`Self::poll`].
-    #[inline]
-    pub fn poll_blocks<F: FnMut(&[Packet<'_>])>(&mut self, each: &mut F) -> Result<Polled, CaptureError> {
-        match &mut self.0 {
-            Kind::Classic(classic) => classic.poll_blocks(each),
-            Kind::Ng(ng) => ng.poll(&mut |packet| each(&[packet])),
-            Kind::Live(live) => live.poll(&mut |packet| each(&[packet])),
-        }
-    }
-
     /// What is not right with the source although it could be read: cut short, or with packets that no reader here
     /// knows. Complete after [`Polled::End`].
     #[must_use]

@@ -5,11 +5,8 @@ use crate::{
     Mac, UnixNanos,
     capture::{CaptureError, Packet},
     dot11::{self, LinkType, Outcome},
-    tally::{MergeError, Observed, Station, Tally},
+    tally::{MergeError, Station, Tally},
 };
-
-/// Packets parsed before they are counted.
-const BLOCK: usize = 32;
 
 /// One capture of a report.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -56,36 +53,15 @@ impl Report {
     #[inline]
     pub fn add(&mut self, packet: &Packet<'_>) {
         let facts = dot11::parse(packet.link, packet.data, packet.original_len);
-        self.note(packet.time, &facts);
-        self.tally.add(packet.time, &facts, packet.original_len);
-    }
-
-    /// Counts packets in their order: the same as [`Self::add`] for each, and faster.
-    #[inline]
-    pub fn add_all(&mut self, packets: &[Packet<'_>]) {
-        for block in packets.chunks(BLOCK) {
-            let nothing = Observed { time: UnixNanos(0), facts: dot11::Facts::NOTHING, original_len: 0 };
-            let mut frames = [nothing; BLOCK];
-            for (frame, packet) in frames.iter_mut().zip(block) {
-                let facts = dot11::parse(packet.link, packet.data, packet.original_len);
-                *frame = Observed { time: packet.time, facts, original_len: packet.original_len };
-                self.note(frame.time, &frame.facts);
-            }
-            self.tally.add_all(frames.get(..block.len()).unwrap_or_default());
-        }
-    }
-
-    /// What a tally does not keep.
-    #[inline]
-    fn note(&mut self, time: UnixNanos, facts: &dot11::Facts<'_>) {
-        self.first = self.first.min(time.0);
-        self.last = self.last.max(time.0);
+        self.first = self.first.min(packet.time.0);
+        self.last = self.last.max(packet.time.0);
         if let Some(ra) = facts.ra
             && ra.is_group()
             && !matches!(facts.outcome, Outcome::BadFcs | Outcome::Malformed)
         {
             self.groups.add(ra);
         }
+        self.tally.add(packet.time, &facts, packet.original_len);
     }
 
     /// Adds what was counted after this; the result is what counting both in a row would have given.
