@@ -10,22 +10,26 @@
 //! * [`spool`]: the store-and-forward log between producing a batch and delivering it.
 //! * [`mqtt`]: topics, sessions, TLS; the publisher and the subscriber.
 //! * [`sink`]: where batches end: InfluxDB, the SQLite history, dead letters.
+//! * [`web`]: the HTTP server and its routes.
 //!
 //! [`sensor`] and [`ingest`] connect these rooms into the two daemons; [`config`] says how; [`cli`] is the
-//! command line. [`Mac`] and [`UnixNanos`] are the words every room shares.
+//! command line; [`keyfile`] keeps the key of pseudonyms. [`Mac`] and [`UnixNanos`] are the words every room shares.
 
 pub mod batch;
 pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod dot11;
+pub mod keyfile;
 pub mod mac;
 pub mod mqtt;
 pub mod oui;
 pub mod sink;
 pub mod spool;
+pub mod stop;
 pub mod tally;
 pub mod time;
+pub mod web;
 
 pub mod ingest;
 pub mod sensor;

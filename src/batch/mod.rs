@@ -2,6 +2,12 @@
 //!
 //! `docs/mqtt.md` shows real messages; `docs/schema/` holds the JSON Schema they are validated against.
 
+mod split;
+mod ssid;
+
+pub use split::split;
+pub use ssid::ssid_text;
+
 use crate::{Mac, UnixNanos};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::{collections::BTreeMap, fmt, str::FromStr};

@@ -266,23 +266,21 @@ fn check_influx(influx: &Influx) -> Result<(), Wrong> {
     if !influx.url.starts_with("http://") && !influx.url.starts_with("https://") {
         wrong("influx.url", format!("'{}' must begin with http:// or https://", influx.url))?;
     }
-    let (needed, foreign): (&[(&str, bool)], &[(&str, bool)]) = match influx.api {
-        InfluxApi::V1 => (
-            &[("db", influx.db.is_some())],
-            &[
-                ("org", influx.org.is_some()),
-                ("bucket", influx.bucket.is_some()),
-                ("token_file", influx.token_file.is_some()),
-            ],
-        ),
-        InfluxApi::V2 => (
-            &[("org", influx.org.is_some()), ("bucket", influx.bucket.is_some())],
-            &[
-                ("db", influx.db.is_some()),
-                ("user", influx.user.is_some()),
-                ("password_file", influx.password_file.is_some()),
-            ],
-        ),
+    let needed = match influx.api {
+        InfluxApi::V1 => vec![("db", influx.db.is_some())],
+        InfluxApi::V2 => vec![("org", influx.org.is_some()), ("bucket", influx.bucket.is_some())],
+    };
+    let foreign = match influx.api {
+        InfluxApi::V1 => vec![
+            ("org", influx.org.is_some()),
+            ("bucket", influx.bucket.is_some()),
+            ("token_file", influx.token_file.is_some()),
+        ],
+        InfluxApi::V2 => vec![
+            ("db", influx.db.is_some()),
+            ("user", influx.user.is_some()),
+            ("password_file", influx.password_file.is_some()),
+        ],
     };
     let api = if influx.api == InfluxApi::V1 { "v1" } else { "v2" };
     if let Some((key, _)) = needed.iter().find(|(_, present)| !present) {

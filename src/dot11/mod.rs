@@ -2,12 +2,28 @@
 //!
 //! Everything here borrows from the captured bytes, allocates nothing, does no I/O and never panics: each
 //! byte comes from strangers.
+//!
+//! [`parse`] is the one way in. A file per header: [`radiotap`], [`ppi`], [`prism`] and [`avs`] are what capture
+//! cards put before the frame, [`fcs`] is its check, [`mac_header`] its addresses, [`elements`] and [`security`]
+//! what a management frame says; [`wired`] reads the links that are not 802.11.
+
+pub mod avs;
+pub mod elements;
+pub mod fcs;
+pub mod kind;
+pub mod link;
+pub mod mac_header;
+pub mod ppi;
+pub mod prism;
+pub mod radiotap;
+pub mod security;
+pub mod wired;
+
+pub use kind::{Class, FrameKind};
+pub use link::LinkType;
+pub use security::Security;
 
 use crate::Mac;
-
-/// What a capture says its packets begin with: a `LINKTYPE_` number of the tcpdump.org registry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LinkType(pub u16);
 
 /// Where a captured frame is counted. Exactly one holds for every frame, decided in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,24 +38,6 @@ pub enum Outcome {
     GroupTa,
     /// Transmitted by this individual address.
     Sent(Mac),
-}
-
-/// Frame type and subtype (IEEE 802.11-2020, 9.2.4.1.3) as one number: type × 16 + subtype, like `0x08` for a
-/// beacon; a control frame extension is `0x160` + its extension (9.2.4.1.10).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct FrameKind(pub u16);
-
-/// The frame's type (IEEE 802.11-2020, table 9-1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Class {
-    /// Type 0.
-    Management,
-    /// Type 1.
-    Control,
-    /// Type 2; Ethernet-like frames count here too.
-    Data,
-    /// Type 3.
-    Extension,
 }
 
 /// What one captured frame says, without copying it.
@@ -73,4 +71,158 @@ pub struct Facts<'a> {
     pub elements: &'a [u8],
     /// The capability information of beacons, probe and association frames (9.4.1.4), where captured.
     pub capability: Option<u16>,
+}
+
+impl Facts<'_> {
+    /// Nothing but where the frame is counted.
+    pub(crate) const fn only(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            kind: None,
+            ra: None,
+            sa: None,
+            da: None,
+            bssid: None,
+            to_ds: false,
+            from_ds: false,
+            retry: false,
+            amsdu: false,
+            signal_dbm: None,
+            freq_mhz: None,
+            elements: &[],
+            capability: None,
+        }
+    }
+
+    /// The frame's type; `None` where there is no 802.11 frame control field.
+    #[must_use]
+    #[inline]
+    pub fn class(&self) -> Option<Class> {
+        self.kind.map(FrameKind::class)
+    }
+}
+
+impl<'a> Facts<'a> {
+    /// The first SSID element of a frame that names a network: beacon, probe request and response, association
+    /// and reassociation request. Empty stands for any network (in a probe request) or a hidden one.
+    #[must_use]
+    pub fn ssid(&self) -> Option<&'a [u8]> {
+        match self.kind {
+            Some(
+                FrameKind::BEACON
+                | FrameKind::PROBE_REQUEST
+                | FrameKind::PROBE_RESPONSE
+                | FrameKind::ASSOCIATION_REQUEST
+                | FrameKind::REASSOCIATION_REQUEST,
+            ) => elements::iter(self.elements).find(|element| element.id == elements::SSID).map(|element| element.body),
+            _ => None,
+        }
+    }
+
+    /// The primary channel that the frame itself names: the DSSS Parameter Set (9.4.2.4) or else the HT Operation
+    /// element (9.4.2.56).
+    #[must_use]
+    pub fn channel(&self) -> Option<u8> {
+        elements::primary_channel(self.elements)
+    }
+
+    /// How the network of a beacon or probe response protects itself; of a (re)association request, what was asked
+    /// for. `None` for frames that do not say.
+    #[must_use]
+    pub fn security(&self) -> Option<Security> {
+        match self.kind {
+            Some(
+                FrameKind::BEACON
+                | FrameKind::PROBE_RESPONSE
+                | FrameKind::ASSOCIATION_REQUEST
+                | FrameKind::REASSOCIATION_REQUEST,
+            ) => self.capability.map(|capability| Security::read(capability, self.elements)),
+            _ => None,
+        }
+    }
+}
+
+/// What a capture header says about the frame after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Radio {
+    /// Octets before the frame.
+    pub header_len: usize,
+    /// The frame ends with its check sequence.
+    pub fcs_at_end: bool,
+    /// The receiver found the check sequence wrong.
+    pub bad_fcs: bool,
+    /// There is no frame after the header: a sounding PPDU, for instance.
+    pub no_frame: bool,
+    /// Signal at the first antenna that reports one.
+    pub signal_dbm: Option<i8>,
+    /// Centre frequency of the channel, in MHz.
+    pub freq_mhz: Option<u16>,
+}
+
+/// Reads one captured packet of link type `link`. `data` are the octets that were kept of `original_len` on the
+/// air (capture header included, as capture files count it): the frame check sequence at the end can be verified
+/// only of a packet that was kept whole.
+///
+/// Total: each input has facts, if only that it is [`Outcome::Malformed`]. The addresses of a frame with a bad
+/// check sequence are reported as they stand, for [`Outcome::BadFcs`] says what they are worth.
+#[must_use]
+#[inline]
+pub fn parse<'a>(link: LinkType, data: &'a [u8], original_len: u32) -> Facts<'a> {
+    let radio = match link {
+        LinkType::RADIOTAP => radiotap::read(data),
+        LinkType::ETHERNET => return wired::ethernet(data),
+        LinkType::IEEE802_11 => Some(Radio::default()),
+        _ => return parse_rare(link, data, original_len),
+    };
+    radio.map_or(Facts::only(Outcome::Malformed), |radio| frame(radio, data, original_len))
+}
+
+/// The link types that are not worth a place in the hot path.
+#[cold]
+fn parse_rare<'a>(link: LinkType, data: &'a [u8], original_len: u32) -> Facts<'a> {
+    let radio = match link {
+        LinkType::PPI => match ppi::read(data) {
+            Some((LinkType::IEEE802_11, radio)) => Some(radio),
+            // PPI may stand before any link; one inside another has no meaning and no end.
+            Some((inner, radio)) if inner != LinkType::PPI => {
+                let rest = data.get(radio.header_len..).unwrap_or_default();
+                let header_len = u32::try_from(radio.header_len).unwrap_or(u32::MAX);
+                return parse(inner, rest, original_len.saturating_sub(header_len));
+            }
+            _ => None,
+        },
+        LinkType::PRISM => prism::read(data),
+        LinkType::AVS => avs::read(data),
+        LinkType::LINUX_SLL => return wired::sll(data),
+        LinkType::LINUX_SLL2 => return wired::sll2(data),
+        link if link.is_raw_ip() => return Facts::only(Outcome::WithoutTa),
+        _ => None,
+    };
+    radio.map_or(Facts::only(Outcome::Malformed), |radio| frame(radio, data, original_len))
+}
+
+/// The frame behind a capture header.
+#[inline]
+fn frame<'a>(radio: Radio, data: &'a [u8], original_len: u32) -> Facts<'a> {
+    let captured = data.get(radio.header_len..).unwrap_or_default();
+    let original_len = usize::try_from(original_len).unwrap_or(usize::MAX);
+    let mut facts = if radio.no_frame && captured.is_empty() {
+        Facts::only(Outcome::WithoutTa)
+    } else if radio.fcs_at_end {
+        let body_len = original_len.max(data.len()).saturating_sub(radio.header_len + fcs::LEN);
+        let mut facts = mac_header::read(captured.get(..body_len).unwrap_or(captured));
+        // Of a frame of another protocol version nothing is known, not even where its check would be.
+        if facts.kind.is_some() && data.len() >= original_len && !fcs::is_good(captured) {
+            facts.outcome = Outcome::BadFcs;
+        }
+        facts
+    } else {
+        mac_header::read(captured)
+    };
+    if radio.bad_fcs {
+        facts.outcome = Outcome::BadFcs;
+    }
+    facts.signal_dbm = radio.signal_dbm;
+    facts.freq_mhz = radio.freq_mhz;
+    facts
 }

@@ -86,6 +86,9 @@ pub trait Outbox: Send + Sync + 'static {
 
     /// Makes what is still there of these windows pending again.
     fn replay(&self, request: ReplayRequest) -> impl Future<Output = Result<ReplayAnswer, OutboxError>> + Send;
+
+    /// A connection to a broker has begun.
+    fn connected(&self) {}
 }
 
 /// Who publishes, and where.

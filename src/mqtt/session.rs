@@ -111,6 +111,7 @@ impl<'a, O: Outbox> Session<'a, O> {
                     let broker = self.link.broker();
                     tracing::info!("connected to the broker at {} as '{}'", broker.address(), broker.client_id);
                     self.publisher.reconnect.connected();
+                    self.publisher.outbox.connected();
                     let settings = &self.publisher.settings;
                     let filter = self.publisher.topics.requests(&settings.site, &settings.sensor);
                     self.link.subscribe(vec![filter], false);

@@ -1,0 +1,228 @@
+//! A window's contents as parts that fit a message. Knows sizes, not transports.
+
+use super::{BATCH_SCHEMA, Batch, Clock, Contents, Identity, Station, Vendor};
+use crate::UnixNanos;
+use serde::Serialize;
+use std::{collections::BTreeMap, io, mem};
+
+/// Divides one window into parts of at most `max_bytes` of JSON each.
+///
+/// Part 0 alone carries the window-wide counts; stations, then vendors, are divided over the parts in their order,
+/// so sums over the parts are those of the window. There is always a part 0. Only what cannot be divided (the
+/// window-wide counts, or a single station) may exceed the bound, and with `max_bytes` of 16 KiB or more neither
+/// does: channels, subtypes and network names are bounded where they are counted.
+#[must_use]
+pub fn split(
+    identity: &Identity,
+    start: UnixNanos,
+    end: UnixNanos,
+    clock: Clock,
+    last: bool,
+    contents: Contents,
+    max_bytes: usize,
+) -> Vec<Batch> {
+    let Contents { capture, subtypes, channels, stations, vendors } = contents;
+    let empty = || Batch {
+        schema: BATCH_SCHEMA.into(),
+        identity: identity.clone(),
+        // The widest numbers while measuring; the true ones are set at the end.
+        part: u32::MAX,
+        parts: u32::MAX,
+        start,
+        end,
+        clock,
+        last,
+        capture: None,
+        subtypes: BTreeMap::new(),
+        channels: Vec::new(),
+        stations: Vec::new(),
+        vendors: Vec::new(),
+    };
+    let empty_len = encoded_len(&empty()) + r#","vendors":[]"#.len();
+    let mut part = Batch { capture: Some(capture), subtypes, channels, ..empty() };
+    let mut len = encoded_len(&part) + r#","vendors":[]"#.len();
+    let mut parts = Vec::new();
+    for row in stations.into_iter().map(Row::Station).chain(vendors.into_iter().map(Row::Vendor)) {
+        let row_len = row.encoded_len() + 1; // and its comma
+        let bare = part.stations.is_empty() && part.vendors.is_empty() && part.capture.is_none();
+        if len + row_len > max_bytes && !bare {
+            parts.push(mem::replace(&mut part, empty()));
+            len = empty_len;
+        }
+        len += row_len;
+        match row {
+            Row::Station(station) => part.stations.push(station),
+            Row::Vendor(vendor) => part.vendors.push(vendor),
+        }
+    }
+    parts.push(part);
+    let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+    for (number, part) in (0..).zip(&mut parts) {
+        (part.part, part.parts) = (number, count);
+    }
+    parts
+}
+
+enum Row {
+    Station(Station),
+    Vendor(Vendor),
+}
+
+impl Row {
+    fn encoded_len(&self) -> usize {
+        match self {
+            Self::Station(station) => encoded_len(station),
+            Self::Vendor(vendor) => encoded_len(vendor),
+        }
+    }
+}
+
+/// How many octets of JSON a value makes, without making them.
+fn encoded_len(value: &impl Serialize) -> usize {
+    struct Count(usize);
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    let _ = serde_json::to_writer(&mut count, value); // Nothing in these types can fail to encode.
+    count.0
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+    use crate::{
+        Mac,
+        batch::{Address, Capture, Channel, Record, Role, Signal, ssid_text},
+    };
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    fn identity() -> Identity {
+        Identity { site: "home".into(), sensor: "attic".into(), run: Uuid::nil(), seq: 7 }
+    }
+
+    fn parts(contents: Contents, max_bytes: usize) -> Vec<Batch> {
+        split(&identity(), UnixNanos(5), UnixNanos(10_000_000_000), Clock::System, true, contents, max_bytes)
+    }
+
+    fn station(mac: u64, ssids: Vec<String>, freqs_mhz: Vec<u16>, vendor: Option<String>) -> Station {
+        Station {
+            mac: Address::Mac(Mac::from_u64(mac)),
+            vendor,
+            randomised: false,
+            tracked: mac.is_multiple_of(2),
+            role: Role::AccessPoint,
+            frames_sent: mac,
+            bytes_sent: mac * 100,
+            frames_received: 1,
+            management: mac,
+            control: 0,
+            data: 0,
+            retries: 0,
+            signal_dbm: Some(Signal { min: -90, mean: -61.3, max: -40, frames: mac }),
+            freqs_mhz,
+            bssid: Some(Address::Pseudonym(mac)),
+            ssids,
+            first_seen: UnixNanos(1),
+            last_seen: UnixNanos(2),
+        }
+    }
+
+    fn vendor(frames: u64) -> Vendor {
+        Vendor {
+            vendor: Some(format!("Vendor {frames}")),
+            randomised: false,
+            stations: 1,
+            frames_sent: frames,
+            bytes_sent: frames,
+            management: 0,
+            control: 0,
+            data: frames,
+            retries: 0,
+        }
+    }
+
+    /// The most that a window can say of itself: every subtype, 128 channels, a terabyte on each.
+    fn widest() -> Contents {
+        let many = 1 << 40;
+        Contents {
+            capture: Capture { frames: many, bytes: many, kernel_drops: Some(many), ..Capture::default() },
+            subtypes: (0..64).chain(0x160..0x170).map(|kind| (format!("{kind:#06x}"), many)).collect(),
+            channels: (0..128)
+                .map(|n| Channel { freq_mhz: 60_000 + n, listened_ms: Some(86_400_000), frames: many, bytes: many })
+                .collect(),
+            ..Contents::default()
+        }
+    }
+
+    #[test]
+    fn an_empty_window_is_one_part() {
+        let parts = parts(Contents::default(), 16 << 10);
+        assert_eq!(parts.len(), 1);
+        assert_eq!((parts[0].part, parts[0].parts, parts[0].last), (0, 1, true));
+        assert!(parts[0].capture.is_some());
+    }
+
+    #[test]
+    fn the_widest_window_and_the_widest_station_fit_the_smallest_message() {
+        let name = ssid_text(&[0xff; 32]);
+        let mut contents = widest();
+        let wide =
+            station((1 << 48) - 1, vec![name; 32], (0..128).map(|n| 60_000 + n).collect(), Some("é".repeat(200)));
+        contents.stations = vec![wide; 3];
+        for part in parts(contents, 16 << 10) {
+            assert!(Record::Batch(Box::new(part)).encode().len() <= 16 << 10);
+        }
+    }
+
+    fn contents() -> impl Strategy<Value = Contents> {
+        let station = (1u64..1 << 40, 0usize..32, 0u16..128, proptest::option::of("[a-zé\"\\\\]{0,40}")).prop_map(
+            |(mac, names, freqs, vendor)| station(mac, vec!["\u{1}\\\"é".into(); names], (0..freqs).collect(), vendor),
+        );
+        (
+            proptest::collection::vec(station, 0..60),
+            proptest::collection::vec((0u64..1 << 50).prop_map(vendor), 0..200),
+            any::<bool>(),
+        )
+            .prop_map(|(stations, vendors, wide)| Contents {
+                stations,
+                vendors,
+                ..if wide { widest() } else { Contents::default() }
+            })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn parts_fit_and_lose_nothing(contents in contents(), max_bytes in 16usize << 10..64 << 10) {
+            let parts = parts(contents.clone(), max_bytes);
+            let mut rebuilt = Contents::default();
+            for (number, part) in parts.iter().enumerate() {
+                let encoded = Record::Batch(Box::new(part.clone())).encode();
+                prop_assert!(encoded.len() <= max_bytes, "{} > {max_bytes}", encoded.len());
+                let Record::Batch(decoded) = Record::decode(&encoded).unwrap() else { panic!("not a batch") };
+                prop_assert_eq!(&*decoded, part);
+                prop_assert_eq!((part.part as usize, part.parts as usize), (number, parts.len()));
+                prop_assert_eq!(part.capture.is_some(), number == 0);
+                prop_assert!(number == 0 || part.channels.is_empty() && part.subtypes.is_empty());
+                prop_assert!(number == 0 || !part.stations.is_empty() || !part.vendors.is_empty());
+                if let Some(capture) = &part.capture {
+                    rebuilt.capture = capture.clone();
+                }
+                rebuilt.subtypes.extend(part.subtypes.clone());
+                rebuilt.channels.extend(part.channels.clone());
+                rebuilt.stations.extend(part.stations.clone());
+                rebuilt.vendors.extend(part.vendors.clone());
+            }
+            prop_assert_eq!(rebuilt, contents);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Classic pcap files (draft-ietf-opsawg-pcap): either byte order, microseconds or nanoseconds. This is the hot
+//! path of every file: one buffer, no copy, no allocation for a packet.
+
+use super::{
+    CaptureError, Packet, Polled,
+    input::{Input, MICROS, MODIFIED, NANOS},
+};
+use crate::{UnixNanos, dot11::LinkType};
+
+/// Octets of the file header.
+pub(super) const FILE_HEADER: usize = 24;
+/// Octets of a record header.
+const RECORD_HEADER: usize = 16;
+/// Octets of the record header of "modified" files: interface, protocol and packet type follow the usual ones.
+const MODIFIED_RECORD_HEADER: usize = 24;
+
+/// Neighbours in a capture are not further apart than this, as a rule; here a week.
+const PLAUSIBLE_SECONDS: u32 = 7 * 86_400;
+/// Nor are packets longer than this; capture programs keep no more.
+const PLAUSIBLE_LEN: u32 = 256 << 10;
+
+/// What the file header says about the records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    /// Numbers are big-endian.
+    big_endian: bool,
+    /// Nanoseconds in a unit of the time stamps' fraction.
+    unit_nanos: u32,
+    /// Octets of a record header.
+    record_header: usize,
+    /// What each packet begins with.
+    pub(super) link: LinkType,
+}
+
+impl Header {
+    /// Reads the file header; `None` if the magic number is another format's.
+    pub(super) fn read(bytes: &[u8; FILE_HEADER]) -> Option<Self> {
+        let (magic, link) = ([bytes[0], bytes[1], bytes[2], bytes[3]], [bytes[20], bytes[21], bytes[22], bytes[23]]);
+        let known = |magic: u32| [MICROS, NANOS, MODIFIED].contains(&magic);
+        let (big_endian, magic, link) = match (u32::from_le_bytes(magic), u32::from_be_bytes(magic)) {
+            (magic, _) if known(magic) => (false, magic, u32::from_le_bytes(link)),
+            (_, magic) if known(magic) => (true, magic, u32::from_be_bytes(link)),
+            _ => return None,
+        };
+        Some(Self {
+            big_endian,
+            unit_nanos: if magic == NANOS { 1 } else { 1_000 },
+            record_header: if magic == MODIFIED { MODIFIED_RECORD_HEADER } else { RECORD_HEADER },
+            // The upper half says whether there is an FCS, for links whose packets cannot say so themselves.
+            link: LinkType(u16::try_from(link & 0xffff).unwrap_or(u16::MAX)),
+        })
+    }
+
+    /// The second that the first word of a record says.
+    pub(super) fn second(self, word: [u8; 4]) -> u32 {
+        self.word(word)
+    }
+
+    /// Length and second of the record that `bytes` begin with, if its header looks like one of a capture that has
+    /// others from about second `near`: what [`super::segments`] searches for.
+    pub(super) fn plausible(self, bytes: &[u8], near: u32) -> Option<(usize, u32)> {
+        let &[s0, s1, s2, s3, f0, f1, f2, f3, c0, c1, c2, c3, l0, l1, l2, l3] = bytes.first_chunk()?;
+        let (seconds, fraction) = (self.word([s0, s1, s2, s3]), self.word([f0, f1, f2, f3]));
+        let (captured, original) = (self.word([c0, c1, c2, c3]), self.word([l0, l1, l2, l3]));
+        let holds = seconds.abs_diff(near) < PLAUSIBLE_SECONDS
+            && u64::from(fraction) * u64::from(self.unit_nanos) < 1_000_000_000
+            && captured <= original
+            && original <= PLAUSIBLE_LEN;
+        holds.then_some((self.record_header + captured as usize, seconds))
+    }
+
+    #[inline]
+    fn word(self, bytes: [u8; 4]) -> u32 {
+        if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
+    }
+
+    /// Hands over the whole records at the beginning of `bytes`, but none that begins within its last `beyond`
+    /// octets. Says how many octets they took, and how many the record after them needs, as far as is known.
+    #[inline]
+    fn records<F: FnMut(Packet<'_>)>(self, bytes: &[u8], beyond: usize, each: &mut F) -> (usize, usize) {
+        let mut rest = bytes;
+        loop {
+            let done = bytes.len() - rest.len();
+            if rest.len() <= beyond {
+                return (done, self.record_header);
+            }
+            let Some((head, _)) = rest.split_first_chunk::<RECORD_HEADER>() else { return (done, self.record_header) };
+            let [s0, s1, s2, s3, f0, f1, f2, f3, c0, c1, c2, c3, l0, l1, l2, l3] = *head;
+            let captured = self.word([c0, c1, c2, c3]) as usize;
+            let need = self.record_header.saturating_add(captured);
+            let Some((record, after)) = rest.split_at_checked(need) else { return (done, need) };
+            let seconds = i64::from(self.word([s0, s1, s2, s3]));
+            let fraction = i64::from(self.word([f0, f1, f2, f3])) * i64::from(self.unit_nanos);
+            each(Packet {
+                time: UnixNanos(seconds * 1_000_000_000 + fraction),
+                link: self.link,
+                data: record.get(self.record_header..).unwrap_or_default(),
+                original_len: self.word([l0, l1, l2, l3]),
+            });
+            rest = after;
+        }
+    }
+}
+
+/// A classic capture being read.
+pub(super) struct Classic {
+    input: Input,
+    header: Header,
+    /// Octets that the next record needs in all.
+    need: usize,
+    /// No record that begins here or further on is read.
+    end: u64,
+    warning: Option<String>,
+}
+
+impl Classic {
+    /// Reads the file header.
+    pub(super) fn new(mut input: Input) -> Result<Self, CaptureError> {
+        input.at_least(FILE_HEADER)?;
+        let cut = || CaptureError::CutHeader { name: input.name().to_owned() };
+        let header = input.bytes().first_chunk().and_then(Header::read).ok_or_else(cut)?;
+        if !header.link.is_supported() {
+            return Err(CaptureError::LinkType { name: input.name().to_owned(), link: header.link });
+        }
+        input.consume(FILE_HEADER);
+        Ok(Self { input, header, need: RECORD_HEADER, end: u64::MAX, warning: None })
+    }
+
+    /// The part of a capture whose records begin before `end`; `input` stands at the first of them.
+    pub(super) fn part(input: Input, header: Header, end: u64) -> Self {
+        Self { input, header, need: RECORD_HEADER, end, warning: None }
+    }
+
+    /// Where the next record begins.
+    pub(super) fn offset(&self) -> u64 {
+        self.input.offset()
+    }
+
+    /// See [`super::Source::poll`].
+    #[inline]
+    pub(super) fn poll<F: FnMut(Packet<'_>)>(&mut self, each: &mut F) -> Result<Polled, CaptureError> {
+        let bytes = self.input.bytes();
+        let wanted = usize::try_from(self.end.saturating_sub(self.input.offset())).unwrap_or(usize::MAX);
+        let (done, need) = self.header.records(bytes, bytes.len().saturating_sub(wanted), each);
+        self.input.consume(done);
+        self.need = need;
+        if done > 0 { Ok(Polled::More) } else { self.fill() }
+    }
+
+    /// Reads on, until the next record is whole.
+    #[cold]
+    fn fill(&mut self) -> Result<Polled, CaptureError> {
+        if self.input.offset() >= self.end {
+            return Ok(Polled::End);
+        }
+        if self.input.fill(self.need)? {
+            return Ok(Polled::More);
+        }
+        self.warning = self.input.cut();
+        Ok(Polled::End)
+    }
+
+    pub(super) fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
+    }
+
+    pub(super) fn link(&self) -> LinkType {
+        self.header.link
+    }
+}

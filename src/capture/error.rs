@@ -1,0 +1,112 @@
+//! What can go wrong between opening a source and its last packet, in words for the person who named it.
+
+use crate::dot11::LinkType;
+use std::io;
+
+/// Why a source cannot be opened or read on.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    /// The file cannot be opened.
+    #[error("cannot open {name}: {source}")]
+    Open {
+        /// The file.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Reading failed.
+    #[error("cannot read on in {name}: {source}")]
+    Read {
+        /// The file.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Nothing in it at all.
+    #[error("{name} is empty: a capture file has at least a header")]
+    Empty {
+        /// The file.
+        name: String,
+    },
+    /// Unknown magic number, or too short to have one.
+    #[error(
+        "{name} is not a capture: it begins with {found}, but pcap and pcapng (also in gzip or zstd) begin otherwise"
+    )]
+    NotACapture {
+        /// The file.
+        name: String,
+        /// Its first octets in hexadecimal.
+        found: String,
+    },
+    /// The header of a classic capture is cut.
+    #[error("{name} is not a whole capture: it ends within its header, before any packet")]
+    CutHeader {
+        /// The file.
+        name: String,
+    },
+    /// Packets begin with something that is not read.
+    #[error("{name} has link type {link}, which airtally does not read; it reads {}", LinkType::READ)]
+    LinkType {
+        /// The file or interface.
+        name: String,
+        /// The link type.
+        link: LinkType,
+    },
+    /// A record claims a length that no capture program writes.
+    #[error("{name} is damaged at octet {offset}: a record claims {claimed} octets, and more than {bound} is not read")]
+    TooLarge {
+        /// The file.
+        name: String,
+        /// Where the record begins, in the uncompressed capture.
+        offset: u64,
+        /// What it claims.
+        claimed: u64,
+        /// What would be read.
+        bound: usize,
+    },
+    /// A block of a pcapng file contradicts itself.
+    #[error("{name} is damaged at octet {offset}: {what}")]
+    Damaged {
+        /// The file.
+        name: String,
+        /// Where the block begins, in the uncompressed capture.
+        offset: u64,
+        /// What is wrong there.
+        what: &'static str,
+    },
+    /// No interface of this name.
+    #[error("there is no interface '{interface}': `ip link` lists those there are")]
+    NoSuchInterface {
+        /// The name.
+        interface: String,
+    },
+    /// This user may not capture.
+    #[error(
+        "this user may not capture on '{interface}': it takes the capabilities CAP_NET_RAW and CAP_NET_ADMIN, which \
+         the service unit grants, or `sudo setcap cap_net_raw,cap_net_admin+ep` on the program"
+    )]
+    Permission {
+        /// The interface.
+        interface: String,
+    },
+    /// The interface is down.
+    #[error("interface '{interface}' is down: `sudo ip link set {interface} up` starts it")]
+    Down {
+        /// The interface.
+        interface: String,
+    },
+    /// libpcap refuses for another reason.
+    #[error("cannot capture on '{interface}': {message}")]
+    Live {
+        /// The interface.
+        interface: String,
+        /// What libpcap said.
+        message: String,
+    },
+    /// libpcap and this program disagree about what a packet header looks like.
+    #[error(
+        "libpcap's packet headers are not laid out as this program was built to read them (one of them has 64-bit \
+         times and the other has not): build airtally on this system, or use its 64-bit edition"
+    )]
+    Layout,
+}

@@ -1,0 +1,199 @@
+//! The octets of a capture file: opened, decompressed, and buffered with a bound. Knows magic numbers, no records.
+
+use super::CaptureError;
+use std::{
+    fs::File,
+    io::{self, Cursor, ErrorKind, Read},
+    path::Path,
+};
+
+/// Octets read at a time: large enough to make system calls cheap, small enough to stay in the cache.
+const BUFFER: usize = 256 << 10;
+/// The largest record or block that is read. Capture programs keep at most 256 KiB of a packet.
+pub(super) const MAX_RECORD: usize = 16 << 20;
+
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+const NG: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
+/// The classic magic numbers as little-endian words: microseconds, nanoseconds, and with a longer record header.
+pub(super) const MICROS: u32 = 0xa1b2_c3d4;
+pub(super) const NANOS: u32 = 0xa1b2_3c4d;
+pub(super) const MODIFIED: u32 = 0xa1b2_cd34;
+
+/// What kind of capture it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Classic,
+    Ng,
+}
+
+/// A file's octets, decompressed, and a window on them.
+pub(super) struct Input {
+    name: String,
+    reader: Box<dyn Read + Send>,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// Octets before `start`, in the uncompressed capture.
+    consumed: u64,
+    ended: Option<Ended>,
+}
+
+/// How the octets ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Well,
+    /// In the middle of compressed data, or with compressed data that is damaged.
+    Cut,
+}
+
+impl Input {
+    /// Opens the file at `path`.
+    pub(super) fn open(path: &Path) -> Result<Self, CaptureError> {
+        let name = path.display().to_string();
+        let open = || {
+            let file = File::open(path)?;
+            if file.metadata()?.is_dir() { Err(io::Error::from(ErrorKind::IsADirectory)) } else { Ok(file) }
+        };
+        let file = open().map_err(|source| CaptureError::Open { name: name.clone(), source })?;
+        Self::new(Box::new(file), &name)
+    }
+
+    /// Looks at the first octets of `reader` and sets up decompression where they ask for it.
+    pub(super) fn new(mut reader: Box<dyn Read + Send>, name: &str) -> Result<Self, CaptureError> {
+        let read_error = |source| CaptureError::Read { name: name.to_owned(), source };
+        let mut magic = Vec::with_capacity(4);
+        reader.by_ref().take(4).read_to_end(&mut magic).map_err(read_error)?;
+        if magic.is_empty() {
+            return Err(CaptureError::Empty { name: name.to_owned() });
+        }
+        let (gzip, zstd) = (magic.starts_with(&GZIP), magic.starts_with(&ZSTD));
+        let whole = Cursor::new(magic).chain(reader);
+        let reader: Box<dyn Read + Send> = if gzip {
+            Box::new(flate2::read::MultiGzDecoder::new(whole))
+        } else if zstd {
+            Box::new(zstd::stream::read::Decoder::new(whole).map_err(read_error)?)
+        } else {
+            Box::new(whole)
+        };
+        let buffer = vec![0; BUFFER];
+        Ok(Self { name: name.to_owned(), reader, buffer, start: 0, end: 0, consumed: 0, ended: None })
+    }
+
+    /// The octets of `file`, which stands at `offset`, as they are.
+    pub(super) fn part(file: File, name: &str, offset: u64) -> Self {
+        let (name, reader, buffer) = (name.to_owned(), Box::new(file), vec![0; BUFFER]);
+        Self { name, reader, buffer, start: 0, end: 0, consumed: offset, ended: None }
+    }
+
+    /// What messages call it.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Tells the format by the first octets, which stay.
+    pub(super) fn format(&mut self) -> Result<Format, CaptureError> {
+        self.at_least(4)?;
+        let bytes = self.bytes();
+        let not_a_capture = || CaptureError::NotACapture {
+            name: self.name.clone(),
+            found: bytes.iter().take(4).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" "),
+        };
+        match bytes.first_chunk::<4>() {
+            _ if bytes.is_empty() => Err(CaptureError::Empty { name: self.name.clone() }),
+            Some(&NG) => Ok(Format::Ng),
+            Some(&magic)
+                if [u32::from_le_bytes(magic), u32::from_be_bytes(magic)]
+                    .iter()
+                    .any(|magic| [MICROS, NANOS, MODIFIED].contains(magic)) =>
+            {
+                Ok(Format::Classic)
+            }
+            _ => Err(not_a_capture()),
+        }
+    }
+
+    /// The octets at hand.
+    #[inline]
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.buffer.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Goes past `len` of them.
+    #[inline]
+    pub(super) fn consume(&mut self, len: usize) {
+        let len = len.min(self.end - self.start);
+        self.start += len;
+        self.consumed += len as u64;
+    }
+
+    /// Where the octets at hand begin, in the uncompressed capture.
+    pub(super) fn offset(&self) -> u64 {
+        self.consumed
+    }
+
+    /// Reads once, with room for a record of `need` octets from the first at hand. `false` at the end.
+    pub(super) fn fill(&mut self, need: usize) -> Result<bool, CaptureError> {
+        if self.ended.is_some() {
+            return Ok(false);
+        }
+        self.buffer.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end - self.start);
+        if need > self.buffer.len() {
+            if need > MAX_RECORD {
+                return Err(CaptureError::TooLarge {
+                    name: self.name.clone(),
+                    offset: self.consumed,
+                    claimed: need as u64,
+                    bound: MAX_RECORD,
+                });
+            }
+            self.buffer.resize(need.next_power_of_two(), 0);
+        }
+        let room = self.buffer.get_mut(self.end..).unwrap_or_default();
+        loop {
+            match self.reader.read(room) {
+                Ok(0) => {
+                    self.ended = Some(Ended::Well);
+                    return Ok(false);
+                }
+                Ok(len) => {
+                    self.end += len;
+                    return Ok(true);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // The system's own errors have a number; those of a decompressor mean that its input is damaged.
+                Err(error) if error.raw_os_error().is_none() => {
+                    self.ended = Some(Ended::Cut);
+                    return Ok(false);
+                }
+                Err(source) => return Err(CaptureError::Read { name: self.name.clone(), source }),
+            }
+        }
+    }
+
+    /// Reads until `len` octets are at hand; `false` if the input ends before.
+    pub(super) fn at_least(&mut self, len: usize) -> Result<bool, CaptureError> {
+        while self.bytes().len() < len {
+            if !self.fill(len)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// After the end: what is wrong with it, if octets are left over or the decompressor found damage.
+    pub(super) fn cut(&self) -> Option<String> {
+        let (name, offset) = (&self.name, self.consumed);
+        match self.ended {
+            Some(Ended::Cut) => Some(format!(
+                "{name} is cut or damaged in its compressed data: what comes before octet {offset} of the capture \
+                 was read"
+            )),
+            Some(Ended::Well) if !self.bytes().is_empty() => {
+                Some(format!("{name} is cut within a record at octet {offset}: what comes before was read"))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! pcapng files (draft-ietf-opsawg-pcapng), each block parsed by `pcap-parser`: several sections, either byte
+//! order, several interfaces with link types and clocks of their own.
+
+use super::{
+    CaptureError, Packet, Polled,
+    input::{Input, MAX_RECORD},
+};
+use crate::{UnixNanos, dot11::LinkType};
+use pcap_parser::{Block, OptionCode, pcapng};
+
+/// Block type, block length, and the first word of the body, which in a section header tells the byte order.
+const BLOCK_HEAD: usize = 12;
+const SECTION_HEADER: u32 = 0x0a0d_0d0a;
+const INTERFACE_DESCRIPTION: u32 = 1;
+/// The packet block of early files, replaced by the enhanced one.
+const OBSOLETE_PACKET: u32 = 2;
+const SIMPLE_PACKET: u32 = 3;
+const ENHANCED_PACKET: u32 = 6;
+/// The section header's third word, as a writer of the same byte order puts it.
+const BYTE_ORDER: u32 = 0x1a2b_3c4d;
+/// Interfaces of a section, at most: what describes more is not a capture that anybody made.
+const MAX_INTERFACES: usize = 1 << 16;
+
+/// One interface of the section.
+struct Interface {
+    link: LinkType,
+    supported: bool,
+    /// Octets kept of a packet; 0 is no limit.
+    snaplen: u32,
+    /// Units of a time stamp in a second.
+    per_second: u64,
+    /// Seconds to add.
+    offset: i64,
+}
+
+impl Interface {
+    fn time(&self, high: u32, low: u32) -> UnixNanos {
+        let units = u128::from(u64::from(high) << 32 | u64::from(low));
+        let nanos = units * 1_000_000_000 / u128::from(self.per_second.max(1));
+        let offset = i128::from(self.offset) * 1_000_000_000;
+        let nanos = i128::try_from(nanos).unwrap_or(i128::MAX).saturating_add(offset);
+        UnixNanos(i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX }))
+    }
+}
+
+/// A pcapng capture being read.
+pub(super) struct Ng {
+    input: Input,
+    big_endian: bool,
+    interfaces: Vec<Interface>,
+    link_types: Vec<LinkType>,
+    /// Time of the last packet that had one: simple packet blocks have none.
+    time: UnixNanos,
+    handed: u64,
+    skipped: u64,
+    warning: Option<String>,
+}
+
+impl Ng {
+    pub(super) fn new(input: Input) -> Self {
+        Self {
+            input,
+            big_endian: false,
+            interfaces: Vec::new(),
+            link_types: Vec::new(),
+            time: UnixNanos(0),
+            handed: 0,
+            skipped: 0,
+            warning: None,
+        }
+    }
+
+    /// See [`super::Source::poll`].
+    pub(super) fn poll<F: FnMut(Packet<'_>)>(&mut self, each: &mut F) -> Result<Polled, CaptureError> {
+        let mut progress = false;
+        loop {
+            let need = match self.block_len()? {
+                Some(len) if self.input.bytes().len() >= len => {
+                    self.block(len, each)?;
+                    self.input.consume(len);
+                    progress = true;
+                    continue;
+                }
+                Some(len) => len,
+                None => BLOCK_HEAD,
+            };
+            if progress || self.input.fill(need)? {
+                return Ok(Polled::More);
+            }
+            return self.end();
+        }
+    }
+
+    /// Length of the block at hand, once its first words are there.
+    fn block_len(&mut self) -> Result<Option<usize>, CaptureError> {
+        let Some(&[t0, t1, t2, t3, l0, l1, l2, l3, b0, b1, b2, b3]) = self.input.bytes().first_chunk::<BLOCK_HEAD>()
+        else {
+            return Ok(None);
+        };
+        if u32::from_le_bytes([t0, t1, t2, t3]) == SECTION_HEADER {
+            self.big_endian = match [b0, b1, b2, b3] {
+                order if u32::from_le_bytes(order) == BYTE_ORDER => false,
+                order if u32::from_be_bytes(order) == BYTE_ORDER => true,
+                _ => return Err(self.damaged("a section header does not tell its byte order")),
+            };
+        }
+        let len = self.word([l0, l1, l2, l3]);
+        if len < 12 {
+            return Err(self.damaged("a block claims to be shorter than its own head and tail"));
+        }
+        // Writers that forget the padding of 32 bits do exist; the trailing length comes after it.
+        let len = (len as usize).saturating_add(3) & !3;
+        if len > MAX_RECORD {
+            let (name, offset) = (self.input.name().to_owned(), self.input.offset());
+            return Err(CaptureError::TooLarge { name, offset, claimed: len as u64, bound: MAX_RECORD });
+        }
+        Ok(Some(len))
+    }
+
+    fn word(&self, bytes: [u8; 4]) -> u32 {
+        if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
+    }
+
+    fn damaged(&self, what: &'static str) -> CaptureError {
+        CaptureError::Damaged { name: self.input.name().to_owned(), offset: self.input.offset(), what }
+    }
+
+    /// Reads one whole block.
+    fn block<F: FnMut(Packet<'_>)>(&mut self, len: usize, each: &mut F) -> Result<(), CaptureError> {
+        let bytes = self.input.bytes().get(..len).unwrap_or_default();
+        let kind = bytes.first_chunk().map(|&kind| self.word(kind));
+        // Blocks without packets need not even be well-formed.
+        if !matches!(
+            kind,
+            Some(SECTION_HEADER | INTERFACE_DESCRIPTION | OBSOLETE_PACKET | SIMPLE_PACKET | ENHANCED_PACKET)
+        ) {
+            return Ok(());
+        }
+        let parsed = if self.big_endian { pcapng::parse_block_be(bytes) } else { pcapng::parse_block_le(bytes) };
+        let Ok((_, block)) = parsed else {
+            return Err(self.damaged("a block contradicts itself"));
+        };
+        let (interface, time, captured, original_len) = match &block {
+            Block::SectionHeader(_) => {
+                self.interfaces.clear();
+                return Ok(());
+            }
+            Block::InterfaceDescription(description) => {
+                if self.interfaces.len() >= MAX_INTERFACES {
+                    return Err(self.damaged("it describes more interfaces than any capture has"));
+                }
+                let link = u16::try_from(description.linktype.0).map_or(LinkType(u16::MAX), LinkType);
+                let option =
+                    |code| description.options.iter().find(|option| option.code == code).map(|option| option.value());
+                // The resolution's highest bit says whether the rest is an exponent of 2 or of 10. pcap-parser 0.17
+                // knows no exponent of 2, and reads the offset in one byte order only.
+                let per_second = match option(OptionCode::IfTsresol).and_then(<[u8]>::first) {
+                    Some(exponent @ 0x80..) => 1u64.checked_shl(u32::from(exponent & 0x7f)),
+                    Some(&exponent) => 10u64.checked_pow(u32::from(exponent)),
+                    None => Some(1_000_000),
+                };
+                let Some(per_second) = per_second else {
+                    return Err(self.damaged("an interface's clock is finer than anything can count"));
+                };
+                let offset = option(OptionCode::IfTsoffset).and_then(<[u8]>::first_chunk).copied();
+                let offset = offset.map_or(0, if self.big_endian { i64::from_be_bytes } else { i64::from_le_bytes });
+                self.interfaces.push(Interface {
+                    link,
+                    supported: link.is_supported(),
+                    snaplen: description.snaplen,
+                    per_second,
+                    offset,
+                });
+                if !self.link_types.contains(&link) {
+                    self.link_types.push(link);
+                }
+                return Ok(());
+            }
+            Block::EnhancedPacket(packet) => (
+                packet.if_id,
+                Some((packet.ts_high, packet.ts_low)),
+                packet.data.get(..packet.caplen as usize),
+                packet.origlen,
+            ),
+            Block::SimplePacket(packet) => {
+                let snaplen = self.interfaces.first().map_or(0, |interface| interface.snaplen);
+                let kept = if snaplen == 0 { packet.origlen } else { packet.origlen.min(snaplen) };
+                (0, None, packet.data.get(..kept as usize), packet.origlen)
+            }
+            Block::Unknown(obsolete) => {
+                let Some((head, data)) = obsolete.data.split_first_chunk::<20>() else {
+                    return Err(self.damaged("a packet block is too short"));
+                };
+                let &[i0, i1, _, _, h0, h1, h2, h3, l0, l1, l2, l3, c0, c1, c2, c3, o0, o1, o2, o3] = head;
+                let interface =
+                    if self.big_endian { u16::from_be_bytes([i0, i1]) } else { u16::from_le_bytes([i0, i1]) };
+                (
+                    u32::from(interface),
+                    Some((self.word([h0, h1, h2, h3]), self.word([l0, l1, l2, l3]))),
+                    data.get(..self.word([c0, c1, c2, c3]) as usize),
+                    self.word([o0, o1, o2, o3]),
+                )
+            }
+            _ => return Ok(()),
+        };
+        let Some(data) = captured else {
+            return Err(self.damaged("a packet is longer than its block"));
+        };
+        let Some(interface) = self.interfaces.get(interface as usize) else {
+            return Err(self.damaged("a packet names an interface that no block before it describes"));
+        };
+        if !interface.supported {
+            self.skipped += 1;
+            return Ok(());
+        }
+        if let Some((high, low)) = time {
+            self.time = interface.time(high, low);
+        }
+        self.handed += 1;
+        each(Packet { time: self.time, link: interface.link, data, original_len });
+        Ok(())
+    }
+
+    /// Says what was left out; an error where that is everything.
+    fn end(&mut self) -> Result<Polled, CaptureError> {
+        let mut unsupported = self.link_types.iter().copied().filter(|link| !link.is_supported());
+        let skipped = match unsupported.next() {
+            Some(link) if self.handed == 0 && self.skipped > 0 => {
+                return Err(CaptureError::LinkType { name: self.input.name().to_owned(), link });
+            }
+            Some(link) if self.skipped > 0 => {
+                let links = unsupported.fold(link.to_string(), |links, link| format!("{links}, {link}"));
+                Some(format!(
+                    "{}: {} packets of interfaces with link type {links} were skipped, for airtally does not read it",
+                    self.input.name(),
+                    self.skipped
+                ))
+            }
+            _ => None,
+        };
+        self.warning = match (skipped, self.input.cut()) {
+            (Some(skipped), Some(cut)) => Some(format!("{skipped}; {cut}")),
+            (skipped, cut) => skipped.or(cut),
+        };
+        Ok(Polled::End)
+    }
+
+    pub(super) fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
+    }
+
+    pub(super) fn link_types(&self) -> &[LinkType] {
+        &self.link_types
+    }
+}

@@ -1,0 +1,75 @@
+//! Information elements (IEEE 802.11-2020, 9.4.2): identifier, length, body, again and again. Reads no frame.
+
+/// Element ID of the SSID (9.4.2.2).
+pub const SSID: u8 = 0;
+/// Element ID of the supported rates (9.4.2.3).
+pub const SUPPORTED_RATES: u8 = 1;
+/// Element ID of the DSSS parameter set (9.4.2.4).
+pub const DSSS_PARAMETER_SET: u8 = 3;
+/// Element ID of the RSN element (9.4.2.24).
+pub const RSN: u8 = 48;
+/// Element ID of the extended supported rates (9.4.2.12).
+pub const EXTENDED_RATES: u8 = 50;
+/// Element ID of HT operation (9.4.2.56).
+pub const HT_OPERATION: u8 = 61;
+/// Element ID of vendor specific elements (9.4.2.25).
+pub const VENDOR: u8 = 221;
+/// Element ID that says: the first octet of the body is the identifier's extension (9.4.2.1).
+pub const EXTENDED: u8 = 255;
+
+/// One element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Element<'a> {
+    /// Element ID.
+    pub id: u8,
+    /// Element ID extension, of elements with ID 255.
+    pub extension: Option<u8>,
+    /// What follows length and extension.
+    pub body: &'a [u8],
+}
+
+impl<'a> Element<'a> {
+    /// Of a vendor specific element: the organisation's identifier, the type octet that vendors put after it by
+    /// custom, and the rest.
+    #[must_use]
+    pub fn vendor(&self) -> Option<([u8; 3], u8, &'a [u8])> {
+        match (self.id, self.body.split_first_chunk()) {
+            (VENDOR, Some((&[a, b, c, kind], rest))) => Some(([a, b, c], kind, rest)),
+            _ => None,
+        }
+    }
+}
+
+/// The elements in `bytes`, up to the first that is cut.
+#[must_use]
+pub const fn iter(bytes: &[u8]) -> Elements<'_> {
+    Elements { rest: bytes }
+}
+
+/// Iterator over elements; see [`iter`].
+#[derive(Clone, Debug)]
+pub struct Elements<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Element<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Element<'a>> {
+        let (&[id, len], rest) = self.rest.split_first_chunk()?;
+        let (body, rest) = rest.split_at_checked(usize::from(len))?;
+        self.rest = rest;
+        match (id, body.split_first()) {
+            (EXTENDED, Some((&extension, body))) => Some(Element { id, extension: Some(extension), body }),
+            _ => Some(Element { id, extension: None, body }),
+        }
+    }
+}
+
+/// The primary channel that DSSS parameter set or, without one, HT operation names.
+#[must_use]
+pub fn primary_channel(bytes: &[u8]) -> Option<u8> {
+    let of = |id| iter(bytes).find(|element| element.id == id).and_then(|element| element.body.first().copied());
+    of(DSSS_PARAMETER_SET).or_else(|| of(HT_OPERATION))
+}

@@ -1,0 +1,245 @@
+//! The 802.11 header (IEEE 802.11-2020, 9.2 and 9.3): frame control, addresses, where the elements begin. Knows
+//! no capture header; what it is given ends before the frame check sequence.
+
+use super::{Facts, FrameKind, Outcome};
+use crate::Mac;
+
+/// Frame control, duration, one address.
+const ONE_ADDRESS: usize = 10;
+/// … and a second.
+const TWO_ADDRESSES: usize = 16;
+/// … and a third.
+const THREE_ADDRESSES: usize = 22;
+/// Up to and including sequence control, which parts the third address from the fourth.
+const MANAGEMENT: usize = 24;
+/// … and a fourth.
+const FOUR_ADDRESSES: usize = 30;
+/// HT control, where the +HTC/Order bit announces it (9.2.4.1.10).
+const HT_CONTROL: usize = 4;
+
+/// Bits of the second octet of frame control (9.2.4.1).
+const TO_DS: u8 = 0x01;
+const FROM_DS: u8 = 0x02;
+const RETRY: u8 = 0x08;
+const PROTECTED: u8 = 0x40;
+const HTC: u8 = 0x80;
+
+/// Reads one frame.
+#[must_use]
+#[inline]
+pub fn read(frame: &[u8]) -> Facts<'_> {
+    let Some(&[first, second]) = frame.first_chunk() else { return Facts::only(Outcome::Malformed) };
+    if first & 0x03 != 0 {
+        return Facts::only(Outcome::Malformed);
+    }
+    // Type in bits 2 and 3, subtype in bits 4 to 7.
+    let kind = FrameKind(u16::from((first & 0x0c) << 2 | first >> 4));
+    match first & 0x0c {
+        0x00 => management(frame, kind, second),
+        0x04 => control(frame, kind, second),
+        0x08 => data(frame, kind, second),
+        _ => extension(frame, kind),
+    }
+}
+
+/// Management frames (9.3.3): receiver, transmitter, BSSID.
+#[inline]
+fn management(frame: &[u8], kind: FrameKind, flags: u8) -> Facts<'_> {
+    let mut facts = Facts { kind: Some(kind), retry: flags & RETRY != 0, ..start(frame) };
+    let Some(header) = frame.first_chunk::<THREE_ADDRESSES>() else { return facts };
+    let (destination, source) = (address::<4, _>(header), address::<10, _>(header));
+    facts.outcome = transmitted_by(source);
+    facts.da = Some(destination);
+    facts.sa = Some(source);
+    facts.bssid = Some(address::<16, _>(header));
+    (facts.to_ds, facts.from_ds) = (flags & TO_DS != 0, flags & FROM_DS != 0);
+    let Some(header) = frame.first_chunk::<MANAGEMENT>() else { return facts };
+    // An encrypted body says nothing, and a later fragment goes on in the middle of one.
+    if flags & PROTECTED == 0 && header[22] & 0x0f == 0 {
+        let at = if flags & HTC == 0 { MANAGEMENT } else { MANAGEMENT + HT_CONTROL };
+        (facts.capability, facts.elements) = body(kind, frame.get(at..).unwrap_or_default());
+    }
+    facts
+}
+
+/// The capability information and the elements of a management frame's body (9.3.3, tables 9-32 to 9-42), by the
+/// fixed fields before them.
+#[inline]
+fn body(kind: FrameKind, body: &[u8]) -> (Option<u16>, &[u8]) {
+    const NO_CAPABILITY: usize = usize::MAX;
+    let (capability_at, elements_at) = match kind.0 {
+        0x0 => (0, 4),                   // association request: capability, listen interval
+        0x1 | 0x3 => (0, 6),             // (re)association response: capability, status, AID
+        0x2 => (0, 10),                  // reassociation request: capability, listen interval, current AP
+        0x4 => (NO_CAPABILITY, 0),       // probe request
+        0x5 | 0x8 => (10, 12),           // probe response, beacon: timestamp, interval, capability
+        0x6 => (8, 10),                  // timing advertisement: timestamp, capability
+        0xa | 0xc => (NO_CAPABILITY, 2), // disassociation, deauthentication: reason
+        0xb => match body.first_chunk() {
+            // Authentication: algorithm, sequence, status. Open, shared key and FT go on with elements; SAE and
+            // others with fields of their own (9.3.3.11).
+            Some([0..=2, 0]) => (NO_CAPABILITY, 6),
+            _ => return (None, &[]),
+        },
+        _ => return (None, &[]),
+    };
+    let capability =
+        body.get(capability_at..).and_then(<[u8]>::first_chunk).map(|&[low, high]| u16::from_le_bytes([low, high]));
+    (capability, body.get(elements_at..).unwrap_or_default())
+}
+
+/// Control frames (9.3.1): a receiver, and for most kinds a transmitter.
+#[inline]
+fn control(frame: &[u8], kind: FrameKind, flags: u8) -> Facts<'_> {
+    let mut facts = Facts { kind: Some(kind), retry: flags & RETRY != 0, ..start(frame) };
+    match kind.0 {
+        // CTS and ack: the receiver alone.
+        0x1c | 0x1d => {
+            if facts.ra.is_some() {
+                facts.outcome = Outcome::WithoutTa;
+            }
+        }
+        0x16 => control_extension(frame, flags, &mut facts),
+        0x17 => wrapper(frame, &mut facts),
+        // CF-End (9.3.1.6): the second address names the BSS, whichever of its stations sends.
+        0x1e | 0x1f => {
+            if let Some(header) = frame.first_chunk::<TWO_ADDRESSES>() {
+                facts.outcome = Outcome::WithoutTa;
+                facts.bssid = Some(address::<10, _>(header).individual());
+            }
+        }
+        // Reserved subtypes: nobody knows where their addresses are.
+        0x10 | 0x11 => {
+            facts.ra = None;
+            facts.outcome = Outcome::WithoutTa;
+        }
+        // Trigger, TACK, beamforming report poll, NDP announcement, block ack (request), PS-Poll, RTS.
+        _ => {
+            if let Some(header) = frame.first_chunk::<TWO_ADDRESSES>() {
+                facts.outcome = signalled_by(address::<10, _>(header));
+            }
+        }
+    }
+    if kind.0 == 0x1a {
+        // PS-Poll goes to the access point, whose address is the BSSID (9.3.1.5).
+        facts.bssid = facts.ra;
+    }
+    facts
+}
+
+/// Control frame extensions (table 9-2; DMG): bits 8 to 11 of frame control, elsewhere ToDS to Retry, say which.
+#[cold]
+fn control_extension(frame: &[u8], flags: u8, facts: &mut Facts<'_>) {
+    let extension = flags & 0x0f;
+    facts.kind = Some(FrameKind(FrameKind::CONTROL_EXTENSION + u16::from(extension)));
+    facts.retry = false;
+    match extension {
+        // Poll, SPR, grant, DMG CTS, grant ack, SSW, SSW-Feedback, SSW-Ack: receiver and transmitter.
+        2..=5 | 7..=10 => {
+            if let Some(header) = frame.first_chunk::<TWO_ADDRESSES>() {
+                facts.outcome = signalled_by(address::<10, _>(header));
+            }
+        }
+        // DMG DTS: receiver, and the two ends of the exchange that it defers to.
+        6 => {
+            if facts.ra.is_some() {
+                facts.outcome = Outcome::WithoutTa;
+            }
+        }
+        _ => {
+            facts.ra = None;
+            facts.outcome = Outcome::WithoutTa;
+        }
+    }
+}
+
+/// Control wrapper (9.3.1.9): another control frame with an HT control field: frame control, duration, address 1,
+/// carried frame control, HT control, and then what the carried frame has after its address 1.
+#[cold]
+fn wrapper(frame: &[u8], facts: &mut Facts<'_>) {
+    let Some(&[carried, flags]) = frame.get(ONE_ADDRESS..).and_then(<[u8]>::first_chunk) else { return };
+    let second_address = || {
+        let rest = frame.get(ONE_ADDRESS + 2 + HT_CONTROL..)?;
+        rest.first_chunk::<6>().copied().map(Mac)
+    };
+    match (carried, flags & 0x0f) {
+        (0xc4 | 0xd4, _) => facts.outcome = Outcome::WithoutTa,
+        (0xe4 | 0xf4, _) => {
+            if let Some(bssid) = second_address() {
+                facts.outcome = Outcome::WithoutTa;
+                facts.bssid = Some(bssid.individual());
+            }
+        }
+        (0x24 | 0x34 | 0x44 | 0x54 | 0x84 | 0x94 | 0xa4 | 0xb4, _) | (0x64, 2..=5 | 7..=10) => {
+            if let Some(ta) = second_address() {
+                facts.outcome = signalled_by(ta);
+            }
+        }
+        // Nothing that may be carried.
+        _ => facts.outcome = Outcome::WithoutTa,
+    }
+}
+
+/// Data frames (9.3.2): three addresses or four, whose meaning ToDS and FromDS decide (table 9-30).
+#[inline]
+fn data(frame: &[u8], kind: FrameKind, flags: u8) -> Facts<'_> {
+    let (to_ds, from_ds) = (flags & TO_DS != 0, flags & FROM_DS != 0);
+    let mut facts = Facts { kind: Some(kind), retry: flags & RETRY != 0, to_ds, from_ds, ..start(frame) };
+    let Some(header) = frame.first_chunk::<THREE_ADDRESSES>() else { return facts };
+    let (first, second, third) = (address::<4, _>(header), address::<10, _>(header), address::<16, _>(header));
+    let four = to_ds && from_ds;
+    // QoS data with a body (subtypes 8 to 11): A-MSDU Present is bit 7 of QoS control (9.2.4.5.9).
+    let qos_at = if four { FOUR_ADDRESSES } else { MANAGEMENT };
+    facts.amsdu = kind.0 & 0x0c == 0x08 && frame.get(qos_at).is_some_and(|qos| qos & 0x80 != 0);
+    // The third and fourth address of an A-MSDU name the BSS: each subframe has its own source and destination.
+    let unless_amsdu = |mac| (!facts.amsdu).then_some(mac);
+    match (to_ds, from_ds) {
+        (false, false) => (facts.da, facts.sa, facts.bssid) = (Some(first), Some(second), Some(third)),
+        (false, true) => (facts.da, facts.bssid, facts.sa) = (Some(first), Some(second), unless_amsdu(third)),
+        (true, false) => (facts.bssid, facts.sa, facts.da) = (Some(first), Some(second), unless_amsdu(third)),
+        (true, true) => {
+            let Some(header) = frame.first_chunk::<FOUR_ADDRESSES>() else { return facts };
+            (facts.da, facts.sa) = (unless_amsdu(third), unless_amsdu(address::<24, _>(header)));
+        }
+    }
+    facts.outcome = transmitted_by(second);
+    facts
+}
+
+/// Extension frames (9.3.4): DMG beacons, where the BSSID stands alone, and S1G beacons, with their source.
+#[cold]
+fn extension(frame: &[u8], kind: FrameKind) -> Facts<'_> {
+    let mut facts = Facts { kind: Some(kind), ..Facts::only(Outcome::Malformed) };
+    let only = frame.first_chunk::<ONE_ADDRESS>().map(address::<4, ONE_ADDRESS>);
+    match (kind.0, only) {
+        (0x30, Some(bssid)) => (facts.outcome, facts.bssid) = (Outcome::WithoutTa, Some(bssid)),
+        (0x31, Some(source)) => (facts.outcome, facts.sa) = (transmitted_by(source), Some(source)),
+        (0x30 | 0x31, None) => {}
+        _ => facts.outcome = Outcome::WithoutTa,
+    }
+    facts
+}
+
+/// Malformed until the addresses prove to be there; the receiver where it is.
+#[inline]
+fn start(frame: &[u8]) -> Facts<'_> {
+    Facts { ra: frame.first_chunk::<ONE_ADDRESS>().map(address::<4, ONE_ADDRESS>), ..Facts::only(Outcome::Malformed) }
+}
+
+#[inline]
+fn transmitted_by(ta: Mac) -> Outcome {
+    if ta.is_group() { Outcome::GroupTa } else { Outcome::Sent(ta) }
+}
+
+/// The transmitter of a control frame, whose I/G bit says only that the scrambler signals a bandwidth (9.2.4.3.7).
+#[inline]
+fn signalled_by(ta: Mac) -> Outcome {
+    Outcome::Sent(ta.individual())
+}
+
+/// The address at offset `AT`.
+#[inline]
+fn address<const AT: usize, const LEN: usize>(header: &[u8; LEN]) -> Mac {
+    const { assert!(AT + 6 <= LEN) };
+    Mac([header[AT], header[AT + 1], header[AT + 2], header[AT + 3], header[AT + 4], header[AT + 5]])
+}

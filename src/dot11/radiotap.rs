@@ -1,0 +1,169 @@
+//! The radiotap header (radiotap.org, version 0): what the receiver adds before the frame. Knows no 802.11.
+//!
+//! Fields stand in the order of their present bits, each aligned to its natural size from the header's start.
+//! Bit 31 of a present word announces another word. A word begins anew at bit 0 (the same fields, for another
+//! antenna) or, after bit 30, belongs to a vendor and is skipped by its length.
+
+use super::Radio;
+
+/// Octets of the part that every header has: version, padding, length, first present word.
+const FIXED: usize = 8;
+
+const TSFT: u32 = 1 << 0;
+const FLAGS: u32 = 1 << 1;
+const RATE: u32 = 1 << 2;
+const CHANNEL: u32 = 1 << 3;
+const FHSS: u32 = 1 << 4;
+const SIGNAL: u32 = 1 << 5;
+const ZERO_LENGTH_PSDU: u32 = 1 << 26;
+const TLVS: u32 = 1 << 28;
+/// All bits that stand for fields.
+const FIELDS: u32 = RADIOTAP_NAMESPACE - 1;
+const RADIOTAP_NAMESPACE: u32 = 1 << 29;
+const VENDOR_NAMESPACE: u32 = 1 << 30;
+const MORE: u32 = 1 << 31;
+
+const FLAG_FCS_AT_END: u8 = 0x10;
+const FLAG_BAD_FCS: u8 = 0x40;
+
+/// Alignment and size of the fields of bits 0 to 27.
+#[rustfmt::skip]
+const LAYOUT: [(u8, u8); 28] = [
+    (8, 8),  // 0 TSFT
+    (1, 1),  // 1 flags
+    (1, 1),  // 2 rate
+    (2, 4),  // 3 channel
+    (1, 2),  // 4 FHSS
+    (1, 1),  // 5 antenna signal, dBm
+    (1, 1),  // 6 antenna noise, dBm
+    (2, 2),  // 7 lock quality
+    (2, 2),  // 8 TX attenuation
+    (2, 2),  // 9 TX attenuation, dB
+    (1, 1),  // 10 TX power, dBm
+    (1, 1),  // 11 antenna
+    (1, 1),  // 12 antenna signal, dB
+    (1, 1),  // 13 antenna noise, dB
+    (2, 2),  // 14 RX flags
+    (2, 2),  // 15 TX flags
+    (1, 1),  // 16 RTS retries
+    (1, 1),  // 17 data retries
+    (4, 8),  // 18 XChannel
+    (1, 3),  // 19 MCS
+    (4, 8),  // 20 A-MPDU status
+    (2, 12), // 21 VHT
+    (8, 12), // 22 timestamp
+    (2, 12), // 23 HE
+    (2, 12), // 24 HE-MU
+    (2, 6),  // 25 HE-MU, other user
+    (1, 1),  // 26 0-length PSDU
+    (2, 4),  // 27 L-SIG
+];
+
+/// Reads the header; `None` where its version or length cannot be true, so that nobody knows where the frame is.
+#[must_use]
+#[inline]
+pub fn read(data: &[u8]) -> Option<Radio> {
+    let fixed: &[u8; FIXED] = data.first_chunk()?;
+    let header_len = usize::from(u16::from_le_bytes([fixed[2], fixed[3]]));
+    let header = data.get(..header_len)?;
+    if fixed[0] != 0 || header_len < FIXED {
+        return None;
+    }
+    let present = u32::from_le_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]);
+    let mut radio =
+        Radio { header_len, no_frame: present & ZERO_LENGTH_PSDU != 0 && present & MORE == 0, ..Radio::default() };
+    if present & MORE == 0 {
+        leading_fields(present, header, FIXED, &mut radio);
+        Some(radio)
+    } else {
+        namespaces(header, radio)
+    }
+}
+
+/// Reads the fields of bits 0 to 5 of a radiotap namespace whose fields start at `at`; all that airtally wants is
+/// among them.
+#[inline]
+fn leading_fields(present: u32, header: &[u8], mut at: usize, radio: &mut Radio) {
+    if present & TSFT != 0 {
+        at = at.next_multiple_of(8) + 8;
+    }
+    if present & FLAGS != 0 {
+        if let Some(&flags) = header.get(at) {
+            radio.fcs_at_end |= flags & FLAG_FCS_AT_END != 0;
+            radio.bad_fcs |= flags & FLAG_BAD_FCS != 0;
+        }
+        at += 1;
+    }
+    if present & RATE != 0 {
+        at += 1;
+    }
+    if present & CHANNEL != 0 {
+        at = at.next_multiple_of(2);
+        if let (None, Some(&[low, high])) = (radio.freq_mhz, header.get(at..).and_then(<[u8]>::first_chunk)) {
+            radio.freq_mhz = Some(u16::from_le_bytes([low, high])).filter(|&freq| freq != 0);
+        }
+        at += 4;
+    }
+    if present & FHSS != 0 {
+        at += 2;
+    }
+    if present & SIGNAL != 0 && radio.signal_dbm.is_none() {
+        radio.signal_dbm = header.get(at).map(|&signal| i8::from_le_bytes([signal]));
+    }
+}
+
+/// Whose fields a present word announces.
+#[derive(PartialEq)]
+enum Namespace {
+    Radiotap,
+    Vendor,
+    /// Bits past 31 of the namespace before: radiotap has defined none.
+    Beyond,
+}
+
+/// Walks a header of several present words.
+#[cold]
+fn namespaces(header: &[u8], mut radio: Radio) -> Option<Radio> {
+    let words = header.get(4..)?.chunks_exact(4).map(|word| word.try_into().map_or(0, u32::from_le_bytes));
+    let count = words.clone().position(|word| word & MORE == 0)? + 1;
+    let mut at = 4 + 4 * count;
+    let mut namespace = Namespace::Radiotap;
+    for present in words.take(count) {
+        match namespace {
+            Namespace::Radiotap => {
+                leading_fields(present, header, at, &mut radio);
+                match skip(present, at) {
+                    Some(next) => at = next,
+                    None => break,
+                }
+            }
+            Namespace::Beyond if present & FIELDS != 0 => break,
+            Namespace::Vendor | Namespace::Beyond => {}
+        }
+        if present & VENDOR_NAMESPACE != 0 {
+            // OUI, sub-namespace, length of the vendor's fields; aligned to 2.
+            at = at.next_multiple_of(2);
+            let Some(&[_, _, _, _, low, high]) = header.get(at..).and_then(<[u8]>::first_chunk) else { break };
+            at += 6 + usize::from(u16::from_le_bytes([low, high]));
+            namespace = Namespace::Vendor;
+        } else if present & RADIOTAP_NAMESPACE != 0 {
+            namespace = Namespace::Radiotap;
+        } else if namespace == Namespace::Radiotap {
+            namespace = Namespace::Beyond;
+        }
+    }
+    Some(radio)
+}
+
+/// Where the fields of a radiotap namespace end; `None` past an unknown bit, or where TLVs take up the rest.
+fn skip(present: u32, mut at: usize) -> Option<usize> {
+    if present & TLVS != 0 {
+        return None;
+    }
+    for (bit, &(align, size)) in LAYOUT.iter().enumerate() {
+        if present & (1 << bit) != 0 {
+            at = at.next_multiple_of(usize::from(align)) + usize::from(size);
+        }
+    }
+    Some(at)
+}

@@ -1,0 +1,131 @@
+//! The file that keeps the key of pseudonyms for one rotation, so that a restart does not change them. Knows no
+//! address. The key is never printed, and is gone once the next rotation has begun.
+
+use crate::tally::{KeyError, Keys};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+/// The file's name in its directory.
+pub const FILE_NAME: &str = "pseudonym.key";
+
+/// The key file of one directory: eight octets of rotation index (big endian), then the key.
+#[derive(Debug)]
+pub struct KeyFile {
+    path: PathBuf,
+}
+
+impl KeyFile {
+    /// The key file in `directory`, which must exist; the file is made when a key is first asked for.
+    #[must_use]
+    pub fn new(directory: &Path) -> Self {
+        Self { path: directory.join(FILE_NAME) }
+    }
+
+    /// The kept key, if it is this rotation's and nobody else could read it.
+    fn read(&self, rotation_index: i64) -> Result<Option<[u8; 32]>, KeyError> {
+        let fail = |source| self.fail("read", source);
+        let file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(fail(error)),
+        };
+        let mode = file.metadata().map_err(fail)?.permissions().mode();
+        let mut octets = Vec::with_capacity(41);
+        file.take(41).read_to_end(&mut octets).map_err(fail)?;
+        let Some((index, key)) = octets.split_first_chunk() else { return Ok(None) };
+        let current = mode & 0o077 == 0 && i64::from_be_bytes(*index) == rotation_index;
+        Ok(if current { key.try_into().ok() } else { None })
+    }
+
+    /// Puts a new key in place of the kept one, at once and for good.
+    fn replace(&self, rotation_index: i64) -> Result<[u8; 32], KeyError> {
+        let mut key = [0; 32];
+        File::open("/dev/urandom")
+            .and_then(|mut random| random.read_exact(&mut key))
+            .map_err(|source| KeyError::File { action: "read", path: "/dev/urandom".into(), source })?;
+        let fail = |source| self.fail("write", source);
+        let new = self.path.with_extension("key.new");
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).map_err(fail)?;
+        file.write_all(&rotation_index.to_be_bytes()).map_err(fail)?;
+        file.write_all(&key).map_err(fail)?;
+        file.sync_all().map_err(fail)?;
+        fs::rename(&new, &self.path).map_err(fail)?;
+        if let Some(directory) = self.path.parent() {
+            File::open(directory).and_then(|directory| directory.sync_all()).map_err(fail)?;
+        }
+        Ok(key)
+    }
+
+    fn fail(&self, action: &'static str, source: io::Error) -> KeyError {
+        KeyError::File { action, path: self.path.clone(), source }
+    }
+}
+
+impl Keys for KeyFile {
+    fn key(&mut self, rotation_index: i64) -> Result<[u8; 32], KeyError> {
+        match self.read(rotation_index)? {
+            Some(key) => Ok(key),
+            None => self.replace(rotation_index),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_key_lives_for_its_rotation_and_survives_a_restart() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut keys = KeyFile::new(directory.path());
+        let first = keys.key(7).unwrap();
+        assert_eq!(keys.key(7).unwrap(), first);
+        assert_eq!(KeyFile::new(directory.path()).key(7).unwrap(), first);
+        let second = keys.key(8).unwrap();
+        assert_ne!(second, first);
+        assert_ne!(keys.key(7).unwrap(), first, "the key of a past rotation is gone");
+    }
+
+    #[test]
+    fn only_one_key_exists_and_only_its_owner_reads_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut keys = KeyFile::new(directory.path());
+        let first = keys.key(1).unwrap();
+        fs::write(directory.path().join("pseudonym.key.new"), "left by a crash").unwrap();
+        keys.key(2).unwrap();
+        let files: Vec<_> = fs::read_dir(directory.path()).unwrap().map(Result::unwrap).collect();
+        assert_eq!(files.len(), 1);
+        assert_eq!(files[0].metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        let kept = fs::read(files[0].path()).unwrap();
+        assert!(!kept.windows(32).any(|window| window == first));
+    }
+
+    #[test]
+    fn a_key_that_others_could_read_or_that_is_damaged_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut keys = KeyFile::new(directory.path());
+        let first = keys.key(1).unwrap();
+        let path = directory.path().join(FILE_NAME);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let second = keys.key(1).unwrap();
+        assert_ne!(first, second);
+        fs::write(&path, "short").unwrap();
+        assert_ne!(keys.key(1).unwrap(), second);
+    }
+
+    #[test]
+    fn a_missing_directory_is_named() {
+        let error = KeyFile::new(Path::new("/nowhere/at/all")).key(1).unwrap_err().to_string();
+        assert!(error.contains("/nowhere/at/all/pseudonym.key"), "{error}");
+        assert!(error.contains("privacy.key_dir"), "{error}");
+    }
+}

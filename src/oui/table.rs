@@ -1,0 +1,372 @@
+//! The registry in memory: immutable, shared between threads, one binary search a lookup. Pure: the cache fills it.
+//!
+//! Prefixes nest (a /36 in a /24), so "the longest prefix of an address" is flattened when the table is built: the
+//! address space is cut wherever a prefix begins or ends, and each piece belongs to the longest prefix over it.
+
+use super::{Assignment, Prefix, Query, merge::Merged, source::Row, special};
+use crate::Mac;
+use serde::{Serialize, Serializer, ser::SerializeStruct as _};
+use std::{collections::HashMap, ops::Range};
+
+/// What the registry says about a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// The prefix that was assigned.
+    pub prefix: Prefix,
+    /// By which registry; absent where only Wireshark's list has it.
+    pub registry: Option<Assignment>,
+    /// Wireshark's short name.
+    pub short_name: Option<&'a str>,
+    /// The organisation.
+    pub organisation: Option<&'a str>,
+    /// Its postal address.
+    pub address: Option<&'a str>,
+}
+
+/// The vendor registry: from the cache, or empty.
+#[derive(Debug, Default)]
+pub struct Registry {
+    text: String,
+    rows: Vec<Packed>,
+    /// Where each piece of the address space begins, ascending.
+    starts: Vec<u64>,
+    /// The row that each piece belongs to, or [`NOBODY`].
+    owners: Vec<u32>,
+    special: Vec<(Prefix, Span)>,
+    hash: String,
+}
+
+/// A row's names are spans of one text, so that 50,000 rows are three allocations.
+#[derive(Clone, Copy, Debug)]
+struct Packed {
+    prefix: Prefix,
+    registry: Option<Assignment>,
+    short: Span,
+    organisation: Span,
+    address: Span,
+    parent: u32,
+}
+
+/// A piece of the registry's text; empty for what is absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    start: u32,
+    len: u16,
+}
+
+const NOBODY: u32 = u32::MAX;
+
+/// The hash of a registry that knows nothing: the SHA-256 of no bytes.
+pub const EMPTY_HASH: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+impl Serialize for Entry<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut entry = serializer.serialize_struct("Entry", 6)?;
+        entry.serialize_field("prefix", &self.prefix)?;
+        entry.serialize_field("prefix_bits", &self.prefix.bits())?;
+        entry.serialize_field("registry", &self.registry)?;
+        entry.serialize_field("short_name", &self.short_name)?;
+        entry.serialize_field("organisation", &self.organisation)?;
+        entry.serialize_field("address", &self.address)?;
+        entry.end()
+    }
+}
+
+impl Registry {
+    /// A registry that knows nothing.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { hash: EMPTY_HASH.to_owned(), ..Self::default() }
+    }
+
+    /// The registry that `merged` says.
+    #[must_use]
+    pub fn new(merged: &Merged) -> Self {
+        let mut builder = Builder::default();
+        let mut seen = HashMap::new();
+        for row in &merged.entries {
+            builder.add(row, &mut seen);
+        }
+        for (prefix, name) in &merged.special {
+            let name = builder.text(name);
+            builder.special(*prefix, name);
+        }
+        builder.build(merged.hash())
+    }
+
+    /// The vendor of a station: the organisation's name where it is known, else the short one. A randomised address
+    /// has none, whatever it begins with.
+    #[must_use]
+    pub fn vendor(&self, mac: Mac) -> Option<&str> {
+        if mac.is_randomised() {
+            return None;
+        }
+        let row = self.row(self.owner(mac.to_u64()))?;
+        self.span(row.organisation).or_else(|| self.span(row.short))
+    }
+
+    /// The entry with the longest prefix of `mac`.
+    #[must_use]
+    pub fn lookup(&self, mac: Mac) -> Option<Entry<'_>> {
+        self.row(self.owner(mac.to_u64())).map(|row| self.entry(row))
+    }
+
+    /// The entry with the longest prefix that holds for all that `query` asks about: for a prefix, one that is not
+    /// longer than it.
+    #[must_use]
+    pub fn lookup_query(&self, query: Query) -> Option<Entry<'_>> {
+        let prefix = query.prefix();
+        let mut row = self.row(self.owner(prefix.first()))?;
+        while row.prefix.bits() > prefix.bits() {
+            row = self.row(row.parent)?;
+        }
+        Some(self.entry(row))
+    }
+
+    /// What `mac` is by itself, apart from any registration: broadcast, spanning tree, VRRP … Names from the cache's
+    /// `wka` come after the built-in ones. A prefix shorter than 32 bits says nothing about a randomised address.
+    #[must_use]
+    pub fn special(&self, mac: Mac) -> Option<&str> {
+        special::special(mac).or_else(|| {
+            self.special
+                .iter()
+                .filter(|(prefix, _)| prefix.covers(mac) && (prefix.bits() >= 32 || !mac.is_randomised()))
+                .max_by_key(|(prefix, _)| prefix.bits())
+                .and_then(|(_, name)| self.span(*name))
+        })
+    }
+
+    /// All entries, by prefix.
+    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.rows.iter().map(|row| self.entry(row))
+    }
+
+    /// The entries with `text` somewhere in the organisation's or the short name, whatever the case, by prefix.
+    pub fn search(&self, text: &str) -> impl Iterator<Item = Entry<'_>> {
+        let text = text.to_lowercase();
+        self.entries().filter(move |entry| {
+            [entry.organisation, entry.short_name].into_iter().flatten().any(|name| name.to_lowercase().contains(&text))
+        })
+    }
+
+    /// The SHA-256, in hexadecimal, of all that it says, local entries included; [`EMPTY_HASH`] if that is nothing.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// How many entries it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether it has no entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    fn owner(&self, address: u64) -> u32 {
+        let after = self.starts.partition_point(|start| *start <= address);
+        after.checked_sub(1).and_then(|piece| self.owners.get(piece)).copied().unwrap_or(NOBODY)
+    }
+
+    fn row(&self, index: u32) -> Option<&Packed> {
+        self.rows.get(usize::try_from(index).ok()?)
+    }
+
+    fn span(&self, span: Span) -> Option<&str> {
+        let start = usize::try_from(span.start).ok()?;
+        let range: Range<usize> = start..start + usize::from(span.len);
+        self.text.get(range).filter(|text| !text.is_empty())
+    }
+
+    fn entry(&self, row: &Packed) -> Entry<'_> {
+        Entry {
+            prefix: row.prefix,
+            registry: row.registry,
+            short_name: self.span(row.short),
+            organisation: self.span(row.organisation),
+            address: self.span(row.address),
+        }
+    }
+}
+
+/// Builds a registry from rows in any order. Of two rows for one prefix the later one wins.
+#[derive(Default)]
+pub(super) struct Builder {
+    text: String,
+    rows: Vec<Packed>,
+    special: Vec<(Prefix, Span)>,
+}
+
+impl Builder {
+    /// Keeps `text`, which is no longer than [`super::source`] lets a name be.
+    pub(super) fn text(&mut self, text: &str) -> Span {
+        let (Ok(start), Ok(len)) = (u32::try_from(self.text.len()), u16::try_from(text.len())) else {
+            return Span::default();
+        };
+        self.text.push_str(text);
+        Span { start, len }
+    }
+
+    /// Adds a row whose names are kept already.
+    pub(super) fn row(
+        &mut self,
+        prefix: Prefix,
+        registry: Option<Assignment>,
+        [short, organisation, address]: [Span; 3],
+    ) {
+        self.rows.push(Packed { prefix, registry, short, organisation, address, parent: NOBODY });
+    }
+
+    /// Adds a row; `seen` finds names that are kept already.
+    pub(super) fn add<'a>(&mut self, row: &'a Row, seen: &mut HashMap<&'a str, Span>) {
+        let spans = [&row.short, &row.organisation, &row.address].map(|name| match name {
+            Some(name) => *seen.entry(name).or_insert_with(|| self.text(name)),
+            None => Span::default(),
+        });
+        self.row(row.prefix, row.registry, spans);
+    }
+
+    /// Adds a well-known address.
+    pub(super) fn special(&mut self, prefix: Prefix, name: Span) {
+        self.special.push((prefix, name));
+    }
+
+    pub(super) fn build(self, hash: String) -> Registry {
+        let Self { mut text, mut rows, special } = self;
+        text.shrink_to_fit();
+        // Stable, and turned round for the removal, so that the later of two equals stays.
+        rows.reverse();
+        rows.sort_by_key(|row| row.prefix);
+        rows.dedup_by_key(|row| row.prefix);
+        let (starts, owners) = flatten(&mut rows);
+        Registry { text, rows, starts, owners, special, hash }
+    }
+}
+
+/// Cuts the address space where prefixes begin and end; says who owns each piece, and fills in the parents.
+fn flatten(rows: &mut [Packed]) -> (Vec<u64>, Vec<u32>) {
+    let mut starts = Vec::with_capacity(rows.len() * 2);
+    let mut owners = Vec::with_capacity(rows.len() * 2);
+    let mut cut = |start: u64, owner: u32| {
+        if starts.last() == Some(&start) {
+            owners.pop();
+        } else {
+            starts.push(start);
+        }
+        owners.push(owner);
+    };
+    // The prefixes over the place reached, longest last: its row and last address.
+    let mut over: Vec<(u32, u64)> = Vec::new();
+    let top = |over: &[(u32, u64)]| over.last().map_or(NOBODY, |(row, _)| *row);
+    for (index, row) in (0u32..).zip(rows.iter_mut()) {
+        while let Some((_, last)) = over.pop_if(|(_, last)| *last < row.prefix.first()) {
+            cut(last + 1, top(&over));
+        }
+        row.parent = top(&over);
+        cut(row.prefix.first(), index);
+        over.push((index, row.prefix.last()));
+    }
+    while let Some((_, last)) = over.pop() {
+        cut(last + 1, top(&over));
+    }
+    (starts, owners)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn registry(rows: &[(Prefix, String)]) -> Registry {
+        let entries = rows
+            .iter()
+            .map(|(prefix, name)| Row {
+                prefix: *prefix,
+                registry: None,
+                short: Some(name.clone()),
+                organisation: None,
+                address: None,
+            })
+            .collect();
+        Registry::new(&Merged { entries, ..Merged::default() })
+    }
+
+    fn row(text: &str, name: &str) -> (Prefix, String) {
+        (text.parse::<Query>().unwrap().prefix(), name.to_owned())
+    }
+
+    #[test]
+    fn the_longest_prefix_wins() {
+        let registry = registry(&[row("70b3d5", "parent"), row("70b3d5f", "medium"), row("70b3d5f2f", "small")]);
+        let vendor = |text: &str| registry.vendor(text.parse().unwrap()).map(str::to_owned);
+        assert_eq!(vendor("70:b3:d5:f2:f1:23").as_deref(), Some("small"));
+        assert_eq!(vendor("70:b3:d5:f2:ef:ff").as_deref(), Some("medium"));
+        assert_eq!(vendor("70:b3:d5:ef:ff:ff").as_deref(), Some("parent"));
+        assert_eq!(vendor("70:b3:d6:00:00:00"), None);
+        let of = |text: &str| {
+            registry.lookup_query(text.parse().unwrap()).and_then(|entry| entry.short_name.map(str::to_owned))
+        };
+        assert_eq!(of("70b3d5f2f").as_deref(), Some("small"));
+        assert_eq!(of("70b3d5f2").as_deref(), Some("medium"));
+        assert_eq!(of("70b3d5").as_deref(), Some("parent"));
+    }
+
+    #[test]
+    fn a_randomised_address_has_an_entry_at_most_and_no_vendor() {
+        let registry = registry(&[row("daa119", "Google")]);
+        let mac: Mac = "da:a1:19:12:88:cb".parse().unwrap();
+        assert_eq!(registry.vendor(mac), None);
+        assert_eq!(registry.lookup(mac).unwrap().short_name, Some("Google"));
+    }
+
+    #[test]
+    fn an_empty_registry_knows_nothing() {
+        let registry = Registry::empty();
+        assert_eq!((registry.len(), registry.hash(), registry.lookup(Mac::BROADCAST)), (0, EMPTY_HASH, None));
+        assert_eq!(registry.hash(), Registry::new(&Merged::default()).hash());
+        assert_eq!(registry.special(Mac::BROADCAST), Some("broadcast"));
+    }
+
+    /// Prefixes in a small part of the address space, so that they nest and touch; the edges of it all too.
+    fn prefixes() -> impl Strategy<Value = Vec<(Prefix, String)>> {
+        let high = prop::sample::select(vec![0u64, 0x70_b3d5, 0x70_b3d6, 0xff_ffff]);
+        let one = (high, 0u64..1 << 24, 24u8..=48)
+            .prop_map(|(high, low, bits)| Prefix::new(high << 24 | low & 0xf0f0f3, bits));
+        prop::collection::btree_map(one, "[a-z]{1,3}", 0..40).prop_map(|map| map.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn lookup_is_what_a_linear_search_finds(rows in prefixes(), probes in prop::collection::vec((any::<prop::sample::Index>(), 0u64..1 << 24), 1..40)) {
+            let registry = registry(&rows);
+            for (index, noise) in probes {
+                let address = match rows.len() {
+                    0 => noise,
+                    _ => match index.get(&rows).0 {
+                        prefix if noise & 1 == 0 => prefix.last().saturating_add(noise >> 1 & 1).min((1 << 48) - 1),
+                        prefix if noise & 2 == 0 => prefix.first().saturating_sub(noise >> 2 & 1),
+                        prefix => prefix.first() ^ noise,
+                    },
+                };
+                let mac = Mac::from_u64(address);
+                let naive = rows.iter().filter(|(prefix, _)| prefix.covers(mac)).max_by_key(|(prefix, _)| prefix.bits());
+                prop_assert_eq!(registry.lookup(mac).map(|entry| entry.prefix), naive.map(|(prefix, _)| *prefix));
+                prop_assert_eq!(registry.lookup(mac).and_then(|entry| entry.short_name), naive.map(|(_, name)| name.as_str()));
+                for bits in 24..=48 {
+                    let asked: Query = format!("{mac}").parse::<Query>().unwrap();
+                    let asked = if bits == 48 { asked } else { Prefix::new(asked.prefix().first(), bits).to_string().parse().unwrap() };
+                    let naive = rows
+                        .iter()
+                        .filter(|(prefix, _)| prefix.bits() <= bits && prefix.covers(mac))
+                        .max_by_key(|(prefix, _)| prefix.bits());
+                    prop_assert_eq!(registry.lookup_query(asked).map(|entry| entry.prefix), naive.map(|(prefix, _)| *prefix));
+                }
+            }
+        }
+    }
+}

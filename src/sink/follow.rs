@@ -1,0 +1,154 @@
+//! Keeps one sink supplied: takes records from its feed in order, stores them, retries, and sorts out what is
+//! refused for good. Knows neither the database nor where the feed comes from.
+
+use super::{Sink, SinkError};
+use crate::batch::Record;
+use std::{
+    future::Future,
+    hash::{BuildHasher, Hasher, RandomState},
+    time::Duration,
+};
+use tokio::sync::watch;
+
+/// Records offered to a sink at once, at most.
+const RECORDS_AT_ONCE: usize = 64;
+/// The first wait after a failure; it doubles with each further one.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// The longest wait between two tries.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// The longest wait a database may ask for.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// Why a feed cannot be read or moved on: one sentence.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct FeedError(pub String);
+
+/// A sink's backlog, read in order. What is neither done nor dead is offered again, after a restart too.
+pub trait Feed: Send {
+    /// The oldest records that are neither done nor dead, `max` at most; the same ones until they are.
+    ///
+    /// # Errors
+    /// When the store behind it fails.
+    fn next(&mut self, max: usize) -> Result<Vec<(u64, Record)>, FeedError>;
+
+    /// These are stored: never offer them again.
+    ///
+    /// # Errors
+    /// When the store behind it fails.
+    fn done(&mut self, ids: &[u64]) -> Result<(), FeedError>;
+
+    /// This one is refused for good: keep `body` as a dead letter, durably, and then never offer it again.
+    ///
+    /// # Errors
+    /// When the store behind it fails.
+    fn dead(&mut self, id: u64, reason: &str, body: &[u8]) -> Result<(), FeedError>;
+
+    /// Returns when [`Feed::next`] may have something new. Dropping it loses nothing.
+    fn wait(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// How a sink is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Health {
+    /// It takes what it is offered, or nothing was offered yet.
+    #[default]
+    Ok,
+    /// It is being retried, for this reason.
+    Degraded {
+        /// What was tried, why it failed, and what to do.
+        reason: String,
+    },
+}
+
+/// Stores what `feed` offers in `sink`, in order, until `stop` turns true (or its sender is gone).
+///
+/// A temporary failure keeps everything and tries again, later each time, and no sooner than the database asked;
+/// `health` says why meanwhile. What is refused for good goes to the dead letters, and the rest goes on. A stop
+/// interrupts a store: what was not acknowledged to the feed is offered again at the next start.
+pub async fn follow<S: Sink, F: Feed>(
+    mut sink: S,
+    mut feed: F,
+    health: watch::Sender<Health>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut failures: u32 = 0;
+    loop {
+        let step = tokio::select! {
+            biased;
+            () = stopped(&mut stop) => return,
+            step = step(&mut sink, &mut feed) => step,
+        };
+        let wait = match step {
+            Ok(stored) => {
+                if failures > 0 {
+                    tracing::info!(sink = sink.name(), failures, "storing again");
+                    failures = 0;
+                }
+                health.send_if_modified(|now| std::mem::take(now) != Health::Ok);
+                if stored {
+                    continue;
+                }
+                None
+            }
+            Err((reason, retry_after)) => {
+                let wait = backoff(failures).max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER));
+                // Said once for each new reason: the status carries it as long as it lasts.
+                if *health.borrow() != (Health::Degraded { reason: reason.clone() }) {
+                    tracing::warn!(sink = sink.name(), %reason, "cannot store; everything is kept and tried again");
+                    health.send_replace(Health::Degraded { reason });
+                }
+                failures = failures.saturating_add(1);
+                Some(wait)
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stopped(&mut stop) => return,
+            () = async {
+                match wait {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => feed.wait().await,
+                }
+            } => {}
+        }
+    }
+}
+
+/// Offers one slice; true if there was one. The error is what the status says, and the wait asked for.
+async fn step<S: Sink, F: Feed>(sink: &mut S, feed: &mut F) -> Result<bool, (String, Option<Duration>)> {
+    let broken = |error: FeedError| (error.to_string(), None);
+    let (ids, records): (Vec<u64>, Vec<Record>) = feed.next(RECORDS_AT_ONCE).map_err(broken)?.into_iter().unzip();
+    if ids.is_empty() {
+        return Ok(false);
+    }
+    match sink.store(&records).await {
+        Ok(()) => feed.done(&ids).map_err(broken)?,
+        Err(SinkError::Temporary { reason, retry_after }) => return Err((reason, retry_after)),
+        Err(SinkError::Refused { reason, rejected }) => {
+            tracing::warn!(sink = sink.name(), records = rejected.len(), %reason, "refused; kept as dead letters");
+            let mut stored = ids.clone();
+            for one in &rejected {
+                if let Some(&id) = ids.get(one.index) {
+                    feed.dead(id, &one.reason, &one.what).map_err(broken)?;
+                    stored.retain(|other| *other != id);
+                }
+            }
+            feed.done(&stored).map_err(broken)?;
+        }
+    }
+    Ok(true)
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone: whoever could say stop has ended.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// The wait after this many failures before: doubling, bounded, and spread over its upper half so that many
+/// clients of one database do not come back all at once.
+fn backoff(failures: u32) -> Duration {
+    let full = FIRST_WAIT.saturating_mul(1 << failures.min(16)).min(LONGEST_WAIT);
+    let random = RandomState::new().build_hasher().finish() % 1_000;
+    full.mul_f64(0.5 + f64::from(u32::try_from(random).unwrap_or(0)) / 2_000.0)
+}

@@ -1,0 +1,315 @@
+//! The SQLite sink: the embedded history, bounded in size and age. Owns the writing side; [`super::history`]
+//! reads. Tables and views: `schema.sql`.
+
+use super::{
+    OpenError, Sink, SinkError,
+    sqlite_file::{self, Kind},
+    word,
+};
+use crate::{
+    UnixNanos,
+    batch::{Address, Batch, Gap, Record},
+    config,
+};
+use rusqlite::{Connection, ToSql, Transaction, params, types::ToSqlOutput};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The history's kind of file.
+pub(super) const HISTORY: Kind = Kind { application_id: 0x6174_6831, version: 1, schema: include_str!("schema.sql") };
+
+/// Gap records kept, at most.
+const MOST_GAPS: i64 = 10_000;
+/// Windows that give way at once.
+const EVICTED_AT_ONCE: i64 = 16;
+/// Windows looked at for their age in one call: more than are stored in one.
+const EXPIRED_AT_ONCE: i64 = 256;
+/// Pages given back to the system in one call, at most.
+const PAGES_AT_ONCE: i64 = 4_096;
+/// The journal is folded into the file when it is longer than this, or than an eighth of the bound.
+const LONGEST_JOURNAL: u64 = 4 << 20;
+
+/// The embedded history.
+#[derive(Debug)]
+pub struct Sqlite(Arc<Mutex<Writer>>);
+
+#[derive(Debug)]
+struct Writer {
+    connection: Connection,
+    config: config::Sqlite,
+}
+
+impl Sqlite {
+    /// Opens the history, and makes it where there is none. A damaged file is renamed to `….corrupt`, said in the
+    /// log, and a fresh one begun.
+    ///
+    /// # Errors
+    /// When the file is newer, another program's, or cannot be opened.
+    pub fn open(config: &config::Sqlite) -> Result<Self, OpenError> {
+        let connection = sqlite_file::open(&config.path, &HISTORY)?;
+        Ok(Self(Arc::new(Mutex::new(Writer { connection, config: config.clone() }))))
+    }
+}
+
+impl Sink for Sqlite {
+    fn name(&self) -> &'static str {
+        "sqlite"
+    }
+
+    /// One transaction for all of them.
+    async fn store(&mut self, records: &[Record]) -> Result<(), SinkError> {
+        let (writer, records) = (Arc::clone(&self.0), records.to_vec());
+        let stored = tokio::task::spawn_blocking(move || {
+            let now = UnixNanos::default().saturating_add(std::time::UNIX_EPOCH.elapsed().unwrap_or_default());
+            writer.lock().unwrap_or_else(PoisonError::into_inner).store(&records, now)
+        });
+        match stored.await {
+            Ok(stored) => stored.map_err(|reason| SinkError::Temporary { reason, retry_after: None }),
+            Err(error) => {
+                let reason = format!("the history's thread ended: {error}; it is tried again");
+                Err(SinkError::Temporary { reason, retry_after: None })
+            }
+        }
+    }
+}
+
+impl Writer {
+    fn store(&mut self, records: &[Record], now: UnixNanos) -> Result<(), String> {
+        let path = self.config.path.clone();
+        let stored = match self.try_store(records, now) {
+            Err(error) if sqlite_file::is_damage(&error) => {
+                sqlite_file::set_aside(&path, &error).map_err(|error| error.to_string())?;
+                self.connection = sqlite_file::open(&path, &HISTORY).map_err(|error| error.to_string())?;
+                self.try_store(records, now)
+            }
+            other => other,
+        };
+        let path = path.display();
+        stored.map_err(|error| format!("cannot write to the history {path}: {error}; is the disk full, or read-only?"))
+    }
+
+    fn try_store(&mut self, records: &[Record], now: UnixNanos) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction()?;
+        // An eighth is left for what is beside the file: the journal.
+        let bound = self.config.max_bytes.0 / 8 * 7;
+        for record in records {
+            match record {
+                Record::Batch(batch) => store_batch(&transaction, batch, now)?,
+                Record::Gap(gap) => store_gap(&transaction, gap, now)?,
+            }
+            // After each record: the space of what gives way is used again by the next, and the file never
+            // grows past the bound.
+            let mut evicted = false;
+            while used(&transaction)? > bound && evict(&transaction)? {
+                evicted = true;
+            }
+            if evicted && transaction.query_row("SELECT NOT EXISTS (SELECT 1 FROM windows)", [], |row| row.get(0))? {
+                tracing::warn!("a window alone is larger than sqlite.max_bytes, and is not in the history");
+            }
+        }
+        let retention = i64::try_from(self.config.retention.as_nanos()).unwrap_or(i64::MAX);
+        expire(&transaction, now.0.saturating_sub(retention))?;
+        transaction.commit()?;
+        self.tidy()
+    }
+
+    /// Folds a long journal into the file, and gives much free space back to the system.
+    fn tidy(&self) -> rusqlite::Result<()> {
+        let pragma = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let (pages, free) = (pragma("page_count")?, pragma("freelist_count")?);
+        let vacuum = free > pages / 4;
+        if vacuum {
+            let mut vacuum = self.connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES_AT_ONCE})"))?;
+            // Each step frees a page.
+            let mut steps = vacuum.query([])?;
+            while steps.next()?.is_some() {}
+        }
+        let mut journal = self.config.path.clone().into_os_string();
+        journal.push("-wal");
+        let length = std::fs::metadata(journal).map(|metadata| metadata.len()).unwrap_or(0);
+        if vacuum || length > LONGEST_JOURNAL.min(self.config.max_bytes.0 / 8) {
+            // A reader may hold it up: then the next time will do.
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Octets of the file in use.
+fn used(transaction: &Transaction<'_>) -> rusqlite::Result<u64> {
+    let pragma = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let used = pragma("page_count")?.saturating_sub(pragma("freelist_count")?).saturating_mul(pragma("page_size")?);
+    Ok(u64::try_from(used).unwrap_or(0))
+}
+
+/// Deletes what was stored first; false if there is nothing.
+fn evict(transaction: &Transaction<'_>) -> rusqlite::Result<bool> {
+    let sql = "DELETE FROM windows WHERE id IN (SELECT id FROM windows ORDER BY id LIMIT ?1)";
+    let windows = transaction.prepare_cached(sql)?.execute([EVICTED_AT_ONCE])?;
+    if windows > 0 {
+        return Ok(true);
+    }
+    let sql = "DELETE FROM gaps WHERE id IN (SELECT id FROM gaps ORDER BY id LIMIT ?1)";
+    Ok(transaction.prepare_cached(sql)?.execute([EVICTED_AT_ONCE])? > 0)
+}
+
+/// Deletes what was stored before `oldest`: of the first windows, so that no call takes long. Age is that of the
+/// storing, since a capture of years ago is new here today.
+fn expire(transaction: &Transaction<'_>, oldest: i64) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM windows WHERE id IN (SELECT id FROM windows ORDER BY id LIMIT ?1) AND stored_ns < ?2";
+    transaction.prepare_cached(sql)?.execute([EXPIRED_AT_ONCE, oldest])?;
+    transaction.prepare_cached("DELETE FROM gaps WHERE stored_ns < ?1")?.execute([oldest])?;
+    Ok(())
+}
+
+/// A count as SQLite keeps it: held at 2^63 - 1.
+fn count(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+struct Stored(Address);
+
+impl ToSql for Stored {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self.0 {
+            Address::Mac(mac) => ToSqlOutput::from(count(mac.to_u64())),
+            Address::Pseudonym(_) => ToSqlOutput::from(self.0.to_string()),
+        })
+    }
+}
+
+fn store_batch(transaction: &Transaction<'_>, batch: &Batch, now: UnixNanos) -> rusqlite::Result<()> {
+    let identity = &batch.identity;
+    let run = identity.run.to_string();
+    transaction
+        .prepare_cached("DELETE FROM windows WHERE site = ?1 AND sensor = ?2 AND run = ?3 AND seq = ?4 AND part = ?5")?
+        .execute(params![identity.site, identity.sensor, run, count(identity.seq), batch.part])?;
+    let capture = batch.capture.as_ref();
+    let sum = |field: fn(&crate::batch::Capture) -> u64| capture.map(|capture| count(field(capture)));
+    transaction
+        .prepare_cached(
+            "INSERT INTO windows (site, sensor, run, seq, part, parts, start_ns, end_ns, clock, final, stored_ns, \
+             frames, bytes, station_frames, bad_fcs, malformed, without_ta, group_ta, overflow_frames, late, \
+             kernel_drops, interface_drops) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+        )?
+        .execute(params![
+            identity.site,
+            identity.sensor,
+            run,
+            count(identity.seq),
+            batch.part,
+            batch.parts,
+            batch.start.0,
+            batch.end.0,
+            word(&batch.clock),
+            batch.last,
+            now.0,
+            sum(|capture| capture.frames),
+            sum(|capture| capture.bytes),
+            sum(|capture| capture.station_frames),
+            sum(|capture| capture.bad_fcs),
+            sum(|capture| capture.malformed),
+            sum(|capture| capture.without_ta),
+            sum(|capture| capture.group_ta),
+            sum(|capture| capture.overflow_frames),
+            sum(|capture| capture.late),
+            capture.and_then(|capture| capture.kernel_drops).map(count),
+            capture.and_then(|capture| capture.interface_drops).map(count),
+        ])?;
+    store_rows(transaction, batch, transaction.last_insert_rowid())
+}
+
+fn store_rows(transaction: &Transaction<'_>, batch: &Batch, window: i64) -> rusqlite::Result<()> {
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO stations VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
+         ?18, ?19, ?20, ?21, ?22, ?23)",
+    )?;
+    for (n, station) in (0_i64..).zip(&batch.stations) {
+        let signal = station.signal_dbm.as_ref();
+        insert.execute(params![
+            window,
+            n,
+            Stored(station.mac),
+            station.vendor,
+            station.randomised,
+            station.tracked,
+            word(&station.role),
+            count(station.frames_sent),
+            count(station.bytes_sent),
+            count(station.frames_received),
+            count(station.management),
+            count(station.control),
+            count(station.data),
+            count(station.retries),
+            signal.map(|signal| signal.min),
+            signal.map(|signal| signal.mean),
+            signal.map(|signal| signal.max),
+            signal.map(|signal| count(signal.frames)),
+            array(&station.freqs_mhz),
+            station.bssid.map(Stored),
+            array(&station.ssids),
+            station.first_seen.0,
+            station.last_seen.0,
+        ])?;
+    }
+    let mut insert =
+        transaction.prepare_cached("INSERT INTO vendors VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?;
+    for (n, row) in (0_i64..).zip(&batch.vendors) {
+        insert.execute(params![
+            window,
+            n,
+            row.vendor,
+            row.randomised,
+            count(row.stations),
+            count(row.frames_sent),
+            count(row.bytes_sent),
+            count(row.management),
+            count(row.control),
+            count(row.data),
+            count(row.retries),
+        ])?;
+    }
+    let mut insert = transaction.prepare_cached("INSERT INTO channels VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+    for (n, channel) in (0_i64..).zip(&batch.channels) {
+        let (listened, frames, bytes) = (channel.listened_ms.map(count), count(channel.frames), count(channel.bytes));
+        insert.execute(params![window, n, channel.freq_mhz, listened, frames, bytes])?;
+    }
+    let mut insert = transaction.prepare_cached("INSERT INTO subtypes VALUES (?1, ?2, ?3)")?;
+    for (subtype, frames) in &batch.subtypes {
+        insert.execute(params![window, subtype, count(*frames)])?;
+    }
+    Ok(())
+}
+
+/// A JSON array; absent where there is nothing in it.
+fn array<T: serde::Serialize>(items: &[T]) -> Option<String> {
+    if items.is_empty() { None } else { serde_json::to_string(items).ok() }
+}
+
+fn store_gap(transaction: &Transaction<'_>, gap: &Gap, now: UnixNanos) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT OR REPLACE INTO gaps \
+             (site, sensor, run, reason, first_seq, last_seq, start_ns, end_ns, frames, stored_ns) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?
+        .execute(params![
+            gap.site,
+            gap.sensor,
+            gap.run.to_string(),
+            word(&gap.reason),
+            count(gap.first_seq),
+            gap.last_seq.map(count),
+            gap.start.0,
+            gap.end.0,
+            gap.frames.map(count),
+            now.0,
+        ])?;
+    let sql = "DELETE FROM gaps WHERE id <= (SELECT max(id) FROM gaps) - ?1";
+    transaction.prepare_cached(sql)?.execute([MOST_GAPS])?;
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "sqlite_tests.rs"]
+mod tests;

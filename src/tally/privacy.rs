@@ -1,0 +1,195 @@
+//! What leaves a tally: its counts as a batch's contents, after privacy. What a mode withholds does not get past
+//! here. Knows no window and no transport; does no I/O: keys come from whoever implements [`Keys`].
+
+use super::{Station, Tally};
+use crate::{
+    Mac,
+    batch::{self, Address, Contents, Vendor, ssid_text},
+    config::{Privacy, PrivacyMac},
+    oui::Registry,
+};
+use hmac::{Hmac, KeyInit, Mac as _};
+use sha2::Sha256;
+use std::{collections::BTreeMap, io, path::PathBuf};
+
+/// Where the pseudonyms' keys come from. Implementations keep one key, and destroy it when another rotation's is
+/// asked for.
+pub trait Keys {
+    /// The key of one rotation: the same one as long as no other is asked for.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    fn key(&mut self, rotation_index: i64) -> Result<[u8; 32], KeyError>;
+}
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// Nobody provides keys.
+    #[error("privacy.mac is \"pseudonym\", but no place for its key is known: set privacy.key_dir")]
+    Absent,
+    /// The key file cannot be used.
+    #[error("cannot {action} {}: {source}; privacy.key_dir must be a directory this user can write to", path.display())]
+    File {
+        /// What was tried: a verb.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+/// For modes that need no key.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoKeys;
+
+impl Keys for NoKeys {
+    fn key(&mut self, _: i64) -> Result<[u8; 32], KeyError> {
+        Err(KeyError::Absent)
+    }
+}
+
+/// How addresses leave.
+pub(super) enum Mode<'a> {
+    Plain,
+    Pseudonym(&'a [u8; 32]),
+    Vendor,
+}
+
+/// The contents of a window without its drops and late frames. `tracked` says of each station, in ascending order of
+/// address, whether it is tracked; missing entries are not.
+pub(super) fn contents(
+    tally: &Tally,
+    registry: &Registry,
+    mode: &Mode<'_>,
+    probes: bool,
+    tracked: &[bool],
+) -> Contents {
+    let mut contents = Contents {
+        capture: tally.capture().clone(),
+        subtypes: tally.subtypes().map(|(kind, frames)| (format!("{:#06x}", kind.0), frames)).collect(),
+        channels: tally.channels(),
+        ..Contents::default()
+    };
+    match mode {
+        Mode::Plain => {
+            let tracked = tracked.iter().copied().chain(std::iter::repeat(false));
+            let rows = tally.stations().zip(tracked);
+            contents.stations =
+                rows.map(|(station, tracked)| row(&station, registry, Address::Mac, probes, tracked)).collect();
+        }
+        Mode::Pseudonym(key) => {
+            let address = |mac| Address::Pseudonym(pseudonym(key, mac));
+            contents.stations =
+                tally.stations().map(|station| row(&station, registry, address, probes, false)).collect();
+            // The order of the addresses would tell something of them.
+            contents.stations.sort_unstable_by_key(|station| station.mac);
+        }
+        Mode::Vendor => contents.vendors = vendors(tally, registry),
+    }
+    contents
+}
+
+fn row(
+    station: &Station<'_>,
+    registry: &Registry,
+    address: impl Fn(Mac) -> Address,
+    probes: bool,
+    tracked: bool,
+) -> batch::Station {
+    let (mac, counts) = (station.mac(), station.counts());
+    let mut ssids: Vec<String> = station.announced().map(ssid_text).collect();
+    if probes {
+        ssids.extend(station.sought().map(ssid_text));
+    }
+    ssids.sort_unstable();
+    ssids.dedup();
+    batch::Station {
+        mac: address(mac),
+        vendor: vendor(registry, mac).map(Into::into),
+        randomised: mac.is_randomised(),
+        tracked,
+        role: station.role(),
+        frames_sent: counts.frames_sent,
+        bytes_sent: counts.bytes_sent,
+        frames_received: counts.frames_received,
+        management: counts.management,
+        control: counts.control,
+        data: counts.data,
+        retries: counts.retries,
+        signal_dbm: station.signal(),
+        freqs_mhz: station.freqs_mhz(),
+        bssid: station.bssid().map(address),
+        ssids,
+        first_seen: station.first_seen(),
+        last_seen: station.last_seen(),
+    }
+}
+
+/// Known vendors by name, then the unknown, then the randomised.
+fn vendors(tally: &Tally, registry: &Registry) -> Vec<Vendor> {
+    let mut rows: BTreeMap<(bool, bool, Option<&str>), Vendor> = BTreeMap::new();
+    for station in tally.stations() {
+        let (mac, counts) = (station.mac(), station.counts());
+        let name = vendor(registry, mac);
+        let row = rows.entry((mac.is_randomised(), name.is_none(), name)).or_insert_with(|| Vendor {
+            vendor: name.map(Into::into),
+            randomised: mac.is_randomised(),
+            stations: 0,
+            frames_sent: 0,
+            bytes_sent: 0,
+            management: 0,
+            control: 0,
+            data: 0,
+            retries: 0,
+        });
+        row.stations += 1;
+        row.frames_sent += counts.frames_sent;
+        row.bytes_sent += counts.bytes_sent;
+        row.management += counts.management;
+        row.control += counts.control;
+        row.data += counts.data;
+        row.retries += counts.retries;
+    }
+    rows.into_values().collect()
+}
+
+fn vendor(registry: &Registry, mac: Mac) -> Option<&str> {
+    if mac.is_randomised() { None } else { registry.vendor(mac) }
+}
+
+/// The first 64 bits of HMAC-SHA256 (RFC 2104) over the address.
+fn pseudonym(key: &[u8; 32], mac: Mac) -> u64 {
+    let mut block = [0; 64]; // A short key is padded with zeros to SHA-256's block (RFC 2104, clause 2).
+    for (to, from) in block.iter_mut().zip(key) {
+        *to = *from;
+    }
+    let mut hash = Hmac::<Sha256>::new(&block.into());
+    hash.update(&mac.0);
+    let digest: [u8; 32] = hash.finalize().into_bytes().into();
+    digest.first_chunk().copied().map(u64::from_be_bytes).unwrap_or_default()
+}
+
+impl Mode<'_> {
+    /// The mode that a configuration asks for; `None` if it needs a key and has none.
+    pub(super) fn new<'a>(privacy: &Privacy, key: Option<&'a [u8; 32]>) -> Option<Mode<'a>> {
+        match privacy.mac {
+            PrivacyMac::Plain => Some(Mode::Plain),
+            PrivacyMac::Pseudonym => key.map(Mode::Pseudonym),
+            PrivacyMac::Vendor => Some(Mode::Vendor),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pseudonym_is_what_others_compute_by_hmac_sha256() {
+        // printf '\\x10\\0\\0\\0\\0\\x01' | openssl dgst -sha256 -mac HMAC -macopt hexkey:000102…1f
+        let key = std::array::from_fn(|n| u8::try_from(n).unwrap_or(0));
+        assert_eq!(pseudonym(&key, Mac([0x10, 0, 0, 0, 0, 1])), 0xf9b9_adfa_68b1_31a3);
+    }
+}

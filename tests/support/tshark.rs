@@ -1,0 +1,22 @@
+//! tshark, the counter that is not ours.
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
+
+/// One row a frame, one text a field (its first value), frame check sequences verified.
+pub fn fields(capture: &Path, fields: &[&str]) -> Vec<Vec<String>> {
+    let mut command = Command::new("tshark");
+    command.args(["-n", "-o", "wlan.check_checksum:TRUE", "-T", "fields", "-E", "occurrence=f", "-r"]).arg(capture);
+    for field in fields {
+        command.args(["-e", field]);
+    }
+    let output = command
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap_or_else(|error| panic!("cannot start tshark: {error}; scripts/test installs what tests need"));
+    assert!(output.status.success(), "tshark: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
+}
