@@ -128,6 +128,9 @@ impl Spool {
         }
         let mut evicted = Vec::new();
         let fits = self.make_room(self.home_is_hot(), need, &mut evicted)?;
+        if !fits {
+            evicted.extend(self.give_up_unstored(now, entries)?);
+        }
         let mut ids = Vec::with_capacity(rows.len());
         for (row, entry) in rows.iter_mut().zip(entries) {
             let stored = fits || entry.kind != Kind::Batch;
@@ -151,9 +154,6 @@ impl Spool {
         })?;
         self.home().trim_log()?;
         self.displace_in_cold(entries)?;
-        if !fits {
-            evicted.extend(self.give_up_unstored(now, entries)?);
-        }
         if entries.iter().any(|entry| entry.kind != Kind::Batch) {
             self.bound_gaps()?;
         }
