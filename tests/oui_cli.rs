@@ -1,6 +1,8 @@
 //! `airtally oui` as a user meets it: a session from the first update to an export, bad input of every kind, and
 //! updates that are killed.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod support;
 
 use airtally::oui::{Registry, cache};
