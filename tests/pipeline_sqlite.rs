@@ -14,15 +14,19 @@ use support::{
     synthesise,
 };
 
-/// Everything but when it was stored.
-fn fingerprint(database: &Connection) -> (u64, u64, u64, u64, u64) {
-    (
-        number(database, "SELECT count(*) FROM windows WHERE sensor NOT LIKE 'mark%'"),
-        number(database, "SELECT count(*) FROM stations"),
-        number(database, "SELECT sum(frames_sent * 3 + bytes_sent * 5 + frames_received * 7) FROM stations"),
-        number(database, "SELECT sum(frames) FROM windows WHERE sensor NOT LIKE 'mark%'"),
-        number(database, "SELECT count(*) FROM gaps"),
-    )
+/// Everything but when it was stored, and but the marks.
+fn fingerprint(database: &Connection) -> Vec<u64> {
+    ["count(*)", "sum(frames_sent * 3 + bytes_sent * 5 + frames_received * 7 + retries * 11 + tracked * 13)"]
+        .map(|sum| {
+            format!("SELECT {sum} FROM stations JOIN windows ON windows.id = window WHERE sensor NOT LIKE 'mark%'")
+        })
+        .into_iter()
+        .chain(
+            ["count(*)", "sum(frames)", "sum(bytes)", "sum(start_ns / 1000000000 % 1000003 * (seq + 1))"]
+                .map(|sum| format!("SELECT {sum} FROM windows WHERE sensor NOT LIKE 'mark%'")),
+        )
+        .map(|sql| number(database, &sql))
+        .collect()
 }
 
 #[test]

@@ -23,7 +23,10 @@ fn read(path: &str) -> String {
     fs::read_to_string(docs().join(path)).unwrap()
 }
 
-/// Every schema file by its name, like `batch`.
+/// What `airtally inspect` prints: a document, and no message.
+const DOCUMENT: &str = "inspect";
+
+/// Every message's schema by its name, like `batch`.
 static SCHEMAS: LazyLock<BTreeMap<String, Validator>> = LazyLock::new(|| {
     let files = fs::read_dir(docs().join("schema")).unwrap().map(|entry| entry.unwrap().path());
     files
@@ -33,6 +36,7 @@ static SCHEMAS: LazyLock<BTreeMap<String, Validator>> = LazyLock::new(|| {
             assert!(jsonschema::meta::is_valid(&schema), "{name} is no JSON Schema");
             (name, jsonschema::validator_for(&schema).unwrap())
         })
+        .filter(|(name, _)| name != DOCUMENT)
         .collect()
 });
 

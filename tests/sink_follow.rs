@@ -91,8 +91,7 @@ async fn failures_are_retried_ever_more_slowly_and_said() {
     let calls = sink.calls.lock().unwrap();
     let waits: Vec<Duration> = calls.windows(2).map(|two| two[1] - two[0]).collect();
     for (wait, least) in waits.iter().zip([250, 500, 1_000]) {
-        let least = Duration::from_millis(least);
-        assert!(*wait >= least && *wait < least * 3, "{waits:?}");
+        assert!(*wait >= Duration::from_millis(least), "{waits:?}");
     }
 }
 

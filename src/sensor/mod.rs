@@ -1,10 +1,11 @@
 //! `airtally sensor`: connects source, tally, spool and publisher, and takes them down in order.
 
+pub mod batches;
 pub mod clock;
 mod counting;
 mod outbox;
 mod recorder;
-mod run;
+pub mod run;
 mod stdin;
 
 use crate::{
@@ -12,19 +13,20 @@ use crate::{
     config::{PrivacyMac, Sensor, SourceKind},
     keyfile::KeyFile,
     mqtt::{self, MqttError, PublisherSettings, Status},
-    oui::Registry,
+    oui::{self, OuiError, Registry, Watch},
     spool::{Opening, Settings, SharedSpool, Spool, SpoolError},
     stop,
-    tally::{Counter, CounterSettings, Tracker},
+    tally::{Counter, Tracker},
 };
+use batches::{Runs, counter_settings};
 use clock::SensorClock;
 use counting::{Counted, CountingError, Signals, Timing};
 use outbox::{BROKER, SpoolOutbox};
-use recorder::{Recorder, Runs, TRACKED};
+use recorder::{Recorder, TRACKED};
 use std::{
     io,
     path::PathBuf,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, PoisonError, atomic::Ordering},
     thread,
     time::Duration,
 };
@@ -34,8 +36,8 @@ use uuid::Uuid;
 
 /// Closed windows between the counting thread and the spool, at most.
 const WINDOWS_BETWEEN: usize = 8;
-/// How often the spool moves what has waited too long to disk.
-const AGE_OUT_EVERY: Duration = Duration::from_secs(10);
+/// How often the spool moves what has waited too long to disk, and the vendor cache is looked at.
+const TIDY_EVERY: Duration = Duration::from_secs(10);
 /// A capture that has not looked at its interface for this long is woken, so that windows close though nothing arrives.
 const WAKE_EVERY: Duration = Duration::from_millis(500);
 /// How long a sensor whose source has ended waits to be asked again, where a connection broke meanwhile: a broker that
@@ -59,6 +61,9 @@ pub enum SensorError {
         /// What the system said.
         source: io::Error,
     },
+    /// The vendor cache is a newer program's, or cannot be read.
+    #[error(transparent)]
+    Oui(#[from] OuiError),
     /// The spool cannot be used.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -79,7 +84,8 @@ pub async fn run(config: Sensor) -> Result<(), SensorError> {
     let signals = Arc::new(Signals::default());
     let mut source = open(&config, &signals)?;
     let runs = runs(&config)?;
-    let registry = Arc::new(registry(&config));
+    let vendors = Watch::new(&config.oui.cache);
+    let registry = Arc::new(registry(&config)?);
     let registry_hash = registry.hash().to_owned();
 
     let (spool, opening) = Spool::open(clock::system_now(), spool_settings(&config))?;
@@ -116,7 +122,7 @@ pub async fn run(config: Sensor) -> Result<(), SensorError> {
             .spawn(move || count(&config, &mut source, &registry, tracker, &signals, &windows))?
     };
     let mut recording = tokio::spawn(recorder.record(closed, recording_stopped));
-    let keepers = tokio::spawn(keep(Arc::clone(&spool), waker, Arc::clone(&signals)));
+    let keepers = tokio::spawn(keep(Arc::clone(&spool), waker, vendors, Arc::clone(&signals)));
     tracing::info!(site = config.site, sensor = config.sensor, version = env!("CARGO_PKG_VERSION"), "counting");
 
     let mut recorded = None;
@@ -185,17 +191,13 @@ fn runs(config: &Sensor) -> Result<Runs, SensorError> {
     }
 }
 
-/// The vendor registry. Without one the sensor counts all the same.
-fn registry(config: &Sensor) -> Registry {
-    let cache = &config.oui.cache;
-    Registry::load(cache).unwrap_or_else(|error| {
-        tracing::warn!(
-            %error,
-            "no vendor names: get them with 'airtally oui update --from /usr/share/wireshark/manuf --db {}'",
-            cache.display()
-        );
-        Registry::empty()
-    })
+/// The vendor registry: the cache, or the snapshot that travels with the program.
+fn registry(config: &Sensor) -> Result<Registry, OuiError> {
+    let (registry, note) = oui::cache::load_or_rebuild(&config.oui.cache, clock::system_now())?;
+    if let Some(note) = note {
+        tracing::warn!("{note}");
+    }
+    Ok(registry)
 }
 
 fn spool_settings(config: &Sensor) -> Settings {
@@ -277,12 +279,7 @@ fn count(
 ) -> Result<(), SensorError> {
     let live = config.source.kind == SourceKind::Interface;
     let timing = if live { Timing::Live(SensorClock::start()) } else { Timing::Recorded(config.source.pace) };
-    let settings = || CounterSettings {
-        window: config.window.clone(),
-        tracking: config.tracking.clone(),
-        privacy: config.privacy.clone(),
-        live,
-    };
+    let settings = || counter_settings(config, live);
     let keys = || {
         let directory = config.privacy.key_dir.as_ref().unwrap_or(&config.spool.state_dir);
         Box::new(KeyFile::new(directory))
@@ -305,17 +302,25 @@ fn count(
     }
 }
 
-/// Moves what has waited too long to disk, and wakes a capture on which nothing arrives.
-async fn keep(spool: Arc<SharedSpool>, waker: Option<Waker>, signals: Arc<Signals>) {
-    let mut age_out = tokio::time::interval(AGE_OUT_EVERY);
+/// Moves what has waited too long to disk, takes up a new vendor cache, and wakes a capture on which nothing arrives.
+async fn keep(spool: Arc<SharedSpool>, waker: Option<Waker>, mut vendors: Watch, signals: Arc<Signals>) {
+    let mut tidy = tokio::time::interval(TIDY_EVERY);
     let mut wake = tokio::time::interval(WAKE_EVERY);
     let mut beat = 0;
     loop {
         tokio::select! {
-            _ = age_out.tick() => {
+            _ = tidy.tick() => {
                 match spool.with(|spool| spool.age_out(clock::system_now())).await {
                     Some(Ok(moved)) => recorder::say_evicted(&moved.evicted),
                     Some(Err(error)) => tracing::warn!(%error, "cannot move undelivered windows to disk"),
+                    None => {}
+                }
+                match vendors.poll() {
+                    Some(Ok(registry)) => {
+                        tracing::info!(entries = registry.len(), "took up a new vendor cache");
+                        *signals.registry.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(registry));
+                    }
+                    Some(Err(error)) => tracing::warn!("the vendor cache was replaced and the old one stays: {error}"),
                     None => {}
                 }
             }

@@ -6,7 +6,8 @@
 use super::{
     RunInfo,
     entry::{Kind, NewEntry},
-    store::{Failure, Rows, signed, unsigned, uuid},
+    rows::{Rows, signed, unsigned, uuid},
+    store::Failure,
 };
 use crate::UnixNanos;
 use rusqlite::{OptionalExtension as _, params};
@@ -57,22 +58,18 @@ impl Rows<'_> {
 
     /// Notes how far a run has come; it never goes back.
     pub fn advance_run(&self, run_id: i64, info: &RunInfo, now: UnixNanos) -> Done<()> {
-        // `touched` is indexed: once an hour is enough for a bound of days.
         self.set(
             "UPDATE runs SET first_seq = min(coalesce(first_seq, ?2), coalesce(?2, first_seq)),
                 last_end = CASE WHEN coalesce(?3, -1) >= coalesce(last_seq, 0) THEN ?4 ELSE last_end END,
-                last_seq = max(coalesce(last_seq, ?3), coalesce(?3, last_seq)),
-                finished = max(finished, ?5),
-                touched = CASE WHEN abs(touched - ?6) > 3600000000000 THEN ?6 ELSE touched END
+                last_seq = max(coalesce(last_seq, ?3), coalesce(?3, last_seq)), finished = max(finished, ?5)
              WHERE id = ?1",
-            params![
-                run_id,
-                info.first_seq.map(signed),
-                info.last_seq.map(signed),
-                info.last_end.0,
-                info.finished,
-                now.0
-            ],
+            params![run_id, info.first_seq.map(signed), info.last_seq.map(signed), info.last_end.0, info.finished],
+        )?;
+        // `touched` has an index to rewrite: once an hour is enough for a bound of days.
+        let hour = 3_600_000_000_000;
+        self.set(
+            "UPDATE runs SET touched = ?2 WHERE id = ?1 AND touched NOT BETWEEN ?3 AND ?4",
+            params![run_id, now.0, now.0.saturating_sub(hour), now.0.saturating_add(hour)],
         )
     }
 

@@ -1,7 +1,9 @@
 //! Counting one frame: the hot path. Allocates only for addresses, names and frequencies not met before.
 
 use super::{
-    KINDS, MAX_CHANNELS, Tally, at, at_mut,
+    KINDS, MAX_CHANNELS, Tally,
+    ahead::Ahead,
+    at, at_mut,
     station::{Entry, Extra, MAC_BITS, MAX_NAME_LEN, MAX_NAMES, Name, Origin, Rare, flag},
 };
 use crate::{
@@ -20,6 +22,12 @@ impl Tally {
     /// Counts one frame of `original_len` octets, captured at `time`.
     #[inline]
     pub fn add(&mut self, time: UnixNanos, facts: &Facts<'_>, original_len: u32) {
+        self.count(time, facts, original_len, Ahead::default());
+    }
+
+    /// Counts one frame; `ahead` may know where its addresses are.
+    #[inline]
+    pub(super) fn count(&mut self, time: UnixNanos, facts: &Facts<'_>, original_len: u32, ahead: Ahead) {
         self.capture.frames += 1;
         self.capture.bytes += u64::from(original_len);
         if let Some(kind) = facts.kind
@@ -39,7 +47,7 @@ impl Tally {
             }
             Outcome::WithoutTa => self.capture.without_ta += 1,
             Outcome::GroupTa => self.capture.group_ta += 1,
-            Outcome::Sent(ta) => match self.transmitter(ta, time) {
+            Outcome::Sent(ta) => match self.transmitter(ta, time, ahead.ta) {
                 Some(place) => {
                     self.capture.station_frames += 1;
                     self.sent(place, ta, time, facts, original_len, channel);
@@ -50,7 +58,7 @@ impl Tally {
         if let Some(ra) = facts.ra
             && !ra.is_group()
         {
-            self.received(ra);
+            self.received(ra, ahead.ra);
         }
     }
 
@@ -95,8 +103,9 @@ impl Tally {
     }
 
     /// Gives an address a place. It must not have one.
-    pub(super) fn enter(&mut self, entry: Entry, hash: u64) -> Option<u32> {
+    pub(super) fn enter(&mut self, entry: Entry) -> Option<u32> {
         let place = u32::try_from(self.entries.len()).ok()?;
+        let hash = self.index.hash(entry.mac());
         let entries = &self.entries;
         self.index.insert(hash, place, |index, place| {
             index.hash(entries.get(place as usize).map(Entry::mac).unwrap_or_default())
@@ -107,19 +116,18 @@ impl Tally {
 
     /// The place of an address that transmits at `time`; `None` when there are too many.
     #[inline]
-    fn transmitter(&mut self, ta: Mac, time: UnixNanos) -> Option<u32> {
-        let hash = self.index.hash(ta.to_u64());
-        let found = self.find(ta.to_u64(), hash);
+    fn transmitter(&mut self, ta: Mac, time: UnixNanos, ahead: Option<u32>) -> Option<u32> {
+        let found = ahead.or_else(|| self.find(ta.to_u64(), self.index.hash(ta.to_u64())));
         if let Some(place) = found
             && self.entries.get(place as usize).is_some_and(|entry| entry.has(flag::SENT))
         {
             return Some(place);
         }
-        self.first_sent(ta, hash, found, time)
+        self.first_sent(ta, found, time)
     }
 
     #[cold]
-    fn first_sent(&mut self, ta: Mac, hash: u64, found: Option<u32>, time: UnixNanos) -> Option<u32> {
+    fn first_sent(&mut self, ta: Mac, found: Option<u32>, time: UnixNanos) -> Option<u32> {
         if self.transmitters >= self.max_stations {
             return None;
         }
@@ -128,7 +136,7 @@ impl Tally {
                 self.receivers -= 1;
                 place
             }
-            None => self.enter(Entry::new(ta.to_u64()), hash)?,
+            None => self.enter(Entry::new(ta.to_u64()))?,
         };
         self.transmitters += 1;
         let entry = self.entries.get_mut(place as usize)?;
@@ -138,17 +146,16 @@ impl Tally {
     }
 
     #[inline]
-    fn received(&mut self, ra: Mac) {
+    fn received(&mut self, ra: Mac, ahead: Option<u32>) {
         let mac = ra.to_u64();
-        let hash = self.index.hash(mac);
-        let place = match self.find(mac, hash) {
+        let place = match ahead.or_else(|| self.find(mac, self.index.hash(mac))) {
             Some(place) => place,
             None => {
                 if self.receivers >= self.max_stations {
                     self.receiver_overflow += 1;
                     return;
                 }
-                let Some(place) = self.enter(Entry::new(mac), hash) else { return };
+                let Some(place) = self.enter(Entry::new(mac)) else { return };
                 self.receivers += 1;
                 self.most_receivers = self.most_receivers.max(self.receivers);
                 place

@@ -82,7 +82,7 @@ impl Tally {
             Some(place) => place,
             None => {
                 self.receivers += 1;
-                self.enter(Entry::new(more.mac()), hash).ok_or(MergeError)?
+                self.enter(Entry::new(more.mac())).ok_or(MergeError)?
             }
         };
         let own = self.entries.get_mut(place as usize).ok_or(MergeError)?;

@@ -4,6 +4,7 @@
 //! [`Counter`] joins them and gives out [`Closed`] windows. All of it is pure: time comes in with the frames.
 
 mod add;
+mod ahead;
 mod counter;
 mod merge;
 mod privacy;
@@ -19,6 +20,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use ahead::Observed;
 pub use counter::{Closed, Counter, CounterSettings};
 pub use merge::MergeError;
 pub use privacy::{KeyError, Keys, NoKeys};
@@ -159,6 +161,11 @@ impl Tally {
         order.extend(self.entries.iter().filter(|entry| entry.has(flag::SENT)));
         order.sort_unstable_by_key(|entry| entry.mac());
         order.into_iter().map(|entry| Station::new(self, entry))
+    }
+
+    /// The transmitters, in the order in which their addresses were met.
+    pub fn stations_unsorted(&self) -> impl Iterator<Item = Station<'_>> {
+        self.entries.iter().filter(|entry| entry.has(flag::SENT)).map(|entry| Station::new(self, entry))
     }
 
     fn rare_of(&self, entry: &Entry) -> Rare {

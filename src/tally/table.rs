@@ -51,6 +51,22 @@ impl Index {
         (hash >> 32) as u32 & !self.mask()
     }
 
+    /// What the first slot for this hash holds. One load that waits for no other: [`Index::guess`] goes on from it.
+    #[inline]
+    pub(super) fn first_slot(&self, hash: u64) -> u32 {
+        self.slots.get(self.home(hash) as usize).copied().unwrap_or_default()
+    }
+
+    /// The place that the address with this hash has, if it has one: nearly always, for no address is compared.
+    #[inline]
+    pub(super) fn guess(&self, hash: u64, first_slot: u32) -> Option<u32> {
+        let mask = self.mask();
+        if first_slot == 0 || first_slot & !mask != self.tag(hash) {
+            return self.find(hash, |_| true);
+        }
+        Some((first_slot & mask).wrapping_sub(1))
+    }
+
     /// The place of the address with this hash that `is_it` confirms.
     #[inline]
     pub(super) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {

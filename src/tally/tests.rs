@@ -111,6 +111,19 @@ proptest! {
     }
 
     #[test]
+    fn counting_many_at_once_is_counting_each(frames in frames(200), cut in 0usize..200, max_stations in 0usize..20) {
+        let observed: Vec<Observed<'_>> = frames
+            .iter()
+            .map(|frame| Observed { time: frame.time, facts: frame.facts(), original_len: frame.len })
+            .collect();
+        let (earlier, later) = observed.split_at(cut.min(observed.len()));
+        let mut counted = Tally::new(max_stations);
+        counted.add_all(earlier);
+        counted.add_all(later);
+        prop_assert_eq!(told(&counted), told(&tally(&frames, max_stations)));
+    }
+
+    #[test]
     fn merging_is_counting_in_a_row(frames in frames(200), cut in 0usize..200, max_stations in 0usize..40) {
         let (earlier, later) = frames.split_at(cut.min(frames.len()));
         let in_a_row = tally(&frames, max_stations);

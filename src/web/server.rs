@@ -30,7 +30,7 @@ pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
     fn handle(&self, request: &Request) -> Response;
 
-    /// Whether answering it may wait for a disk; then it runs where waiting stops nobody.
+    /// Whether answering it takes long or waits for a disk; then it runs where that stops nobody.
     fn may_wait(&self, request: &Request) -> bool;
 }
 
@@ -39,7 +39,7 @@ pub trait Handler: Send + Sync + 'static {
 pub struct Limits {
     /// Connections at a time; more wait to be accepted.
     pub connections: usize,
-    /// The bytes of a request's head. What is longer gets 431 (or 414).
+    /// The bytes of a request's head. What is longer gets 431; a target over 64 KiB gets 414.
     pub head: usize,
     /// The bytes of a request's body. What is longer gets 413.
     pub body: usize,
@@ -126,7 +126,6 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin>(
         .timer(TokioTimer::new())
         .header_read_timeout(limits.patience)
         .max_buf_size(limits.head)
-        .pipeline_flush(true)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {

@@ -91,35 +91,32 @@ impl Influxd {
 
     pub async fn start_with(options: InfluxdOptions<'_>) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        loop {
-            let (port, rpc) = (free_port(), free_port());
-            let at = directory.path().display();
-            let tls = options.certificate.map_or(String::new(), |pem| {
-                format!("https-enabled = true\nhttps-certificate = \"{0}\"\nhttps-private-key = \"{0}\"", pem.display())
-            });
-            let text = format!(
-                "reporting-disabled = true\nbind-address = \"127.0.0.1:{rpc}\"\n\
-                 [meta]\ndir = \"{at}/meta\"\n\
-                 [data]\ndir = \"{at}/data\"\nwal-dir = \"{at}/wal\"\nmax-values-per-tag = {}\n\
-                 [monitor]\nstore-enabled = false\n\
-                 [http]\nbind-address = \"127.0.0.1:{port}\"\nauth-enabled = {}\nlog-enabled = false\n{tls}\n\
-                 [continuous_queries]\nenabled = false\n",
-                options.max_values_per_tag.unwrap_or(100_000),
-                options.auth,
-            );
-            fs::write(directory.path().join("influxdb.conf"), text).unwrap();
-            let scheme = if options.certificate.is_some() { "https" } else { "http" };
-            let mut server =
-                Self { url: format!("{scheme}://127.0.0.1:{port}"), directory, running: None, admin: None };
-            if server.start_again().await {
-                if options.auth {
-                    server.query("", "CREATE USER admin WITH PASSWORD 'secret' WITH ALL PRIVILEGES").await;
-                    server.admin = Some(("admin", "secret"));
-                }
-                return server;
-            }
+        let (port, rpc) = (free_port(), free_port());
+        let at = directory.path().display();
+        let tls = options.certificate.map_or(String::new(), |pem| {
+            format!("https-enabled = true\nhttps-certificate = \"{0}\"\nhttps-private-key = \"{0}\"", pem.display())
+        });
+        let text = format!(
+            "reporting-disabled = true\nbind-address = \"127.0.0.1:{rpc}\"\n\
+             [meta]\ndir = \"{at}/meta\"\n\
+             [data]\ndir = \"{at}/data\"\nwal-dir = \"{at}/wal\"\nmax-values-per-tag = {}\n\
+             [monitor]\nstore-enabled = false\n\
+             [http]\nbind-address = \"127.0.0.1:{port}\"\nauth-enabled = {}\nlog-enabled = false\n{tls}\n\
+             [continuous_queries]\nenabled = false\n",
+            options.max_values_per_tag.unwrap_or(100_000),
+            options.auth,
+        );
+        fs::write(directory.path().join("influxdb.conf"), text).unwrap();
+        let scheme = if options.certificate.is_some() { "https" } else { "http" };
+        let mut server = Self { url: format!("{scheme}://127.0.0.1:{port}"), directory, running: None, admin: None };
+        if !server.start_again().await {
             return Box::pin(Self::start_with(options)).await;
         }
+        if options.auth {
+            server.query("", "CREATE USER admin WITH PASSWORD 'secret' WITH ALL PRIVILEGES").await;
+            server.admin = Some(("admin", "secret"));
+        }
+        server
     }
 
     /// Ends the server; its data stay.

@@ -28,9 +28,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A directory of this test's own, removed at its end.
+/// A directory of this test's own, removed at its end (unless `AIRTALLY_TEST_KEEP` is set).
 pub fn temp_dir() -> tempfile::TempDir {
-    tempfile::Builder::new().prefix("airtally-test-").tempdir().expect("a temporary directory")
+    let keep = std::env::var_os("AIRTALLY_TEST_KEEP").is_some();
+    tempfile::Builder::new().prefix("airtally-test-").disable_cleanup(keep).tempdir().expect("a temporary directory")
 }
 
 /// A loopback TCP port that nobody listened on just now.

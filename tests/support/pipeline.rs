@@ -3,7 +3,7 @@
 use super::{
     broker::Broker,
     corpus::Corpus,
-    program::{Daemon, airtally},
+    program::{Daemon, airtally, tail},
     synth::{self, tally::Tally},
     synthesise, temp_dir,
 };
@@ -236,5 +236,13 @@ impl Rig {
     pub fn replay_mark(&self, name: &str) {
         let (path, tally) = synthesise(self.path(), &synth::Options { frames: 1, ..synth::Options::default() });
         self.replay(&[Expected::synthetic(name, path, &tally)], |_| ());
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- log of mosquitto ---\n{}", tail(&self.broker.log(), 4000));
+        }
     }
 }

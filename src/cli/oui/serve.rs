@@ -2,10 +2,10 @@
 
 use super::now;
 use crate::{
-    cli::format::UsageError,
-    config::SecretFile,
+    cli::{format::UsageError, log},
+    config::{LogLevel, SecretFile},
     web::{
-        self, Limits,
+        self,
         guard::Token,
         oui::{OuiApi, Settings},
         tls,
@@ -14,11 +14,10 @@ use crate::{
 use anyhow::Context as _;
 use clap::Args;
 use std::{
-    io::{self, Write},
+    io::Write,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 use tokio::{
     net::TcpListener,
@@ -49,6 +48,7 @@ pub(super) struct ServeArgs {
 }
 
 pub(super) fn run(out: &mut impl Write, db: &Path, args: &ServeArgs) -> anyhow::Result<()> {
+    log::start(LogLevel::Info);
     let token = match &args.token_file {
         Some(path) => Some(Token::new(&SecretFile(path.clone()).read_line()?)),
         None => None,
@@ -61,7 +61,7 @@ pub(super) fn run(out: &mut impl Write, db: &Path, args: &ServeArgs) -> anyhow::
     let settings = Settings { token, cors: args.cors_origin.clone(), rate_limit: args.rate_limit };
     let (api, note) = OuiApi::new(db, now, settings)?;
     if let Some(note) = note {
-        writeln!(io::stderr(), "airtally: {note}")?;
+        tracing::warn!("{note}");
     }
     let api = Arc::new(api);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -72,17 +72,7 @@ pub(super) fn run(out: &mut impl Write, db: &Path, args: &ServeArgs) -> anyhow::
         out.flush()?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let watched = Arc::clone(&api);
-        tokio::spawn(async move {
-            let mut tick = tokio::time::interval(Duration::from_secs(1));
-            loop {
-                tick.tick().await;
-                let api = Arc::clone(&watched);
-                // Loading a new cache takes a while; lookups go on.
-                let _ = tokio::task::spawn_blocking(move || api.refresh()).await;
-            }
-        });
-        web::serve(listener, tls, api, Limits::default(), async {
+        web::serve_oui(listener, tls, api, async {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
