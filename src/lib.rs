@@ -12,6 +12,8 @@
 //! * [`sink`]: where batches end: InfluxDB, the SQLite history, dead letters.
 //! * [`web`]: the HTTP server and its routes.
 //!
+//! [`inspect`] uses the first of them to answer what is in a capture file.
+//!
 //! [`sensor`] and [`ingest`] connect these rooms into the two daemons; [`config`] says how; [`cli`] is the
 //! command line; [`keyfile`] keeps the key of pseudonyms. [`Mac`] and [`UnixNanos`] are the words every room shares.
 
@@ -20,6 +22,7 @@ pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod dot11;
+pub mod inspect;
 pub mod keyfile;
 pub mod mac;
 pub mod mqtt;

@@ -1,6 +1,8 @@
 //! The registry over HTTP: every status with curl, as docs/api.md shows it; changes under way; TLS; bounds; a cache that
 //! another process replaces. With `AIRTALLY_WRITE_DOCS=1` the transcripts in docs/api.md are written anew.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod oui_support;
 mod support;
 

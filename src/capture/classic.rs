@@ -19,6 +19,9 @@ const PLAUSIBLE_SECONDS: u32 = 7 * 86_400;
 /// Nor are packets longer than this; capture programs keep no more.
 const PLAUSIBLE_LEN: u32 = 256 << 10;
 
+/// Packets handed over together, at most: few enough to be in the cache when they are looked at.
+const BLOCK: usize = 32;
+
 /// What the file header says about the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
@@ -77,7 +80,7 @@ impl Header {
     /// Hands over the whole records at the beginning of `bytes`, but none that begins within its last `beyond`
     /// octets. Says how many octets they took, and how many the record after them needs, as far as is known.
     #[inline]
-    fn records<F: FnMut(Packet<'_>)>(self, bytes: &[u8], beyond: usize, each: &mut F) -> (usize, usize) {
+    fn records<'a, F: FnMut(Packet<'a>)>(self, bytes: &'a [u8], beyond: usize, each: &mut F) -> (usize, usize) {
         let mut rest = bytes;
         loop {
             let done = bytes.len() - rest.len();
@@ -136,12 +139,42 @@ impl Classic {
         self.input.offset()
     }
 
+    pub(super) fn input_mut(&mut self) -> &mut Input {
+        &mut self.input
+    }
+
     /// See [`super::Source::poll`].
     #[inline]
     pub(super) fn poll<F: FnMut(Packet<'_>)>(&mut self, each: &mut F) -> Result<Polled, CaptureError> {
         let bytes = self.input.bytes();
         let wanted = usize::try_from(self.end.saturating_sub(self.input.offset())).unwrap_or(usize::MAX);
         let (done, need) = self.header.records(bytes, bytes.len().saturating_sub(wanted), each);
+        self.input.consume(done);
+        self.need = need;
+        if done > 0 { Ok(Polled::More) } else { self.fill() }
+    }
+
+    /// See [`super::Source::poll_blocks`].
+    #[inline]
+    pub(super) fn poll_blocks<F: FnMut(&[Packet<'_>])>(&mut self, each: &mut F) -> Result<Polled, CaptureError> {
+        let bytes = self.input.bytes();
+        let wanted = usize::try_from(self.end.saturating_sub(self.input.offset())).unwrap_or(usize::MAX);
+        let none = Packet { time: UnixNanos(0), link: self.header.link, data: &[], original_len: 0 };
+        let (mut block, mut len) = ([none; BLOCK], 0);
+        let mut gather = |packet| {
+            if let Some(place) = block.get_mut(len) {
+                *place = packet;
+                len += 1;
+            }
+            if len == BLOCK {
+                each(&block);
+                len = 0;
+            }
+        };
+        let (done, need) = self.header.records(bytes, bytes.len().saturating_sub(wanted), &mut gather);
+        if let Some(rest) = block.get(..len).filter(|rest| !rest.is_empty()) {
+            each(rest);
+        }
         self.input.consume(done);
         self.need = need;
         if done > 0 { Ok(Polled::More) } else { self.fill() }

@@ -70,6 +70,15 @@ impl Ng {
         }
     }
 
+    pub(super) fn input_mut(&mut self) -> &mut Input {
+        &mut self.input
+    }
+
+    /// Where the next block begins.
+    pub(super) fn offset(&self) -> u64 {
+        self.input.offset()
+    }
+
     /// See [`super::Source::poll`].
     pub(super) fn poll<F: FnMut(Packet<'_>)>(&mut self, each: &mut F) -> Result<Polled, CaptureError> {
         let mut progress = false;

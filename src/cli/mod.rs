@@ -5,6 +5,8 @@ mod format;
 mod history;
 mod ingest;
 mod inspect;
+mod inspect_progress;
+mod inspect_table;
 mod log;
 mod oui;
 mod sensor;

@@ -1,10 +1,11 @@
 //! `airtally sensor`: connects source, tally, spool and publisher, and takes them down in order.
 
+pub mod batches;
 pub mod clock;
 mod counting;
 mod outbox;
 mod recorder;
-mod run;
+pub mod run;
 mod stdin;
 
 use crate::{
@@ -15,12 +16,13 @@ use crate::{
     oui::{self, OuiError, Registry, Watch},
     spool::{Opening, Settings, SharedSpool, Spool, SpoolError},
     stop,
-    tally::{Counter, CounterSettings, Tracker},
+    tally::{Counter, Tracker},
 };
+use batches::{Runs, counter_settings};
 use clock::SensorClock;
 use counting::{Counted, CountingError, Signals, Timing};
 use outbox::{BROKER, SpoolOutbox};
-use recorder::{Recorder, Runs, TRACKED};
+use recorder::{Recorder, TRACKED};
 use std::{
     io,
     path::PathBuf,
@@ -277,12 +279,7 @@ fn count(
 ) -> Result<(), SensorError> {
     let live = config.source.kind == SourceKind::Interface;
     let timing = if live { Timing::Live(SensorClock::start()) } else { Timing::Recorded(config.source.pace) };
-    let settings = || CounterSettings {
-        window: config.window.clone(),
-        tracking: config.tracking.clone(),
-        privacy: config.privacy.clone(),
-        live,
-    };
+    let settings = || counter_settings(config, live);
     let keys = || {
         let directory = config.privacy.key_dir.as_ref().unwrap_or(&config.spool.state_dir);
         Box::new(KeyFile::new(directory))

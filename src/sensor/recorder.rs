@@ -1,10 +1,13 @@
-//! From a closed window to the spool: gives it its identity, splits it into parts, and appends them in one piece with
-//! the set of tracked stations.
+//! From a closed window to the spool: appends its parts in one piece with the set of tracked stations.
 
-use super::{clock::system_now, counting::Counted, run};
+use super::{
+    batches::{Batches, Runs},
+    clock::system_now,
+    counting::Counted,
+};
 use crate::{
-    batch::{Clock, Gap, Identity, Record, split},
-    config::Sensor,
+    batch::{Clock, Gap},
+    config::{Sensor, SourceKind},
     mqtt::{RunRange, State, Status},
     spool::{NewEntry, RunInfo, SharedSpool, SpoolError},
 };
@@ -21,31 +24,14 @@ pub const TRACKED: &str = "tracked";
 const WINDOWS_AT_ONCE: usize = 64;
 /// Status says more at most this often: a fast replay closes thousands of windows a second.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
-/// Room in a message for the topic and properties beside the batch.
-const ENVELOPE: u64 = 1024;
 /// Tries to append before the daemon gives up at a stop.
 const LAST_TRIES: u32 = 3;
 
-/// Which run each pass over the source is.
-#[derive(Clone, Debug)]
-pub enum Runs {
-    /// The one run of an interface or standard input.
-    Fresh(Uuid),
-    /// A file's: one a pass.
-    File(run::ContentHash),
-}
-
 /// Appends what the counting thread hands over.
 pub struct Recorder {
-    config: Arc<Sensor>,
-    registry: String,
-    runs: Runs,
-    clock: Clock,
+    batches: Batches,
     spool: Arc<SharedSpool>,
     status: watch::Sender<Status>,
-    pass: u64,
-    run: Uuid,
-    seq: u64,
     said: Option<Instant>,
 }
 
@@ -60,36 +46,17 @@ impl Recorder {
         status: watch::Sender<Status>,
     ) -> Self {
         let clock = match runs {
-            Runs::Fresh(_) if config.source.kind == crate::config::SourceKind::Interface => Clock::System,
+            Runs::Fresh(_) if config.source.kind == SourceKind::Interface => Clock::System,
             _ => Clock::Capture,
         };
-        let mut recorder = Self {
-            config: Arc::clone(config),
-            registry: registry.to_owned(),
-            runs,
-            clock,
-            spool: Arc::clone(spool),
-            status,
-            pass: 0,
-            run: Uuid::nil(),
-            seq: 0,
-            said: None,
-        };
-        recorder.run = recorder.run_of_pass();
-        recorder
-    }
-
-    fn run_of_pass(&self) -> Uuid {
-        match self.runs {
-            Runs::Fresh(run) => run,
-            Runs::File(content) => run::of_file(content, &self.config, &self.registry, self.pass),
-        }
+        let batches = Batches::new(config, registry, runs, clock);
+        Self { batches, spool: Arc::clone(spool), status, said: None }
     }
 
     /// The run of the next window.
     #[must_use]
     pub fn run(&self) -> Uuid {
-        self.run
+        self.batches.run()
     }
 
     /// Records every window until the counting thread is done.
@@ -119,22 +86,9 @@ impl Recorder {
 
     /// Adds the parts of one window, and moves on to the next window or pass.
     fn parts(&mut self, counted: Counted, entries: &mut Vec<NewEntry>) -> Result<(), SpoolError> {
-        let identity = Identity {
-            site: self.config.site.clone(),
-            sensor: self.config.sensor.clone(),
-            run: self.run,
-            seq: self.seq,
-        };
-        let room = usize::try_from(self.config.mqtt.max_message.0.saturating_sub(ENVELOPE)).unwrap_or(usize::MAX);
         let Counted { window, last } = counted;
-        for batch in split(&identity, window.start, window.end, self.clock, last, window.contents, room) {
-            entries.push(NewEntry::encode(&Record::Batch(Box::new(batch)))?);
-        }
-        self.seq += 1;
-        if last {
-            self.pass += 1;
-            self.seq = 0;
-            self.run = self.run_of_pass();
+        for record in self.batches.records(window, last) {
+            entries.push(NewEntry::encode(&record)?);
         }
         Ok(())
     }
@@ -197,7 +151,7 @@ impl Recorder {
         self.said = Some(Instant::now());
         let runs = self.spool.with(|spool| spool.runs()).await;
         let runs = runs.and_then(Result::ok).map(|runs| ranges(&runs)).unwrap_or_default();
-        let current = runs.iter().rev().find(|range| range.run == self.run).or(runs.last()).cloned();
+        let current = runs.iter().rev().find(|range| range.run == self.batches.run()).or(runs.last()).cloned();
         self.status.send_modify(|status| {
             status.run = current.as_ref().map(|range| range.run).or(status.run);
             status.last_seq = current.map(|range| range.last_seq).or(status.last_seq);
