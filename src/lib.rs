@@ -10,6 +10,9 @@
 //! * [`spool`]: the store-and-forward log between producing a batch and delivering it.
 //! * [`mqtt`]: topics, sessions, TLS; the publisher and the subscriber.
 //! * [`sink`]: where batches end: InfluxDB, the SQLite history, dead letters.
+//! * [`web`]: the HTTP server and its routes.
+//!
+//! [`inspect`] uses the first of them to answer what is in a capture file.
 //!
 //! [`sensor`] and [`ingest`] connect these rooms into the two daemons; [`config`] says how; [`cli`] is the
 //! command line; [`keyfile`] keeps the key of pseudonyms. [`Mac`] and [`UnixNanos`] are the words every room shares.
@@ -19,14 +22,17 @@ pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod dot11;
+pub mod inspect;
 pub mod keyfile;
 pub mod mac;
 pub mod mqtt;
 pub mod oui;
 pub mod sink;
 pub mod spool;
+pub mod stop;
 pub mod tally;
 pub mod time;
+pub mod web;
 
 pub mod ingest;
 pub mod sensor;

@@ -54,8 +54,15 @@ impl Mac {
 
 impl fmt::Display for Mac {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, f] = self.0;
-        write!(out, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+        // In one piece: a report writes hundreds of thousands of these.
+        let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
+        let mut text = [b':'; 17];
+        for (pair, octet) in text.chunks_mut(3).zip(self.0) {
+            if let [high, low, ..] = pair {
+                (*high, *low) = (digit(octet >> 4), digit(octet & 0x0f));
+            }
+        }
+        out.pad(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 

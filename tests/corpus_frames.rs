@@ -345,6 +345,6 @@ fn every_capture_agrees_with_tshark() {
         frames += total;
         unexplained.extend(found.0.iter().map(|text| format!("{}: {text}", capture.file)));
     }
-    println!("{files} captures, {frames} frames");
+    eprintln!("{files} captures, {frames} frames");
     assert!(unexplained.is_empty(), "{}", unexplained.join("\n"));
 }

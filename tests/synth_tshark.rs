@@ -1,6 +1,6 @@
 //! The synthetic traffic's own expectation agrees with tshark, so that it may judge airtally.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod support;
 
@@ -165,7 +165,7 @@ fn tshark_counts_what_the_generator_meant() {
 }
 
 fn expect(mac: &MacBytes, station: &synth::tally::Station) -> (Mac, Counted) {
-    let names = station.ssids.iter().chain(&station.probed_ssids);
+    let names = station.ssids.iter().chain(&station.sought_ssids);
     let counted = Counted {
         sent: station.frames_sent,
         octets: station.bytes_sent,

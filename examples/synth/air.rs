@@ -44,10 +44,10 @@ pub struct Meaning {
 /// A network name in a frame, by number: see [`Air::name`].
 #[derive(Clone, Copy)]
 pub enum Name {
-    /// Announced, or asked for by name when joining.
+    /// In a beacon or probe response.
     Announced(usize),
-    /// Probed for.
-    Probed(usize),
+    /// In a probe or association request.
+    Sought(usize),
 }
 
 /// The file being written, the clock, and the tally.
@@ -283,7 +283,7 @@ impl<W: Write> Air<W> {
         if !matches!(damage, Damage::CutBody) {
             let (names, name) = match meaning.ssid {
                 Some(Name::Announced(name)) => (&mut station.ssids, name),
-                Some(Name::Probed(name)) => (&mut station.probed_ssids, name),
+                Some(Name::Sought(name)) => (&mut station.sought_ssids, name),
                 None => return,
             };
             let text = &self.names[name].1;

@@ -264,7 +264,7 @@ impl Neighbourhood {
         frame::begin_three(&mut air.frame, kind::PROBE_REQ, 0, [&BROADCAST, &mac, &BROADCAST], sequence);
         let octets = air.name(name);
         frame::ssid_and_rates(&mut air.frame, &octets);
-        air.send(&Meaning { by: device, ta: Some(device), ra: None, freq_mhz, ssid: Some(Name::Probed(name)) })
+        air.send(&Meaning { by: device, ta: Some(device), ra: None, freq_mhz, ssid: Some(Name::Sought(name)) })
     }
 
     fn pass_by<W: Write>(&mut self, air: &mut Air<W>, device: Device) -> io::Result<()> {
@@ -312,7 +312,7 @@ impl Neighbourhood {
             let freq_mhz = ap.freq_mhz;
             return self.probe(air, station, freq_mhz);
         }
-        let announced = Some(Name::Announced(ap.name));
+        let (announced, sought) = (Some(Name::Announced(ap.name)), Some(Name::Sought(ap.name)));
         let octets = air.name(ap.name);
         let (freq_mhz, channel) = (ap.freq_mhz, ap.channel);
         self.probe(air, station, freq_mhz)?;
@@ -324,7 +324,7 @@ impl Neighbourhood {
         body.clear();
         body.extend_from_slice(&[0x11, 0x04, 0x0a, 0x00]);
         frame::ssid_and_rates(&mut body, &octets);
-        self.manage(air, (kind::ASSOC_REQ, station, device), at, &body, announced)?;
+        self.manage(air, (kind::ASSOC_REQ, station, device), at, &body, sought)?;
         body.clear();
         body.extend_from_slice(&[0x11, 0x04, 0, 0, 0x01, 0xc0]);
         frame::element(&mut body, 1, &[0x82, 0x84, 0x8b, 0x96]);

@@ -99,10 +99,10 @@ pub struct Station {
     pub signal_frames: u64,
     /// Frequencies it sent on.
     pub freqs_mhz: BTreeSet<u16>,
-    /// Network names in its beacons, probe responses and association requests. Octets that are not UTF-8 as `\xNN`.
+    /// Network names in its beacons and probe responses. Octets that are not UTF-8 as `\xNN`, a backslash as `\\`.
     pub ssids: BTreeSet<String>,
-    /// Network names in its probe requests.
-    pub probed_ssids: BTreeSet<String>,
+    /// Network names in its probe and association requests.
+    pub sought_ssids: BTreeSet<String>,
     /// Whether the address is locally administered.
     pub randomised: bool,
     /// Time of its first frame, nanoseconds since 1970.

@@ -14,15 +14,23 @@ const RECORD_HEADER: usize = 16;
 /// Octets of the record header of "modified" files: interface, protocol and packet type follow the usual ones.
 const MODIFIED_RECORD_HEADER: usize = 24;
 
+/// Neighbours in a capture are not further apart than this, as a rule; here a week.
+const PLAUSIBLE_SECONDS: u32 = 7 * 86_400;
+/// Nor are packets longer than this; capture programs keep no more.
+const PLAUSIBLE_LEN: u32 = 256 << 10;
+
+/// Packets handed over together, at most: few enough to be in the cache when they are looked at.
+const BLOCK: usize = 32;
+
 /// What the file header says about the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     /// Numbers are big-endian.
-    pub(super) big_endian: bool,
+    big_endian: bool,
     /// Nanoseconds in a unit of the time stamps' fraction.
-    pub(super) unit_nanos: u32,
+    unit_nanos: u32,
     /// Octets of a record header.
-    pub(super) record_header: usize,
+    record_header: usize,
     /// What each packet begins with.
     pub(super) link: LinkType,
 }
@@ -46,18 +54,39 @@ impl Header {
         })
     }
 
+    /// The second that the first word of a record says.
+    pub(super) fn second(self, word: [u8; 4]) -> u32 {
+        self.word(word)
+    }
+
+    /// Length and second of the record that `bytes` begin with, if its header looks like one of a capture that has
+    /// others from about second `near`: what [`super::segments`] searches for.
+    pub(super) fn plausible(self, bytes: &[u8], near: u32) -> Option<(usize, u32)> {
+        let &[s0, s1, s2, s3, f0, f1, f2, f3, c0, c1, c2, c3, l0, l1, l2, l3] = bytes.first_chunk()?;
+        let (seconds, fraction) = (self.word([s0, s1, s2, s3]), self.word([f0, f1, f2, f3]));
+        let (captured, original) = (self.word([c0, c1, c2, c3]), self.word([l0, l1, l2, l3]));
+        let holds = seconds.abs_diff(near) < PLAUSIBLE_SECONDS
+            && u64::from(fraction) * u64::from(self.unit_nanos) < 1_000_000_000
+            && captured <= original
+            && original <= PLAUSIBLE_LEN;
+        holds.then_some((self.record_header + captured as usize, seconds))
+    }
+
     #[inline]
     fn word(self, bytes: [u8; 4]) -> u32 {
         if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
     }
 
-    /// Hands over the whole records at the beginning of `bytes`. Says how many octets they took, and how many the
-    /// record after them needs, as far as is known.
+    /// Hands over the whole records at the beginning of `bytes`, but none that begins within its last `beyond`
+    /// octets. Says how many octets they took, and how many the record after them needs, as far as is known.
     #[inline]
-    pub(super) fn records<F: FnMut(Packet<'_>)>(self, bytes: &[u8], each: &mut F) -> (usize, usize) {
+    fn records<'a, F: FnMut(Packet<'a>)>(self, bytes: &'a [u8], beyond: usize, each: &mut F) -> (usize, usize) {
         let mut rest = bytes;
         loop {
             let done = bytes.len() - rest.len();
+            if rest.len() <= beyond {
+                return (done, self.record_header);
+            }
             let Some((head, _)) = rest.split_first_chunk::<RECORD_HEADER>() else { return (done, self.record_header) };
             let [s0, s1, s2, s3, f0, f1, f2, f3, c0, c1, c2, c3, l0, l1, l2, l3] = *head;
             let captured = self.word([c0, c1, c2, c3]) as usize;
@@ -82,6 +111,8 @@ pub(super) struct Classic {
     header: Header,
     /// Octets that the next record needs in all.
     need: usize,
+    /// No record that begins here or further on is read.
+    end: u64,
     warning: Option<String>,
 }
 
@@ -95,13 +126,55 @@ impl Classic {
             return Err(CaptureError::LinkType { name: input.name().to_owned(), link: header.link });
         }
         input.consume(FILE_HEADER);
-        Ok(Self { input, header, need: RECORD_HEADER, warning: None })
+        Ok(Self { input, header, need: RECORD_HEADER, end: u64::MAX, warning: None })
+    }
+
+    /// The part of a capture whose records begin before `end`; `input` stands at the first of them.
+    pub(super) fn part(input: Input, header: Header, end: u64) -> Self {
+        Self { input, header, need: RECORD_HEADER, end, warning: None }
+    }
+
+    /// Where the next record begins.
+    pub(super) fn offset(&self) -> u64 {
+        self.input.offset()
+    }
+
+    pub(super) fn input_mut(&mut self) -> &mut Input {
+        &mut self.input
     }
 
     /// See [`super::Source::poll`].
     #[inline]
     pub(super) fn poll<F: FnMut(Packet<'_>)>(&mut self, each: &mut F) -> Result<Polled, CaptureError> {
-        let (done, need) = self.header.records(self.input.bytes(), each);
+        let bytes = self.input.bytes();
+        let wanted = usize::try_from(self.end.saturating_sub(self.input.offset())).unwrap_or(usize::MAX);
+        let (done, need) = self.header.records(bytes, bytes.len().saturating_sub(wanted), each);
+        self.input.consume(done);
+        self.need = need;
+        if done > 0 { Ok(Polled::More) } else { self.fill() }
+    }
+
+    /// See [`super::Source::poll_blocks`].
+    #[inline]
+    pub(super) fn poll_blocks<F: FnMut(&[Packet<'_>])>(&mut self, each: &mut F) -> Result<Polled, CaptureError> {
+        let bytes = self.input.bytes();
+        let wanted = usize::try_from(self.end.saturating_sub(self.input.offset())).unwrap_or(usize::MAX);
+        let none = Packet { time: UnixNanos(0), link: self.header.link, data: &[], original_len: 0 };
+        let (mut block, mut len) = ([none; BLOCK], 0);
+        let mut gather = |packet| {
+            if let Some(place) = block.get_mut(len) {
+                *place = packet;
+                len += 1;
+            }
+            if len == BLOCK {
+                each(&block);
+                len = 0;
+            }
+        };
+        let (done, need) = self.header.records(bytes, bytes.len().saturating_sub(wanted), &mut gather);
+        if let Some(rest) = block.get(..len).filter(|rest| !rest.is_empty()) {
+            each(rest);
+        }
         self.input.consume(done);
         self.need = need;
         if done > 0 { Ok(Polled::More) } else { self.fill() }
@@ -110,6 +183,9 @@ impl Classic {
     /// Reads on, until the next record is whole.
     #[cold]
     fn fill(&mut self) -> Result<Polled, CaptureError> {
+        if self.input.offset() >= self.end {
+            return Ok(Polled::End);
+        }
         if self.input.fill(self.need)? {
             return Ok(Polled::More);
         }

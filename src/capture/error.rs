@@ -64,6 +64,16 @@ pub enum CaptureError {
         /// What would be read.
         bound: usize,
     },
+    /// A filter expression that libpcap does not understand, or not for this link type.
+    #[error("the filter '{expression}' cannot be used for packets of link type {link}: {message}; see pcap-filter(7)")]
+    Filter {
+        /// The expression.
+        expression: String,
+        /// Of the packets that it was to judge.
+        link: LinkType,
+        /// What libpcap said.
+        message: String,
+    },
     /// A block of a pcapng file contradicts itself.
     #[error("{name} is damaged at octet {offset}: {what}")]
     Damaged {

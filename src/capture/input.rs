@@ -36,6 +36,8 @@ pub(super) struct Input {
     end: usize,
     /// Octets before `start`, in the uncompressed capture.
     consumed: u64,
+    /// Octets that may still be read.
+    left: u64,
     ended: Option<Ended>,
 }
 
@@ -45,6 +47,8 @@ enum Ended {
     Well,
     /// In the middle of compressed data, or with compressed data that is damaged.
     Cut,
+    /// Where [`Input::limit`] said.
+    Limit,
 }
 
 impl Input {
@@ -77,7 +81,24 @@ impl Input {
             Box::new(whole)
         };
         let buffer = vec![0; BUFFER];
-        Ok(Self { name: name.to_owned(), reader, buffer, start: 0, end: 0, consumed: 0, ended: None })
+        Ok(Self { name: name.to_owned(), reader, buffer, start: 0, end: 0, consumed: 0, left: u64::MAX, ended: None })
+    }
+
+    /// The octets of `file`, which stands at `offset`, as they are.
+    pub(super) fn part(file: File, name: &str, offset: u64) -> Self {
+        let (name, reader, buffer) = (name.to_owned(), Box::new(file), vec![0; BUFFER]);
+        Self { name, reader, buffer, start: 0, end: 0, consumed: offset, left: u64::MAX, ended: None }
+    }
+
+    /// Ends after the first `octets` of the uncompressed capture, those at hand included.
+    pub(super) fn limit(&mut self, octets: u64) {
+        let at_hand = self.bytes().len() as u64;
+        let wanted = octets.saturating_sub(self.consumed);
+        self.left = wanted.saturating_sub(at_hand);
+        if let Some(excess) = at_hand.checked_sub(wanted).filter(|&excess| excess > 0) {
+            self.end -= usize::try_from(excess).unwrap_or(usize::MAX);
+            self.ended = Some(Ended::Limit);
+        }
     }
 
     /// What messages call it.
@@ -145,14 +166,24 @@ impl Input {
             self.buffer.resize(need.next_power_of_two(), 0);
         }
         let room = self.buffer.get_mut(self.end..).unwrap_or_default();
+        // One octet past the limit tells whether there is more.
+        let allowed = usize::try_from(self.left.saturating_add(1)).unwrap_or(usize::MAX).min(room.len());
+        let room = room.get_mut(..allowed).unwrap_or_default();
         loop {
             match self.reader.read(room) {
                 Ok(0) => {
                     self.ended = Some(Ended::Well);
                     return Ok(false);
                 }
+                Ok(len) if len as u64 > self.left => {
+                    self.end += len - 1;
+                    self.left = 0;
+                    self.ended = Some(Ended::Limit);
+                    return Ok(len > 1);
+                }
                 Ok(len) => {
                     self.end += len;
+                    self.left -= len as u64;
                     return Ok(true);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -184,6 +215,9 @@ impl Input {
                 "{name} is cut or damaged in its compressed data: what comes before octet {offset} of the capture \
                  was read"
             )),
+            Some(Ended::Limit) => {
+                Some(format!("{name} is longer than was to be read: what comes before octet {offset} was counted"))
+            }
             Some(Ended::Well) if !self.bytes().is_empty() => {
                 Some(format!("{name} is cut within a record at octet {offset}: what comes before was read"))
             }

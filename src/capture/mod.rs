@@ -2,15 +2,18 @@
 //!
 //! [`Source`] hands out [`Packet`]s, one buffer at a time, so that whoever calls can look at clocks and stop flags
 //! in between. `input` opens and decompresses files, `classic` and `ng` read their two formats, `live` listens to
-//! an interface.
+//! an interface, `filter` judges packets, [`segments`] divides a large file among threads.
 
 mod classic;
 mod error;
+mod filter;
 mod input;
 mod live;
 mod ng;
+pub mod segments;
 
 pub use error::CaptureError;
+pub use filter::Filter;
 pub use live::{Drops, LiveOptions, Waker};
 
 use crate::{UnixNanos, dot11::LinkType};
@@ -97,6 +100,19 @@ impl Source {
         }
     }
 
+    /// As [`Self::poll`], with several packets at a time where that is faster.
+    ///
+    /// # Errors
+    /// As [`Self::poll`].
+    #[inline]
+    pub fn poll_blocks<F: FnMut(&[Packet<'_>])>(&mut self, each: &mut F) -> Result<Polled, CaptureError> {
+        match &mut self.0 {
+            Kind::Classic(classic) => classic.poll_blocks(each),
+            Kind::Ng(ng) => ng.poll(&mut |packet| each(&[packet])),
+            Kind::Live(live) => live.poll(&mut |packet| each(&[packet])),
+        }
+    }
+
     /// What is not right with the source although it could be read: cut short, or with packets that no reader here
     /// knows. Complete after [`Polled::End`].
     #[must_use]
@@ -105,6 +121,26 @@ impl Source {
             Kind::Classic(classic) => classic.warning(),
             Kind::Ng(ng) => ng.warning(),
             Kind::Live(_) => None,
+        }
+    }
+
+    /// Reads no more than the first `octets` of a capture, uncompressed, and ends there with a warning if there are
+    /// more. Does nothing for live sources.
+    pub fn limit(&mut self, octets: u64) {
+        match &mut self.0 {
+            Kind::Classic(classic) => classic.input_mut().limit(octets),
+            Kind::Ng(ng) => ng.input_mut().limit(octets),
+            Kind::Live(_) => {}
+        }
+    }
+
+    /// How many octets of the uncompressed capture were dealt with; 0 for live sources.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        match &self.0 {
+            Kind::Classic(classic) => classic.offset(),
+            Kind::Ng(ng) => ng.offset(),
+            Kind::Live(_) => 0,
         }
     }
 

@@ -6,7 +6,7 @@ use super::{
     input::{Input, MAX_RECORD},
 };
 use crate::{UnixNanos, dot11::LinkType};
-use pcap_parser::{Block, pcapng};
+use pcap_parser::{Block, OptionCode, pcapng};
 
 /// Block type, block length, and the first word of the body, which in a section header tells the byte order.
 const BLOCK_HEAD: usize = 12;
@@ -68,6 +68,15 @@ impl Ng {
             skipped: 0,
             warning: None,
         }
+    }
+
+    pub(super) fn input_mut(&mut self) -> &mut Input {
+        &mut self.input
+    }
+
+    /// Where the next block begins.
+    pub(super) fn offset(&self) -> u64 {
+        self.input.offset()
     }
 
     /// See [`super::Source::poll`].
@@ -150,15 +159,26 @@ impl Ng {
                     return Err(self.damaged("it describes more interfaces than any capture has"));
                 }
                 let link = u16::try_from(description.linktype.0).map_or(LinkType(u16::MAX), LinkType);
-                let Some(per_second) = description.ts_resolution() else {
+                let option =
+                    |code| description.options.iter().find(|option| option.code == code).map(|option| option.value());
+                // The resolution's highest bit says whether the rest is an exponent of 2 or of 10. pcap-parser 0.17
+                // knows no exponent of 2, and reads the offset in one byte order only.
+                let per_second = match option(OptionCode::IfTsresol).and_then(<[u8]>::first) {
+                    Some(exponent @ 0x80..) => 1u64.checked_shl(u32::from(exponent & 0x7f)),
+                    Some(&exponent) => 10u64.checked_pow(u32::from(exponent)),
+                    None => Some(1_000_000),
+                };
+                let Some(per_second) = per_second else {
                     return Err(self.damaged("an interface's clock is finer than anything can count"));
                 };
+                let offset = option(OptionCode::IfTsoffset).and_then(<[u8]>::first_chunk).copied();
+                let offset = offset.map_or(0, if self.big_endian { i64::from_be_bytes } else { i64::from_le_bytes });
                 self.interfaces.push(Interface {
                     link,
                     supported: link.is_supported(),
                     snaplen: description.snaplen,
                     per_second,
-                    offset: description.ts_offset(),
+                    offset,
                 });
                 if !self.link_types.contains(&link) {
                     self.link_types.push(link);

@@ -73,8 +73,18 @@ pub fn csv(out: &mut impl Write, header: &[&str], rows: &[Vec<String>]) -> io::R
     writer.flush()
 }
 
+/// Writes `rows` as CSV that continues what [`csv`] wrote.
+///
+/// # Errors
+/// What `out` says.
+pub fn csv_rows(out: &mut impl Write, rows: &[Vec<String>]) -> io::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    rows.iter().try_for_each(|row| writer.write_record(row)).map_err(io::Error::from)?;
+    writer.flush()
+}
+
 /// `text` with control characters replaced, so that it cannot steer a terminal.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

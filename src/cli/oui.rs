@@ -1,14 +1,16 @@
-//! `airtally oui`: keep the vendor registry, ask it, write it out.
+//! `airtally oui`: keep the vendor registry, ask it, write it out, serve it.
+
+mod serve;
+mod update;
 
 use super::format::{self, Format, UsageError};
 use crate::{
     UnixNanos,
-    oui::{Answer, Entry, OuiError, Query, Registry, cache, source},
+    oui::{Answer, Entry, Query, Registry, cache},
 };
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use std::{
-    fs::File,
     io::{self, BufWriter, IsTerminal as _, Read as _, Write},
     path::{Path, PathBuf},
     time::SystemTime,
@@ -28,16 +30,9 @@ pub struct OuiArgs {
 enum Command {
     /// Make the cache anew from registry files.
     ///
-    /// All files are read in full before the old cache is replaced, in one step. If one is damaged, or has lost more
-    /// than a tenth of its entries, the old cache stays. Local entries are kept.
-    Update {
-        /// Registry files: the IEEE's CSV files, Wireshark's manuf and wka. What each one is, its content says.
-        #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
-        from: Vec<PathBuf>,
-        /// Take a file that has lost more than a tenth of its entries.
-        #[arg(long)]
-        accept_shrink: bool,
-    },
+    /// All files are read in full before the old cache is replaced, in one step. If one cannot be fetched, is damaged,
+    /// or has lost more than a tenth of its entries, the old cache stays. Local entries are kept.
+    Update(update::UpdateArgs),
     /// Say whose these addresses are.
     Lookup {
         /// Addresses or prefixes of 24 to 48 bits; none: one a line from standard input.
@@ -67,6 +62,8 @@ enum Command {
         #[arg(long, value_enum)]
         format: ExportFormat,
     },
+    /// Answer over HTTP: look up, search, and local entries (see docs/api.md).
+    Serve(serve::ServeArgs),
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -86,57 +83,30 @@ enum ExportFormat {
 pub fn run(args: OuiArgs) -> anyhow::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     match args.command {
-        Command::Update { from, accept_shrink } => update(&mut out, &args.db, &from, accept_shrink)?,
-        Command::Lookup { queries, format } => lookup(&mut out, &Registry::load(&args.db)?, queries, format)?,
-        Command::Search { text, format } => search(&mut out, &Registry::load(&args.db)?, &text, format)?,
+        Command::Update(update) => update::run(&mut out, &args.db, &update)?,
+        Command::Lookup { queries, format } => lookup(&mut out, &load(&args.db)?, queries, format)?,
+        Command::Search { text, format } => search(&mut out, &load(&args.db)?, &text, format)?,
         Command::Info { format } => info(&mut out, &args.db, format)?,
-        Command::Export { format } => export(&mut out, &Registry::load(&args.db)?, format)?,
+        Command::Export { format } => export(&mut out, &load(&args.db)?, format)?,
+        Command::Serve(serve) => serve::run(&mut out, &args.db, &serve)?,
     }
     out.flush()?;
     Ok(())
 }
 
-fn update(out: &mut impl Write, db: &Path, from: &[PathBuf], accept_shrink: bool) -> anyhow::Result<()> {
-    let sources: Vec<_> = from.iter().map(|path| read_source(path)).collect::<Result<_, _>>()?;
-    let report = cache::update(db, &sources, now(), accept_shrink)?;
-    if let Some(place) = &report.set_aside {
-        writeln!(io::stderr(), "the old cache was damaged; it is now {}", place.display())?;
+/// The cache, or the snapshot in its place; then the reason goes to standard error.
+fn load(db: &Path) -> anyhow::Result<Registry> {
+    let (registry, note) = cache::load_or_rebuild(db, now())?;
+    if let Some(note) = note {
+        writeln!(io::stderr(), "airtally: {note}")?;
     }
-    let rows: Vec<_> = sources
-        .iter()
-        .map(|source| vec![source.kind.label().to_owned(), source.rows().to_string(), source.origin.clone()])
-        .collect();
-    format::table(out, &["source", "entries", "from"], &rows)?;
-    for label in &report.left_out {
-        writeln!(out, "{label}: was in the old cache and is in no file given now")?;
-    }
-    let changed = if report.changed { "changed" } else { "as before" };
-    writeln!(
-        out,
-        "{}: {} prefixes ({} with several holders), {} well-known addresses; {changed}",
-        db.display(),
-        report.entries,
-        report.shared,
-        report.special,
-    )?;
-    Ok(())
+    Ok(registry)
 }
 
+/// The time, from the system's clock.
 fn now() -> UnixNanos {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     UnixNanos(0).saturating_add(since)
-}
-
-fn read_source(path: &Path) -> Result<source::Source, OuiError> {
-    let failed = |source| OuiError::Io { action: "read", path: path.into(), source };
-    let mut bytes = Vec::new();
-    File::open(path).map_err(failed)?.take(source::MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-    let origin = path.display().to_string();
-    if bytes.len() as u64 > source::MAX_BYTES {
-        let message = format!("is larger than {} MiB, which no registry file is", source::MAX_BYTES >> 20);
-        return Err(OuiError::Source { origin, message });
-    }
-    source::Source::parse(&origin, bytes).map_err(|message| OuiError::Source { origin, message })
 }
 
 fn lookup(out: &mut impl Write, registry: &Registry, mut texts: Vec<String>, format: Format) -> anyhow::Result<()> {

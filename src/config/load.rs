@@ -68,7 +68,7 @@ impl Kind {
         let kind_error = |message: &str| ConfigError::Kind { path: path.to_owned(), message: message.into() };
         match (
             has(&["sensor", "source", "window", "tracking", "privacy", "oui"]),
-            has(&["name", "replay", "dead_letters", "influx", "sqlite"]),
+            has(&["name", "replay", "dead_letters", "influx", "sqlite", "web"]),
         ) {
             (true, false) => Ok(Self::Sensor),
             (false, true) => Ok(Self::Ingest),
@@ -252,6 +252,14 @@ fn check_ingest(config: &Ingest) -> Result<(), Wrong> {
             wrong("sqlite.max_bytes", format!("{} is less than 1MiB", sqlite.max_bytes))?;
         }
     }
+    if let Some(web) = &config.web {
+        if web.cert_file.is_some() != web.key_file.is_some() {
+            wrong("web", "cert_file and key_file go together")?;
+        }
+        if web.rate_limit == Some(0) {
+            wrong("web.rate_limit", "must be at least 1; leave it out for no bound")?;
+        }
+    }
     if config.spool.max_bytes.0 < 1 << 20 {
         wrong("spool.max_bytes", format!("{} is less than 1MiB", config.spool.max_bytes))?;
     }
@@ -266,23 +274,21 @@ fn check_influx(influx: &Influx) -> Result<(), Wrong> {
     if !influx.url.starts_with("http://") && !influx.url.starts_with("https://") {
         wrong("influx.url", format!("'{}' must begin with http:// or https://", influx.url))?;
     }
-    let (needed, foreign): (&[(&str, bool)], &[(&str, bool)]) = match influx.api {
-        InfluxApi::V1 => (
-            &[("db", influx.db.is_some())],
-            &[
-                ("org", influx.org.is_some()),
-                ("bucket", influx.bucket.is_some()),
-                ("token_file", influx.token_file.is_some()),
-            ],
-        ),
-        InfluxApi::V2 => (
-            &[("org", influx.org.is_some()), ("bucket", influx.bucket.is_some())],
-            &[
-                ("db", influx.db.is_some()),
-                ("user", influx.user.is_some()),
-                ("password_file", influx.password_file.is_some()),
-            ],
-        ),
+    let needed = match influx.api {
+        InfluxApi::V1 => vec![("db", influx.db.is_some())],
+        InfluxApi::V2 => vec![("org", influx.org.is_some()), ("bucket", influx.bucket.is_some())],
+    };
+    let foreign = match influx.api {
+        InfluxApi::V1 => vec![
+            ("org", influx.org.is_some()),
+            ("bucket", influx.bucket.is_some()),
+            ("token_file", influx.token_file.is_some()),
+        ],
+        InfluxApi::V2 => vec![
+            ("db", influx.db.is_some()),
+            ("user", influx.user.is_some()),
+            ("password_file", influx.password_file.is_some()),
+        ],
     };
     let api = if influx.api == InfluxApi::V1 { "v1" } else { "v2" };
     if let Some((key, _)) = needed.iter().find(|(_, present)| !present) {

@@ -74,6 +74,9 @@ pub struct Facts<'a> {
 }
 
 impl Facts<'_> {
+    /// What is known of no frame at all: a place for facts to come.
+    pub const NOTHING: Self = Self::only(Outcome::Malformed);
+
     /// Nothing but where the frame is counted.
     pub(crate) const fn only(outcome: Outcome) -> Self {
         Self {

@@ -51,12 +51,17 @@ impl Broker {
             ConnectionError::MqttState(StateError::Deserialization(_)) | ConnectionError::NotConnAck(_)
                 if !connected =>
             {
-                format!(
-                    "what answers at {at} does not speak MQTT 5: airtally needs a broker that does, like mosquitto 1.6 or later"
-                )
+                self.no_mqtt()
             }
             other => format!("the connection to the broker at {at} broke: {other}"),
         }
+    }
+
+    fn no_mqtt(&self) -> String {
+        let at = self.address();
+        format!(
+            "what answers at {at} does not speak MQTT 5: check mqtt.port; airtally needs a broker that does, like mosquitto 1.6 or later"
+        )
     }
 
     fn closed(&self, connected: bool) -> String {
@@ -87,6 +92,8 @@ impl Broker {
             io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => {
                 self.closed(connected)
             }
+            // What tokio's codec makes of a connection that ends within a packet.
+            io::ErrorKind::Other if !connected && error.to_string().contains("bytes remaining") => self.no_mqtt(),
             // The resolver's errors have no kind of their own, only this text.
             _ if error.to_string().contains("lookup") || error.to_string().contains("resolve") => {
                 format!("the name '{}' cannot be resolved ({error}): check mqtt.host and this system's DNS", self.host)
@@ -149,11 +156,7 @@ impl Broker {
             ConnectReturnCode::ClientIdentifierNotValid | ConnectReturnCode::BadClientId => {
                 format!("the broker at {at} refuses the client id '{}': set another mqtt.client_id", self.client_id)
             }
-            ConnectReturnCode::UnsupportedProtocolVersion | ConnectReturnCode::RefusedProtocolVersion => {
-                format!(
-                    "the broker at {at} does not speak MQTT 5: airtally needs one that does, like mosquitto 1.6 or later"
-                )
-            }
+            ConnectReturnCode::UnsupportedProtocolVersion | ConnectReturnCode::RefusedProtocolVersion => self.no_mqtt(),
             ConnectReturnCode::RetainNotSupported => format!(
                 "the broker at {at} keeps no retained messages, which airtally's status needs: allow them (mosquitto: retain_available true)"
             ),
@@ -189,6 +192,45 @@ impl Broker {
                 Some(reason) => format!("the broker at {at} ended the connection: {code:?}, '{reason}'"),
                 None => format!("the broker at {at} ended the connection: {code:?}"),
             },
+        }
+    }
+}
+
+/// Whether the other side closed the connection without giving a reason.
+pub(super) fn is_cut(error: &ConnectionError) -> bool {
+    let gone = |error: &io::Error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe
+        )
+    };
+    match error {
+        ConnectionError::MqttState(StateError::ConnectionAborted) => true,
+        ConnectionError::Io(error)
+        | ConnectionError::MqttState(StateError::Io(error))
+        | ConnectionError::MqttState(StateError::Deserialization(mqttbytes::Error::Io(error))) => gone(error),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_takeover_names_the_client_id_and_the_key() {
+        let broker = Broker {
+            host: "::1".into(),
+            port: 1883,
+            tls: false,
+            client_id: "airtally-home-attic".into(),
+            username: None,
+        };
+        let reason_code = DisconnectReasonCode::SessionTakenOver;
+        let error = ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string: None });
+        let sentence = broker.explain(&error, true);
+        for word in ["another client", "[::1]:1883", "'airtally-home-attic'", "mqtt.client_id"] {
+            assert!(sentence.contains(word), "{sentence}");
         }
     }
 }

@@ -153,9 +153,9 @@ impl Lane {
     }
 
     /// When to look again although nothing has happened.
-    pub(super) const fn wake(&self) -> Option<Instant> {
+    pub(super) fn wake(&self) -> Option<Instant> {
         match self.gate {
-            Gate::Held { until, .. } if !self.dry => Some(until),
+            Gate::Held { until, .. } if !self.dry && self.flying.is_empty() => Some(until),
             _ => None,
         }
     }

@@ -5,7 +5,11 @@
 //! the event loop and is never raced against a timer that would start a slow connect again; and packet ids are
 //! matched in order: the n-th message queued is the n-th the event loop reports as sent.
 
-use super::{MqttError, fault::Broker, tls};
+use super::{
+    MqttError,
+    fault::{self, Broker},
+    tls,
+};
 use crate::config::Mqtt;
 use rumqttc::{
     Outgoing, Transport,
@@ -111,14 +115,12 @@ enum Raw {
     Acked(u16, Verdict),
     Arrived(Delivery),
     Closed,
-    Lost(String),
+    Lost { why: String, cut: bool },
 }
 
-/// The connection is gone: the next [`Link::next`] says why.
-#[derive(Debug)]
-pub(super) struct Gone;
-
 /// One connection. `T` marks a message until its acknowledgement comes back.
+///
+/// What is asked of a connection that has ended meanwhile does nothing: [`Link::next`] will say that it has ended.
 pub(super) struct Link<T> {
     client: AsyncClient,
     signals: mpsc::Receiver<Raw>,
@@ -130,6 +132,7 @@ pub(super) struct Link<T> {
     max_packet: Option<u32>,
     waiting_since: Option<Instant>,
     broker: Broker,
+    cut: bool,
 }
 
 impl<T> Drop for Link<T> {
@@ -153,8 +156,9 @@ impl<T> Link<T> {
         };
         let window = plan.window.max(1);
         let options = options(mqtt, &broker, plan)?;
-        // Messages are bounded by the window, acknowledgements by the receive maximum: the queue never fills.
-        let capacity = usize::from(window) + usize::from(options.receive_maximum().unwrap_or(u16::MAX)) + 8;
+        // Room for all that may ever wait: messages are bounded by the window, acknowledgements by the packet ids
+        // there are (not by the receive maximum: mosquitto 2.0.11 exceeds it when it resumes a session).
+        let capacity = usize::from(window) + usize::from(u16::MAX) + 8;
         let (client, eventloop) = AsyncClient::new(options, capacity);
         let (sender, signals) = mpsc::channel(SIGNALS);
         let task = tokio::spawn(pump(eventloop, sender, broker.clone(), mqtt.keep_alive));
@@ -169,12 +173,18 @@ impl<T> Link<T> {
             max_packet: None,
             waiting_since: None,
             broker,
+            cut: false,
         })
     }
 
     /// Whom this is a connection to.
     pub(super) const fn broker(&self) -> &Broker {
         &self.broker
+    }
+
+    /// Whether the broker ended this connection without a word.
+    pub(super) const fn was_cut(&self) -> bool {
+        self.cut
     }
 
     /// What happens next. Cancelling it loses nothing.
@@ -187,7 +197,8 @@ impl<T> Link<T> {
                     Err(_) => return Signal::Lost(self.stalled()),
                 },
             };
-            let raw = raw.unwrap_or_else(|| Raw::Lost("the connection's task has ended".to_owned()));
+            let raw =
+                raw.unwrap_or_else(|| Raw::Lost { why: "the connection's task has ended".to_owned(), cut: false });
             if let Some(signal) = self.note(raw) {
                 return signal;
             }
@@ -232,7 +243,10 @@ impl<T> Link<T> {
             }
             Raw::Arrived(delivery) => Signal::Arrived(delivery),
             Raw::Closed => Signal::Closed,
-            Raw::Lost(why) => Signal::Lost(why),
+            Raw::Lost { why, cut } => {
+                self.cut = cut;
+                Signal::Lost(why)
+            }
         })
     }
 
@@ -266,40 +280,36 @@ impl<T> Link<T> {
     }
 
     /// Queues a message. The caller keeps to [`Self::room`].
-    pub(super) fn send(&mut self, message: Message, token: T) -> Result<(), Gone> {
+    pub(super) fn send(&mut self, message: Message, token: T) {
         let properties = properties(&message);
         let Message { topic, payload, retain, .. } = message;
-        self.client
-            .try_publish_with_properties(topic, QoS::AtLeastOnce, retain, payload, properties)
-            .map_err(|_| Gone)?;
+        let _ = self.client.try_publish_with_properties(topic, QoS::AtLeastOnce, retain, payload, properties);
         self.queued.push_back(token);
         self.waiting_since.get_or_insert_with(Instant::now);
-        Ok(())
     }
 
     /// Subscribes with QoS 1; `retained` says whether messages kept by the broker are wanted.
-    pub(super) fn subscribe(&mut self, filters: Vec<String>, retained: bool) -> Result<(), Gone> {
+    pub(super) fn subscribe(&mut self, filters: Vec<String>, retained: bool) {
         let wanted = filters.iter().map(|path| {
             let mut filter = Filter::new(path, QoS::AtLeastOnce);
             filter.retain_forward_rule =
                 if retained { RetainForwardRule::OnEverySubscribe } else { RetainForwardRule::Never };
             filter
         });
-        self.client.try_subscribe_many(wanted).map_err(|_| Gone)?;
+        let _ = self.client.try_subscribe_many(wanted);
         self.filters = filters;
         self.waiting_since.get_or_insert_with(Instant::now);
-        Ok(())
     }
 
     /// Acknowledges a message of this connection.
-    pub(super) fn acknowledge(&mut self, ack: u16) -> Result<(), Gone> {
+    pub(super) fn acknowledge(&mut self, ack: u16) {
         let publish = Publish { pkid: ack, qos: QoS::AtLeastOnce, ..Publish::default() };
-        self.client.try_ack(&publish).map_err(|_| Gone)
+        let _ = self.client.try_ack(&publish);
     }
 
     /// Ends the connection in order: no last will. [`Signal::Closed`] follows when it has left.
-    pub(super) fn disconnect(&mut self) -> Result<(), Gone> {
-        self.client.try_disconnect().map_err(|_| Gone)
+    pub(super) fn disconnect(&mut self) {
+        let _ = self.client.try_disconnect();
     }
 }
 
@@ -388,7 +398,8 @@ async fn pump(mut eventloop: EventLoop, signals: mpsc::Sender<Raw>, broker: Brok
             Ok(Event::Outgoing(Outgoing::Disconnect)) => Some(Raw::Closed),
             Ok(_) => None,
             Err(error) => {
-                let _ = signals.send(Raw::Lost(broker.explain(&error, connected))).await;
+                let why = broker.explain(&error, connected);
+                let _ = signals.send(Raw::Lost { why, cut: connected && fault::is_cut(&error) }).await;
                 return;
             }
         };

@@ -13,6 +13,7 @@ mod lane;
 mod link;
 mod messages;
 mod publisher;
+mod reconnect;
 mod requests;
 mod retry;
 mod session;

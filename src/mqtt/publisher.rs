@@ -6,21 +6,15 @@ use super::{
     StatusMessage, Topics,
     link::{Link, Message, Plan},
     messages::encode,
-    retry::{Backoff, Bucket, Quiet},
+    reconnect::Reconnect,
+    retry::{Bucket, Quiet},
     session::{End, Item, Session},
 };
 use crate::config::Mqtt;
-use std::{
-    collections::VecDeque,
-    future::Future,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, future::Future, sync::Arc, time::Instant};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
-/// A connection that lasted this long was a good one: the next attempt comes soon.
-pub(super) const GOOD: Duration = Duration::from_secs(30);
 /// Largest request that is read.
 const MAX_REQUEST: u32 = 64 << 10;
 /// Runs told in a status.
@@ -92,6 +86,9 @@ pub trait Outbox: Send + Sync + 'static {
 
     /// Makes what is still there of these windows pending again.
     fn replay(&self, request: ReplayRequest) -> impl Future<Output = Result<ReplayAnswer, OutboxError>> + Send;
+
+    /// A connection to a broker has begun.
+    fn connected(&self) {}
 }
 
 /// Who publishes, and where.
@@ -118,13 +115,13 @@ pub(super) struct Publisher<O> {
     /// Events read and not yet acknowledged by a broker.
     pub(super) unsent: VecDeque<Event>,
     pub(super) requests: Bucket,
+    pub(super) reconnect: Reconnect,
     pub(super) logged: Logged,
 }
 
 /// What the log has said lately.
 #[derive(Default)]
 pub(super) struct Logged {
-    pub(super) connecting: Quiet,
     pub(super) outbox: Quiet,
     pub(super) refused: Quiet,
     pub(super) oversize: Quiet,
@@ -145,10 +142,10 @@ pub async fn publish<O: Outbox>(
     events: mpsc::Receiver<Event>,
     stop: watch::Receiver<bool>,
 ) -> Result<(), MqttError> {
-    let mut backoff = Backoff::new(Duration::from_secs(1), settings.mqtt.max_backoff);
     let (burst, per_second) = REQUESTS;
     let mut publisher = Publisher {
         topics: Topics::new(&settings.mqtt.base_topic),
+        reconnect: Reconnect::new(settings.mqtt.max_backoff),
         settings,
         outbox,
         status,
@@ -160,23 +157,15 @@ pub async fn publish<O: Outbox>(
     };
     let mut link = publisher.open()?; // Only the first failure is the caller's: later ones may be a file being renewed.
     loop {
-        let began = Instant::now();
-        let (end, connected) = Session::new(&mut publisher, &mut link).run().await;
+        publisher.reconnect.begin();
+        let end = Session::new(&mut publisher, &mut link).run().await;
         publisher.unsent.extend(link.forget().filter_map(Item::into_event));
         let End::Lost(why) = end else { return Ok(()) };
-        if connected && began.elapsed() >= GOOD {
-            backoff.reset();
-        }
+        let mut why = publisher.reconnect.ended(why, link.was_cut(), &link.broker().client_id);
         drop(link);
-        let mut why = why;
         link = loop {
-            let pause = backoff.jittered();
-            if let Some(why) = publisher.logged.connecting.pass(&why, Instant::now()) {
-                tracing::warn!("{why}; next attempt in {:.1} s", pause.as_secs_f64());
-            }
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = stopped(&mut publisher.stop) => return Ok(()),
+            if !publisher.reconnect.pause(&why, &mut publisher.stop).await {
+                return Ok(());
             }
             match publisher.open() {
                 Ok(link) => break link,
@@ -242,9 +231,4 @@ impl<O: Outbox> Publisher<O> {
         let status = StatusMessage { schema: STATUS_SCHEMA.to_owned(), site, sensor, time: super::now(), status };
         self.message(&Leaf::Status, STATUS_SCHEMA, encode(&status), true)
     }
-}
-
-/// Returns once `stop` is true, or nobody is left to say so.
-pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
 }

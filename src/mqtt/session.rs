@@ -4,9 +4,10 @@
 use super::{
     Event, INFO_SCHEMA, Info, Leaf, Offer, OfferKind, Outbox, OutboxError, State, Status,
     lane::{Lane, Trouble},
-    link::{Gone, Link, Message, Signal, Verdict},
+    link::{Link, Message, Signal, Verdict},
     messages::encode,
-    publisher::{Publisher, stopped},
+    publisher::Publisher,
+    reconnect::stopped,
 };
 use std::time::{Duration, Instant};
 
@@ -83,20 +84,18 @@ impl<'a, O: Outbox> Session<'a, O> {
         }
     }
 
-    /// Runs until told to stop, or the connection is lost; also whether there was a connection at all.
-    pub(super) async fn run(mut self) -> (End, bool) {
-        match self.begin().await {
-            Ok(()) => {}
-            Err(end) => return (end, false),
+    /// Runs until told to stop, or the connection is lost.
+    pub(super) async fn run(mut self) -> End {
+        if let Err(end) = self.begin().await {
+            return end;
         }
-        let end = match self.work().await {
+        match self.work().await {
             Ok(()) => {
                 self.finish().await;
                 End::Stopped
             }
             Err(why) => End::Lost(why),
-        };
-        (end, true)
+        }
     }
 
     /// Waits for the connection and subscribes to requests. Offers wait for the answer, because a SUBSCRIBE and a
@@ -111,10 +110,11 @@ impl<'a, O: Outbox> Session<'a, O> {
                 Signal::Connected { .. } => {
                     let broker = self.link.broker();
                     tracing::info!("connected to the broker at {} as '{}'", broker.address(), broker.client_id);
-                    self.publisher.logged.connecting.reset();
+                    self.publisher.reconnect.connected();
+                    self.publisher.outbox.connected();
                     let settings = &self.publisher.settings;
                     let filter = self.publisher.topics.requests(&settings.site, &settings.sensor);
-                    self.link.subscribe(vec![filter], false).map_err(|Gone| End::Lost(GONE.to_owned()))?;
+                    self.link.subscribe(vec![filter], false);
                 }
                 Signal::Subscribed { refused } => {
                     if let Some(filter) = refused.first() {
@@ -122,7 +122,8 @@ impl<'a, O: Outbox> Session<'a, O> {
                             "the broker refuses our subscription to {filter}: lost windows cannot be asked for again until its ACL allows this client to read that"
                         );
                     }
-                    return self.announce().map_err(|Gone| End::Lost(GONE.to_owned()));
+                    self.announce();
+                    return Ok(());
                 }
                 Signal::Lost(why) => return Err(End::Lost(why)),
                 Signal::Acked(..) | Signal::Arrived(_) | Signal::Closed => {}
@@ -130,17 +131,17 @@ impl<'a, O: Outbox> Session<'a, O> {
         }
     }
 
-    fn announce(&mut self) -> Result<(), Gone> {
+    fn announce(&mut self) {
         let settings = &self.publisher.settings;
         let info = Info::new(&settings.site, &settings.sensor, settings.config.clone());
         let message = self.publisher.message(&Leaf::Info, INFO_SCHEMA, encode(&info), true);
-        self.link.send(message, Item::Other)
+        self.link.send(message, Item::Other);
     }
 
     async fn work(&mut self) -> Result<(), String> {
         let outbox = std::sync::Arc::clone(&self.publisher.outbox);
         loop {
-            let more = self.fill().await.map_err(|Gone| GONE.to_owned())?;
+            let more = self.fill().await;
             let wake = tokio::time::Instant::from_std(self.wake());
             let publisher = &mut *self.publisher;
             tokio::select! {
@@ -179,29 +180,29 @@ impl<'a, O: Outbox> Session<'a, O> {
     }
 
     /// Sends what there is room for. Whether there is more to look at.
-    async fn fill(&mut self) -> Result<bool, Gone> {
-        self.fill_status()?;
+    async fn fill(&mut self) -> bool {
+        self.fill_status();
         while self.link.room() > 0
             && let Some(answer) = self.answers.pop_front()
         {
-            self.link.send(answer, Item::Other)?;
+            self.link.send(answer, Item::Other);
         }
         while self.link.room() > 0
             && let Some(event) = self.publisher.unsent.pop_front()
         {
             let message = self.publisher.event_message(event.clone());
-            self.link.send(message, Item::Event(event))?;
+            self.link.send(message, Item::Event(event));
         }
         if self.outbox_rests_until.is_some_and(|until| Instant::now() < until) {
-            return Ok(false);
+            return false;
         }
         self.outbox_rests_until = None;
-        let gaps = self.fill_offers(OfferKind::Gap).await?;
-        let batches = self.fill_offers(OfferKind::Batch).await?;
-        Ok(gaps || batches)
+        let gaps = self.fill_offers(OfferKind::Gap).await;
+        let batches = self.fill_offers(OfferKind::Batch).await;
+        gaps || batches
     }
 
-    fn fill_status(&mut self) -> Result<(), Gone> {
+    fn fill_status(&mut self) {
         let status = self.overlaid();
         let now = Instant::now();
         let due = self.status_sent.as_ref().is_none_or(|(at, state, reason)| {
@@ -213,9 +214,8 @@ impl<'a, O: Outbox> Session<'a, O> {
             self.status_due = false;
             self.status_flying = true;
             let message = self.publisher.status_message(status);
-            self.link.send(message, Item::Status)?;
+            self.link.send(message, Item::Status);
         }
-        Ok(())
     }
 
     /// The sensor's own status, degraded by what only the publisher sees.
@@ -241,14 +241,14 @@ impl<'a, O: Outbox> Session<'a, O> {
         }
     }
 
-    async fn fill_offers(&mut self, kind: OfferKind) -> Result<bool, Gone> {
+    async fn fill_offers(&mut self, kind: OfferKind) -> bool {
         let largest = usize::try_from(self.publisher.settings.mqtt.max_message.0).unwrap_or(usize::MAX).max(1);
         for _ in 0..PAGES {
             let free = if self.flying_bytes < MAX_FLYING { self.link.room() } else { 0 };
             let lane = self.lane(kind);
             let room = lane.room(free, Instant::now());
             if room == 0 {
-                return Ok(false);
+                return false;
             }
             let page = (room + lane.flying()).min((MAX_FLYING / largest).max(1));
             let after = lane.cursor();
@@ -256,27 +256,27 @@ impl<'a, O: Outbox> Session<'a, O> {
                 Ok(offers) => offers,
                 Err(error) => {
                     self.rest(&error);
-                    return Ok(false);
+                    return false;
                 }
             };
             if offers.is_empty() && !self.lane(kind).end() {
-                return Ok(false);
+                return false;
             }
             let mut left = room;
             for offer in offers {
                 if left == 0 {
                     break;
                 }
-                left -= usize::from(self.offer(offer)?);
+                left -= usize::from(self.offer(offer));
             }
         }
-        Ok(true)
+        true
     }
 
     /// Sends an offer, unless it is on the way already or too large for the broker. Whether it was sent.
-    fn offer(&mut self, offer: Offer) -> Result<bool, Gone> {
+    fn offer(&mut self, offer: Offer) -> bool {
         if !self.lane(offer.kind).pass(offer.id) {
-            return Ok(false);
+            return false;
         }
         let item = Item::Offer { id: offer.id, kind: offer.kind, bytes: offer.body.len() };
         let (id, kind, bytes) = (offer.id, offer.kind, offer.body.len());
@@ -290,12 +290,12 @@ impl<'a, O: Outbox> Session<'a, O> {
             if let Some(why) = self.publisher.logged.oversize.pass(&why, Instant::now()) {
                 tracing::error!("{why}; kept and not sent: run {run}, window {seq}");
             }
-            return Ok(false);
+            return false;
         }
-        self.link.send(message, item)?;
+        self.link.send(message, item);
         self.lane(kind).sent(id);
         self.flying_bytes += bytes;
-        Ok(true)
+        true
     }
 
     fn rest(&mut self, error: &OutboxError) {
@@ -390,13 +390,15 @@ impl<'a, O: Outbox> Session<'a, O> {
         status.reason = Some("stopped".to_owned());
         let message = self.publisher.status_message(status);
         self.status_flying = true;
-        if self.link.room() == 0 || self.link.send(message, Item::Status).is_err() {
+        if self.link.room() == 0 {
             return; // The broker answers nothing: let the last will speak.
         }
+        self.link.send(message, Item::Status);
         self.settle(|session| !session.status_flying).await;
-        if self.status_flying || self.link.disconnect().is_err() {
+        if self.status_flying {
             return;
         }
+        self.link.disconnect();
         let goodbye = async { while !matches!(self.link.next().await, Signal::Closed | Signal::Lost(_)) {} };
         let _ = tokio::time::timeout(STOP_PATIENCE, goodbye).await;
     }
@@ -412,5 +414,3 @@ impl<'a, O: Outbox> Session<'a, O> {
         }
     }
 }
-
-const GONE: &str = "the connection to the broker is gone";

@@ -3,17 +3,12 @@
 
 use super::{
     Leaf, MqttError, REPLAY_SCHEMA, ReplayRequest, Topics,
-    link::{Delivery, Gone, Link, Message, Plan, Signal},
+    link::{Delivery, Link, Message, Plan, Signal},
     messages::encode,
-    publisher::{GOOD, stopped},
-    retry::{Backoff, Quiet},
+    reconnect::{Reconnect, stopped},
 };
 use crate::config::Mqtt;
-use std::{
-    future::Future,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{future::Future, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, watch};
 
 /// How long the broker keeps the queue of an ingest that is away.
@@ -90,6 +85,7 @@ struct Subscriber<I> {
     inbox: Arc<I>,
     requests: mpsc::Receiver<OutgoingRequest>,
     requests_open: bool,
+    reconnect: Reconnect,
     stop: watch::Receiver<bool>,
     /// Whether there was a connection before: then a missing session is a loss.
     known: bool,
@@ -113,27 +109,26 @@ pub async fn subscribe<I: Inbox>(
     requests: mpsc::Receiver<OutgoingRequest>,
     stop: watch::Receiver<bool>,
 ) -> Result<(), MqttError> {
-    let mut backoff = Backoff::new(Duration::from_secs(1), settings.mqtt.max_backoff);
-    let mut logged = Quiet::default();
-    let topics = Topics::new(&settings.mqtt.base_topic);
-    let mut subscriber = Subscriber { settings, topics, inbox, requests, requests_open: true, stop, known: false };
+    let mut subscriber = Subscriber {
+        topics: Topics::new(&settings.mqtt.base_topic),
+        reconnect: Reconnect::new(settings.mqtt.max_backoff),
+        settings,
+        inbox,
+        requests,
+        requests_open: true,
+        stop,
+        known: false,
+    };
     let mut link = subscriber.open()?; // Only the first failure is the caller's: later ones may be a file being renewed.
     loop {
-        let began = Instant::now();
-        let End::Lost(mut why) = subscriber.run(&mut link, &mut logged).await else { return Ok(()) };
+        subscriber.reconnect.begin();
+        let End::Lost(why) = subscriber.run(&mut link).await else { return Ok(()) };
+        let mut why = subscriber.reconnect.ended(why, link.was_cut(), &link.broker().client_id);
         drop(link);
-        if began.elapsed() >= GOOD {
-            backoff.reset();
-        }
         link = loop {
             subscriber.inbox.disconnected(&why);
-            let pause = backoff.jittered();
-            if let Some(why) = logged.pass(&why, Instant::now()) {
-                tracing::warn!("{why}; next attempt in {:.1} s", pause.as_secs_f64());
-            }
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = stopped(&mut subscriber.stop) => return Ok(()),
+            if !subscriber.reconnect.pause(&why, &mut subscriber.stop).await {
+                return Ok(());
             }
             match subscriber.open() {
                 Ok(link) => break link,
@@ -160,7 +155,7 @@ impl<I: Inbox> Subscriber<I> {
         )
     }
 
-    async fn run(&mut self, link: &mut Link<()>, logged: &mut Quiet) -> End {
+    async fn run(&mut self, link: &mut Link<()>) -> End {
         let mut session = false;
         let mut ready = false;
         let mut left = None;
@@ -169,10 +164,10 @@ impl<I: Inbox> Subscriber<I> {
                 signal = next(&mut left, link) => signal,
                 request = self.requests.recv(), if ready && self.requests_open && link.room() > 0 => {
                     self.requests_open = request.is_some();
-                    match request.map_or(Ok(()), |request| link.send(self.request(&request), ())) {
-                        Ok(()) => continue,
-                        Err(Gone) => Signal::Lost(GONE.to_owned()),
+                    if let Some(request) = request {
+                        link.send(self.request(&request), ());
                     }
+                    continue;
                 }
                 () = stopped(&mut self.stop) => {
                     leave(link).await;
@@ -183,9 +178,7 @@ impl<I: Inbox> Subscriber<I> {
                 Signal::Connected { session_present } => {
                     session = session_present;
                     let filters = self.topics.from_sensors(&self.settings.site);
-                    if link.subscribe(filters, true).is_err() {
-                        return End::Lost(GONE.to_owned());
-                    }
+                    link.subscribe(filters, true);
                 }
                 Signal::Subscribed { refused } => {
                     if let Some(filter) = refused.first() {
@@ -196,7 +189,7 @@ impl<I: Inbox> Subscriber<I> {
                         ));
                     }
                     ready = true;
-                    self.welcome(link, session, logged);
+                    self.welcome(link, session);
                 }
                 Signal::Arrived(first) => {
                     left = match self.take(link, first).await {
@@ -210,7 +203,7 @@ impl<I: Inbox> Subscriber<I> {
         }
     }
 
-    fn welcome(&mut self, link: &Link<()>, session_present: bool, logged: &mut Quiet) {
+    fn welcome(&mut self, link: &Link<()>, session_present: bool) {
         let broker = link.broker();
         tracing::info!("connected to the broker at {} as '{}'", broker.address(), broker.client_id);
         if self.known && !session_present {
@@ -219,7 +212,7 @@ impl<I: Inbox> Subscriber<I> {
             );
         }
         self.known = true;
-        logged.reset();
+        self.reconnect.connected();
         self.inbox.connected(session_present);
     }
 
@@ -248,7 +241,7 @@ impl<I: Inbox> Subscriber<I> {
             return Err(format!("cannot take messages from the broker: {error}"));
         }
         // If the connection has ended meanwhile, these go nowhere: never to a later one.
-        acks.into_iter().try_for_each(|ack| link.acknowledge(ack)).map_err(|Gone| GONE.to_owned())?;
+        acks.into_iter().for_each(|ack| link.acknowledge(ack));
         Ok(next)
     }
 
@@ -272,10 +265,7 @@ async fn next(left: &mut Option<Signal<()>>, link: &mut Link<()>) -> Signal<()> 
 
 /// Ends the connection after the acknowledgements given so far have left.
 async fn leave(link: &mut Link<()>) {
-    if link.disconnect().is_ok() {
-        let gone = async { while !matches!(link.next().await, Signal::Closed | Signal::Lost(_)) {} };
-        let _ = tokio::time::timeout(STOP_PATIENCE, gone).await;
-    }
+    link.disconnect();
+    let gone = async { while !matches!(link.next().await, Signal::Closed | Signal::Lost(_)) {} };
+    let _ = tokio::time::timeout(STOP_PATIENCE, gone).await;
 }
-
-const GONE: &str = "the connection to the broker is gone";

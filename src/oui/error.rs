@@ -1,5 +1,6 @@
 //! What can go wrong in the vendor registry, in sentences for the person who has to act.
 
+use super::Prefix;
 use std::{io, path::PathBuf};
 
 /// A registry file, or the cache, could not be used.
@@ -69,5 +70,23 @@ pub enum OuiError {
         path: PathBuf,
         /// What SQLite said.
         message: String,
+    },
+    /// A local entry is there already.
+    #[error("there is a local entry for {prefix} already: replace it, or take it back first")]
+    LocalExists {
+        /// Its prefix.
+        prefix: Prefix,
+    },
+    /// No local entry is there.
+    #[error("there is no local entry for {prefix}")]
+    LocalUnknown {
+        /// The prefix asked for.
+        prefix: Prefix,
+    },
+    /// The local entries are at their bound.
+    #[error("there are {max} local entries, which is all that a cache holds: take some back first")]
+    LocalFull {
+        /// The bound.
+        max: usize,
     },
 }

@@ -1,11 +1,8 @@
-//! Several registry files to one registry. Where files differ about a prefix, this decides:
-//!
-//! * registry, organisation and address are the IEEE's; Wireshark's long name stands in where the IEEE has none;
-//! * the short name is Wireshark's;
-//! * a prefix that the IEEE gave out more than once names all its holders, in alphabetical order, parted by ` | `;
-//! * for anything else the first source that says something wins.
-//!
-//! So the order of the lines in a file never matters, and the order of the IEEE's files neither.
+//! Several registry files to one registry. Where they differ about a prefix, the source that was named first decides,
+//! field by field; what it leaves open the next one fills in. So `manuf` gives the IEEE's organisations their short
+//! names, and the IEEE's lists give `manuf` registries and addresses. Within one file of the IEEE a prefix that was
+//! given out more than once names all its holders, in alphabetical order, parted by ` | `; within `manuf` its first line
+//! counts. The order of different prefixes in a file never matters.
 
 use super::{Prefix, source::Row, source::Source, source::hex};
 use sha2::{Digest, Sha256};
@@ -25,38 +22,52 @@ pub struct Merged {
 /// Merges what `sources` say.
 #[must_use]
 pub fn merge(sources: &[Source]) -> Merged {
-    let mut rows: BTreeMap<Prefix, Vec<&Row>> = BTreeMap::new();
+    let mut entries: BTreeMap<Prefix, Row> = BTreeMap::new();
     let mut special: BTreeMap<Prefix, &String> = BTreeMap::new();
+    let mut merged = Merged::default();
     for source in sources {
+        let mut rows: BTreeMap<Prefix, Vec<&Row>> = BTreeMap::new();
         for row in &source.parsed.entries {
             rows.entry(row.prefix).or_default().push(row);
+        }
+        for (prefix, rows) in rows {
+            let (row, holders) = merge_rows(prefix, &rows);
+            merged.shared += u64::from(holders > 1);
+            entries.entry(prefix).and_modify(|first| fill(first, &row)).or_insert(row);
         }
         for (prefix, name) in &source.parsed.special {
             special.entry(*prefix).or_insert(name);
         }
     }
-    let mut merged = Merged {
-        special: special.into_iter().map(|(prefix, name)| (prefix, name.clone())).collect(),
-        ..Merged::default()
-    };
-    for (prefix, rows) in rows {
-        let (row, holders) = merge_rows(prefix, &rows);
-        merged.shared += u64::from(holders > 1);
-        merged.entries.push(row);
-    }
+    merged.entries = entries.into_values().collect();
+    merged.special = special.into_iter().map(|(prefix, name)| (prefix, name.clone())).collect();
     merged
 }
 
+/// Fills in what `first` leaves open.
+fn fill(first: &mut Row, next: &Row) {
+    let fill = |field: &mut Option<String>, next: &Option<String>| {
+        if field.is_none() {
+            field.clone_from(next);
+        }
+    };
+    first.registry = first.registry.or(next.registry);
+    fill(&mut first.short, &next.short);
+    fill(&mut first.organisation, &next.organisation);
+    fill(&mut first.address, &next.address);
+}
+
+/// What one source says about one prefix, and how many holders it has.
 fn merge_rows(prefix: Prefix, rows: &[&Row]) -> (Row, usize) {
-    let mut ieee: Vec<_> = rows
+    let mut holders: Vec<_> = rows
         .iter()
         .filter(|row| row.registry.is_some())
         .map(|row| (row.organisation.as_deref().unwrap_or_default(), row.address.as_deref().unwrap_or_default()))
         .collect();
-    ieee.sort_unstable();
-    ieee.dedup_by_key(|(name, _)| *name);
+    holders.sort_unstable();
+    holders.dedup_by_key(|(name, _)| *name);
     let joined = |part: fn(&(&str, &str)) -> String| {
-        let parts: Vec<_> = ieee.iter().map(part).filter(|text| !text.is_empty()).collect();
+        let parts: Vec<_> = holders.iter().map(part).filter(|text| !text.is_empty()).collect();
         Some(parts.join(" | ")).filter(|text| !text.is_empty())
     };
     let row = Row {
@@ -67,7 +78,7 @@ fn merge_rows(prefix: Prefix, rows: &[&Row]) -> (Row, usize) {
             .or_else(|| rows.iter().find_map(|row| row.organisation.clone())),
         address: joined(|(_, address)| (*address).to_owned()),
     };
-    (row, ieee.len())
+    (row, holders.len())
 }
 
 impl Merged {
@@ -110,25 +121,23 @@ mod tests {
     }
 
     #[test]
-    fn the_ieee_names_the_organisation_and_wireshark_the_short_name() {
+    fn the_first_source_decides_and_the_next_fills_in() {
         let ieee =
             format!("{HEADER}MA-L,00000C,\"Cisco Systems, Inc\",San Jose\nMA-L,080030,ROYAL,b\nMA-L,080030,CERN,c\n");
-        let manuf = "00:00:0C\tCisco\tCisco Systems\n08:00:30\tCERN\n00:00:17\tOracle\tOracle Corp\n";
-        let merged = merge(&sources(&[manuf, &ieee]));
-        let rows: Vec<_> = merged
-            .entries
-            .iter()
-            .map(|row| (row.short.as_deref().unwrap(), row.organisation.as_deref().unwrap(), row.address.as_deref()))
-            .collect();
-        assert_eq!(
-            rows,
-            [
-                ("Cisco", "Cisco Systems, Inc", Some("San Jose")),
-                ("Oracle", "Oracle Corp", None),
-                ("CERN", "CERN | ROYAL", Some("c | b")),
-            ]
-        );
-        assert_eq!(merged.shared, 1);
+        let manuf = "00:00:0C\tCisco\tCisco Systems\n00:00:17\tOracle\tOracle Corp\n08:00:30\tCERN\n";
+        let rows = |texts: &[&str]| -> Vec<(String, String, Option<String>)> {
+            let merged = merge(&sources(texts));
+            assert_eq!(merged.shared, 1);
+            let row = |row: Row| (row.short.unwrap(), row.organisation.unwrap(), row.address);
+            merged.entries.into_iter().map(row).collect()
+        };
+        let row = |short: &str, name: &str, address: Option<&str>| {
+            (short.to_owned(), name.to_owned(), address.map(str::to_owned))
+        };
+        let others = [row("Oracle", "Oracle Corp", None), row("CERN", "CERN | ROYAL", Some("c | b"))];
+        let cisco = |name| row("Cisco", name, Some("San Jose"));
+        assert_eq!(rows(&[&ieee, manuf]), [&[cisco("Cisco Systems, Inc")], &others[..]].concat());
+        assert_eq!(rows(&[manuf, &ieee]), [&[cisco("Cisco Systems")], &others[..]].concat());
     }
 
     #[test]

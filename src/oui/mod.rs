@@ -3,28 +3,34 @@
 //! * [`source`]: tells what a registry file is and parses it ([`ethers`]: Wireshark's `manuf` and `wka`;
 //!   [`ieee`]: the IEEE's CSV files).
 //! * [`merge`]: several parsed files to one sorted, deduplicated registry with its hash.
-//! * [`cache`]: the SQLite file it is kept in.
+//! * [`cache`]: the SQLite file it is kept in; [`Watch`] notices when another process replaces it.
+//! * [`snapshot`]: the registry that travels with the program, for a start without a cache.
+//! * [`fetch`]: registry files over HTTPS.
 //! * [`table`]: the registry in memory and the lookup.
 //! * [`special`]: addresses that mean something by themselves.
 //! * [`answer`]: all that is known about one address or prefix, for people and programs.
 //!
-//! Knows nothing about frames, batches or the network; the lookup is pure.
+//! Knows nothing about frames and batches; the lookup is pure.
 
 pub mod answer;
 pub mod cache;
 mod error;
 mod ethers;
+pub mod fetch;
 mod ieee;
 pub mod merge;
 mod prefix;
+pub mod snapshot;
 pub mod source;
 pub mod special;
 pub mod table;
+mod watch;
 
 pub use answer::Answer;
 pub use error::OuiError;
 pub use prefix::{Prefix, Query, QueryError};
 pub use table::{Entry, Registry};
+pub use watch::Watch;
 
 use serde::Serialize;
 use std::fmt;

@@ -6,12 +6,27 @@ use crate::Mac;
 /// What `mac` is, by the standards; the most specific meaning where several hold.
 #[must_use]
 pub fn special(mac: Mac) -> Option<&'static str> {
+    let [first, ..] = mac.0;
+    if !BEGINNINGS[usize::from(first)] {
+        return None;
+    }
     TABLE
         .iter()
         .filter(|(address, bits, _)| Prefix::new(*address, *bits).covers(mac))
         .max_by_key(|(_, bits, _)| *bits)
         .map(|(_, _, name)| *name)
 }
+
+/// Whether any of the addresses begins with this octet: most addresses need no further look.
+static BEGINNINGS: [bool; 256] = {
+    let mut beginnings = [false; 256];
+    let mut row = 0;
+    while row < TABLE.len() {
+        beginnings[(TABLE[row].0 >> 40) as usize] = true;
+        row += 1;
+    }
+    beginnings
+};
 
 const TABLE: &[(u64, u8, &str)] = &[
     (0x0000_0000_0000, 48, "all zero: no address"),

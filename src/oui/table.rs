@@ -33,6 +33,8 @@ pub struct Registry {
     /// The row that each piece belongs to, or [`NOBODY`].
     owners: Vec<u32>,
     special: Vec<(Prefix, Span)>,
+    /// Whether any of them begins with this octet: most addresses need no further look.
+    special_octets: Vec<bool>,
     hash: String,
 }
 
@@ -128,6 +130,10 @@ impl Registry {
     #[must_use]
     pub fn special(&self, mac: Mac) -> Option<&str> {
         special::special(mac).or_else(|| {
+            let [first, ..] = mac.0;
+            if self.special_octets.get(usize::from(first)) != Some(&true) {
+                return None;
+            }
             self.special
                 .iter()
                 .filter(|(prefix, _)| prefix.covers(mac) && (prefix.bits() >= 32 || !mac.is_randomised()))
@@ -243,7 +249,9 @@ impl Builder {
         rows.sort_by_key(|row| row.prefix);
         rows.dedup_by_key(|row| row.prefix);
         let (starts, owners) = flatten(&mut rows);
-        Registry { text, rows, starts, owners, special, hash }
+        let begins = |octet: u64| special.iter().any(|(prefix, _)| prefix.first() >> 40 == octet);
+        let special_octets = (0..256).map(begins).collect();
+        Registry { text, rows, starts, owners, special, special_octets, hash }
     }
 }
 

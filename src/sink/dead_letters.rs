@@ -61,7 +61,7 @@ pub struct Letter {
     pub at: UnixNanos,
     /// The sink that refused it; absent where none was asked, because it is no record.
     pub sink: Option<String>,
-    /// The topic it came on, where known.
+    /// The `<site>/<sensor>` whose topic it came on, where known.
     pub topic: Option<String>,
     /// Why it is here.
     pub reason: String,
@@ -88,7 +88,8 @@ impl DeadLetters {
         self.add(Some(sink), None, reason, body, LONGEST_BODY, now)
     }
 
-    /// Keeps a payload that came on `topic` and is no record: its beginning, if it is long.
+    /// Keeps a payload that came from `topic` (`<site>/<sensor>`) and is no record of that sensor's: its beginning, if it
+    /// is long.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -124,12 +125,15 @@ impl DeadLetters {
         let retention = i64::try_from(self.config.retention.as_nanos()).unwrap_or(i64::MAX);
         transaction.execute("DELETE FROM letters WHERE at_ns < ?1", [now.0.saturating_sub(retention)])?;
         let bound = i64::try_from(self.config.max_bytes.0).unwrap_or(i64::MAX);
-        transaction.execute(
+        let evicted = transaction.execute(
             "DELETE FROM letters WHERE id IN (SELECT id FROM \
              (SELECT id, sum(size) OVER (ORDER BY id DESC) AS newer FROM letters) WHERE newer > ?1)",
             [bound],
         )?;
         transaction.commit()?;
+        if evicted > 0 {
+            tracing::warn!(evicted, "dead letters gave way to dead_letters.max_bytes, the oldest first");
+        }
         self.connection.execute_batch("PRAGMA incremental_vacuum")?;
         Ok(())
     }
@@ -190,7 +194,3 @@ fn cut(text: &str) -> &str {
     let end = (0..=LONGEST_REASON.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
     text.get(..end).unwrap_or_default()
 }
-
-#[cfg(test)]
-#[path = "dead_letters_tests.rs"]
-mod tests;

@@ -152,7 +152,3 @@ fn backoff(failures: u32) -> Duration {
     let random = RandomState::new().build_hasher().finish() % 1_000;
     full.mul_f64(0.5 + f64::from(u32::try_from(random).unwrap_or(0)) / 2_000.0)
 }
-
-#[cfg(test)]
-#[path = "follow_tests.rs"]
-mod tests;

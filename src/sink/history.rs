@@ -21,7 +21,7 @@ impl From<rusqlite::Error> for HistoryError {
 pub struct History(Connection);
 
 /// Sums over everything in the history.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Totals {
     /// Sensors heard of.
     pub sensors: u64,

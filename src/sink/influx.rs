@@ -140,7 +140,7 @@ impl Influx {
     /// When the URL cannot be used or `ca_file` cannot be read.
     pub fn open(config: &config::Influx) -> Result<Self, OpenError> {
         let fail = |reason: String| OpenError::Influx { name: config.name.clone(), reason };
-        let mut url: Url = config.url.parse().map_err(|error| fail(format!("url '{}': {error}", config.url)))?;
+        let mut url: Url = config.url.parse().map_err(|error| fail(format!("url cannot be read: {error}")))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(fail("url must not hold user or password: use user and password_file, or token_file".into()));
         }

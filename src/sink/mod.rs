@@ -20,7 +20,7 @@ mod redrive;
 mod sqlite;
 mod sqlite_file;
 
-pub use dead_letters::{DeadLetters, Letter};
+pub use dead_letters::{DeadLetterError, DeadLetters, Letter};
 pub use follow::{Feed, FeedError, Health, follow};
 pub use history::History;
 pub use influx::Influx;
@@ -94,7 +94,7 @@ pub enum OpenError {
 #[derive(Debug)]
 pub enum AnySink {
     /// InfluxDB or VictoriaMetrics.
-    Influx(Influx),
+    Influx(Box<Influx>),
     /// The embedded history.
     Sqlite(Sqlite),
 }
@@ -107,7 +107,7 @@ impl AnySink {
     pub fn open(config: &config::Ingest) -> Result<Vec<Self>, OpenError> {
         let mut sinks = Vec::new();
         for influx in &config.influx {
-            sinks.push(Self::Influx(Influx::open(influx)?));
+            sinks.push(Self::Influx(Box::new(Influx::open(influx)?)));
         }
         if let Some(sqlite) = &config.sqlite {
             sinks.push(Self::Sqlite(Sqlite::open(sqlite)?));
@@ -129,5 +129,13 @@ impl Sink for AnySink {
             Self::Influx(sink) => sink.store(records).await,
             Self::Sqlite(sink) => sink.store(records).await,
         }
+    }
+}
+
+/// The word that the batch's JSON has for a role, a reason, a clock: every database says it alike.
+fn word(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
     }
 }

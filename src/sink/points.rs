@@ -1,10 +1,13 @@
 //! The InfluxDB schema: the points of a record. Pure: the same record makes the same points wherever it is
 //! stored, so that storing it again overwrites. Described for users in `docs/influxdb.md`.
 
-use super::line_protocol::{Point, Value};
+use super::{
+    line_protocol::{Point, Value},
+    word,
+};
 use crate::{
     UnixNanos,
-    batch::{Address, Batch, Clock, Gap, GapReason, Record, Role, Signal, Station},
+    batch::{Address, Batch, Gap, Record, Signal, Station},
 };
 use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
@@ -23,7 +26,7 @@ const LONGEST_TEXT: usize = 1_024;
 
 /// A record that cannot become points.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("its {which} has {octets} octets, and {LONGEST_NAME} is the most that is stored")]
+#[error("the name of its {which} has {octets} octets, and {LONGEST_NAME} is the most that is stored")]
 pub struct Unwritable {
     which: &'static str,
     octets: usize,
@@ -79,11 +82,7 @@ fn sensor_point(batch: &Batch) -> Point {
     }
     let fields = &mut point.fields;
     fields.push(("run", Value::Text(batch.identity.run.to_string())));
-    let clock = match batch.clock {
-        Clock::Capture => "capture",
-        Clock::System => "system",
-    };
-    fields.push(("clock", Value::Text(clock.to_owned())));
+    fields.push(("clock", Value::Text(word(&batch.clock))));
     fields.push(("seq", Value::Count(batch.identity.seq)));
     fields.push(("part", Value::Count(batch.part.into())));
     fields.push(("final", Value::Count(batch.last.into())));
@@ -158,7 +157,7 @@ impl Sums {
         ] {
             *sum = sum.saturating_add(more);
         }
-        self.signal = match (self.signal.take(), other.signal.clone()) {
+        self.signal = match (self.signal.take(), other.signal) {
             (Some(a), Some(b)) => {
                 let frames = a.frames.saturating_add(b.frames);
                 let mean = (a.mean * a.frames as f64 + b.mean * b.frames as f64) / (frames.max(1) as f64);
@@ -201,7 +200,7 @@ impl From<&Station> for Sums {
             control: station.control,
             data: station.data,
             retries: station.retries,
-            signal: station.signal_dbm.clone(),
+            signal: station.signal_dbm,
         }
     }
 }
@@ -255,17 +254,10 @@ fn station_points(batch: &Batch) -> Vec<Point> {
 }
 
 fn station_texts(station: &Station) -> Vec<(&'static str, Value)> {
-    let role = match station.role {
-        Role::AccessPoint => "access_point",
-        Role::Client => "client",
-        Role::Wired => "wired",
-        Role::AdHoc => "ad_hoc",
-        Role::Unknown => "unknown",
-    };
     let ssids = (!station.ssids.is_empty()).then(|| cut(&station.ssids.join(", ")));
     [
         ("vendor", station.vendor.as_deref().map(cut)),
-        ("role", Some(role.to_owned())),
+        ("role", Some(word(&station.role))),
         ("bssid", station.bssid.map(|bssid| bssid.to_string())),
         ("ssids", ssids),
     ]
@@ -345,18 +337,13 @@ fn freq_tag(freq_mhz: u16) -> String {
     let real = match freq_mhz {
         2_484 => true,
         2_407..=2_472 => freq_mhz % 5 == 2,
-        4_900..=7_125 => freq_mhz % 5 == 0,
+        4_900..=7_125 => freq_mhz.is_multiple_of(5),
         _ => false,
     };
     if real { freq_mhz.to_string() } else { OTHER.to_owned() }
 }
 
 fn gap_point(gap: &Gap) -> Point {
-    let reason = match gap.reason {
-        GapReason::Evicted => "evicted",
-        GapReason::Crash => "crash",
-        GapReason::Unavailable => "unavailable",
-    };
     let mut fields = vec![
         ("run", Value::Text(gap.run.to_string())),
         ("first_seq", Value::Count(gap.first_seq)),
@@ -366,7 +353,7 @@ fn gap_point(gap: &Gap) -> Point {
     fields.extend(gap.frames.map(|frames| ("frames", Value::Count(frames))));
     Point {
         measurement: "wifi_gap",
-        tags: vec![("site", gap.site.clone()), ("sensor", gap.sensor.clone()), ("reason", reason.to_owned())],
+        tags: vec![("site", gap.site.clone()), ("sensor", gap.sensor.clone()), ("reason", word(&gap.reason))],
         fields,
         time: gap.start,
     }
@@ -377,7 +364,3 @@ fn cut(text: &str) -> String {
     let end = (0..=LONGEST_TEXT.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
     text.get(..end).unwrap_or_default().to_owned()
 }
-
-#[cfg(test)]
-#[path = "points_tests.rs"]
-mod tests;

@@ -29,6 +29,12 @@ pub async fn redrive<S: Sink>(
     while let Some(letter) = letters.list(only, after, 1)?.pop() {
         after = letter.id;
         let offered = match Record::decode(&letter.body) {
+            // A payload that spoke for another sensor than its topic's is no better for being readable.
+            Ok(record) if letter.topic.as_ref().is_some_and(|topic| *topic != origin(&record)) => Err(format!(
+                "it came from {} and claims to be from {}",
+                letter.topic.unwrap_or_default(),
+                origin(&record)
+            )),
             Ok(record) => offer(&record, sinks, letter.sink.as_deref()).await,
             Err(error) => Err(error.to_string()),
         };
@@ -44,6 +50,11 @@ pub async fn redrive<S: Sink>(
         }
     }
     Ok(outcome)
+}
+
+/// Site and sensor of a record, as [`DeadLetters::undecodable`] is told them.
+fn origin(record: &Record) -> String {
+    format!("{}/{}", record.site(), record.sensor())
 }
 
 async fn offer<S: Sink>(record: &Record, sinks: &mut [S], to: Option<&str>) -> Result<(), String> {

@@ -4,10 +4,11 @@
 use super::{
     OpenError, Sink, SinkError,
     sqlite_file::{self, Kind},
+    word,
 };
 use crate::{
     UnixNanos,
-    batch::{Address, Batch, Clock, Gap, GapReason, Record, Role},
+    batch::{Address, Batch, Gap, Record},
     config,
 };
 use rusqlite::{Connection, ToSql, Transaction, params, types::ToSqlOutput};
@@ -20,6 +21,10 @@ pub(super) const HISTORY: Kind = Kind { application_id: 0x6174_6831, version: 1,
 const MOST_GAPS: i64 = 10_000;
 /// Windows that give way at once.
 const EVICTED_AT_ONCE: i64 = 16;
+/// Windows looked at for their age in one call: more than are stored in one.
+const EXPIRED_AT_ONCE: i64 = 256;
+/// Pages given back to the system in one call, at most.
+const PAGES_AT_ONCE: i64 = 4_096;
 /// The journal is folded into the file when it is longer than this, or than an eighth of the bound.
 const LONGEST_JOURNAL: u64 = 4 << 20;
 
@@ -84,9 +89,6 @@ impl Writer {
 
     fn try_store(&mut self, records: &[Record], now: UnixNanos) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
-        let oldest = UnixNanos(now.0).0.saturating_sub(i64::try_from(self.config.retention.as_nanos()).unwrap_or(0));
-        transaction.execute("DELETE FROM windows WHERE stored_ns < ?1", [oldest])?;
-        transaction.execute("DELETE FROM gaps WHERE stored_ns < ?1", [oldest])?;
         // An eighth is left for what is beside the file: the journal.
         let bound = self.config.max_bytes.0 / 8 * 7;
         for record in records {
@@ -96,8 +98,16 @@ impl Writer {
             }
             // After each record: the space of what gives way is used again by the next, and the file never
             // grows past the bound.
-            while used(&transaction)? > bound && evict(&transaction)? {}
+            let mut evicted = false;
+            while used(&transaction)? > bound && evict(&transaction)? {
+                evicted = true;
+            }
+            if evicted && transaction.query_row("SELECT NOT EXISTS (SELECT 1 FROM windows)", [], |row| row.get(0))? {
+                tracing::warn!("a window alone is larger than sqlite.max_bytes, and is not in the history");
+            }
         }
+        let retention = i64::try_from(self.config.retention.as_nanos()).unwrap_or(i64::MAX);
+        expire(&transaction, now.0.saturating_sub(retention))?;
         transaction.commit()?;
         self.tidy()
     }
@@ -108,7 +118,10 @@ impl Writer {
         let (pages, free) = (pragma("page_count")?, pragma("freelist_count")?);
         let vacuum = free > pages / 4;
         if vacuum {
-            self.connection.execute_batch("PRAGMA incremental_vacuum")?;
+            let mut vacuum = self.connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES_AT_ONCE})"))?;
+            // Each step frees a page.
+            let mut steps = vacuum.query([])?;
+            while steps.next()?.is_some() {}
         }
         let mut journal = self.config.path.clone().into_os_string();
         journal.push("-wal");
@@ -139,6 +152,15 @@ fn evict(transaction: &Transaction<'_>) -> rusqlite::Result<bool> {
     Ok(transaction.prepare_cached(sql)?.execute([EVICTED_AT_ONCE])? > 0)
 }
 
+/// Deletes what was stored before `oldest`: of the first windows, so that no call takes long. Age is that of the
+/// storing, since a capture of years ago is new here today.
+fn expire(transaction: &Transaction<'_>, oldest: i64) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM windows WHERE id IN (SELECT id FROM windows ORDER BY id LIMIT ?1) AND stored_ns < ?2";
+    transaction.prepare_cached(sql)?.execute([EXPIRED_AT_ONCE, oldest])?;
+    transaction.prepare_cached("DELETE FROM gaps WHERE stored_ns < ?1")?.execute([oldest])?;
+    Ok(())
+}
+
 /// A count as SQLite keeps it: held at 2^63 - 1.
 fn count(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
@@ -161,10 +183,6 @@ fn store_batch(transaction: &Transaction<'_>, batch: &Batch, now: UnixNanos) -> 
     transaction
         .prepare_cached("DELETE FROM windows WHERE site = ?1 AND sensor = ?2 AND run = ?3 AND seq = ?4 AND part = ?5")?
         .execute(params![identity.site, identity.sensor, run, count(identity.seq), batch.part])?;
-    let clock = match batch.clock {
-        Clock::Capture => "capture",
-        Clock::System => "system",
-    };
     let capture = batch.capture.as_ref();
     let sum = |field: fn(&crate::batch::Capture) -> u64| capture.map(|capture| count(field(capture)));
     transaction
@@ -183,7 +201,7 @@ fn store_batch(transaction: &Transaction<'_>, batch: &Batch, now: UnixNanos) -> 
             batch.parts,
             batch.start.0,
             batch.end.0,
-            clock,
+            word(&batch.clock),
             batch.last,
             now.0,
             sum(|capture| capture.frames),
@@ -207,13 +225,6 @@ fn store_rows(transaction: &Transaction<'_>, batch: &Batch, window: i64) -> rusq
          ?18, ?19, ?20, ?21, ?22, ?23)",
     )?;
     for (n, station) in (0_i64..).zip(&batch.stations) {
-        let role = match station.role {
-            Role::AccessPoint => "access_point",
-            Role::Client => "client",
-            Role::Wired => "wired",
-            Role::AdHoc => "ad_hoc",
-            Role::Unknown => "unknown",
-        };
         let signal = station.signal_dbm.as_ref();
         insert.execute(params![
             window,
@@ -222,7 +233,7 @@ fn store_rows(transaction: &Transaction<'_>, batch: &Batch, window: i64) -> rusq
             station.vendor,
             station.randomised,
             station.tracked,
-            role,
+            word(&station.role),
             count(station.frames_sent),
             count(station.bytes_sent),
             count(station.frames_received),
@@ -276,11 +287,6 @@ fn array<T: serde::Serialize>(items: &[T]) -> Option<String> {
 }
 
 fn store_gap(transaction: &Transaction<'_>, gap: &Gap, now: UnixNanos) -> rusqlite::Result<()> {
-    let reason = match gap.reason {
-        GapReason::Evicted => "evicted",
-        GapReason::Crash => "crash",
-        GapReason::Unavailable => "unavailable",
-    };
     transaction
         .prepare_cached(
             "INSERT OR REPLACE INTO gaps \
@@ -291,7 +297,7 @@ fn store_gap(transaction: &Transaction<'_>, gap: &Gap, now: UnixNanos) -> rusqli
             gap.site,
             gap.sensor,
             gap.run.to_string(),
-            reason,
+            word(&gap.reason),
             count(gap.first_seq),
             gap.last_seq.map(count),
             gap.start.0,

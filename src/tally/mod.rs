@@ -163,6 +163,11 @@ impl Tally {
         order.into_iter().map(|entry| Station::new(self, entry))
     }
 
+    /// The transmitters, in the order in which their addresses were met.
+    pub fn stations_unsorted(&self) -> impl Iterator<Item = Station<'_>> {
+        self.entries.iter().filter(|entry| entry.has(flag::SENT)).map(|entry| Station::new(self, entry))
+    }
+
     fn rare_of(&self, entry: &Entry) -> Rare {
         at(&self.rares, entry.rare).copied().unwrap_or_default()
     }

@@ -1,59 +1,105 @@
-//! A mosquitto of the test's own, on a free loopback port.
+//! A real mosquitto of a test's own: a free loopback port, its own directory, ended by its process id.
 
-use super::{free_port, program::Daemon, temp_dir, wait_until};
 use std::{
     fs,
-    net::{Ipv4Addr, TcpStream},
-    process::Command,
-    time::Duration,
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
-/// The running broker, with persistence on.
+/// A running broker; dropped, it is gone.
 pub struct Broker {
-    /// Its TCP port on the loopback interface.
+    /// Where it listens, on 127.0.0.1.
     pub port: u16,
-    dir: tempfile::TempDir,
-    daemon: Daemon,
+    /// Its configuration, log and persistence.
+    pub dir: tempfile::TempDir,
+    child: Option<Child>,
 }
 
 impl Broker {
-    /// Starts one and waits until it listens.
-    pub fn start() -> Self {
-        let (dir, port) = (temp_dir(), free_port());
-        let config = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\nuser root\npersistence true\nautosave_interval 1\n\
-             persistence_location {}/\nmax_queued_messages 0\nlog_type all\n",
-            dir.path().display()
-        );
-        fs::write(dir.path().join("mosquitto.conf"), config).unwrap();
-        let daemon = launch(&dir, port);
-        Self { port, dir, daemon }
+    /// A broker that anybody may use, with these further lines in its configuration.
+    pub fn start(lines: &str) -> Self {
+        Self::start_with(|_| format!("allow_anonymous true\n{lines}"))
     }
 
-    /// `kill -9`.
+    /// A broker whose configuration, but for the listener's port, is made for its directory.
+    pub fn start_with(config: impl Fn(&Path) -> String) -> Self {
+        let mut dir = tempfile::tempdir().unwrap();
+        // Another process may take a free port before mosquitto does: then the next one.
+        for _ in 0..10 {
+            let port = free_port();
+            let text = format!(
+                "listener {port} 127.0.0.1\nuser root\nlog_dest file {}\nlog_type all\npersistence_location {}/\n{}\n",
+                dir.path().join("log").display(),
+                dir.path().display(),
+                config(dir.path())
+            );
+            fs::write(dir.path().join("mosquitto.conf"), text).unwrap();
+            let mut broker = Self { port, dir, child: None };
+            if broker.launch() {
+                return broker;
+            }
+            let log = broker.log();
+            assert!(log.contains("Address already in use"), "mosquitto did not start:\n{log}");
+            dir = std::mem::replace(&mut broker.dir, tempfile::tempdir().unwrap());
+        }
+        panic!("no port was free for mosquitto");
+    }
+
+    fn launch(&mut self) -> bool {
+        let mut child = Command::new(program())
+            .arg("-c")
+            .arg(self.dir.path().join("mosquitto.conf"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("these tests need mosquitto: apt-get install mosquitto mosquitto-clients");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while child.try_wait().unwrap().is_none() {
+            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+                self.child = Some(child);
+                return true;
+            }
+            assert!(Instant::now() < deadline, "mosquitto does not listen after 10 s:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        false
+    }
+
+    /// Ends it as a power cut would.
     pub fn kill9(&mut self) {
-        self.daemon.kill9();
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
     }
 
-    /// Forgets sessions and queued messages, as a broker does whose disk is lost. Only while it is down.
-    pub fn forget(&mut self) {
-        let _ = fs::remove_file(self.dir.path().join("mosquitto.db"));
-    }
-
-    /// Starts it again on the same port, after [`Broker::kill9`].
+    /// Starts it again, with the same port and directory.
     pub fn restart(&mut self) {
-        self.daemon = launch(&self.dir, self.port);
+        self.kill9();
+        assert!(self.launch(), "mosquitto did not start again:\n{}", self.log());
+    }
+
+    /// Everything it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 }
 
-fn launch(dir: &tempfile::TempDir, port: u16) -> Daemon {
-    let program =
-        ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"].into_iter().find(|path| fs::exists(path).unwrap_or(false));
-    let mut command = Command::new(program.unwrap_or("mosquitto"));
-    command.arg("-c").arg(dir.path().join("mosquitto.conf"));
-    let daemon = Daemon::start("mosquitto", &mut command, &dir.path().join("mosquitto.log"));
-    wait_until("mosquitto listens", Duration::from_secs(10), || {
-        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
-    });
-    daemon
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.kill9();
+    }
+}
+
+/// A port of 127.0.0.1 on which nothing listens just now.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn program() -> PathBuf {
+    let usual = PathBuf::from("/usr/sbin/mosquitto");
+    if usual.exists() { usual } else { "mosquitto".into() }
 }

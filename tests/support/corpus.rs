@@ -5,7 +5,7 @@
 
 use airtally::Mac;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -73,30 +73,6 @@ impl Corpus {
         };
         self.entries.iter().filter(wanted).collect()
     }
-
-    /// Rows of TA_DIVERGENCES.tsv of this capture: where a plain rule and tshark differ.
-    pub fn divergences(&self, entry: &Entry) -> Vec<Divergence> {
-        let text = fs::read_to_string(self.root.join("TA_DIVERGENCES.tsv")).expect("the corpus' list of divergences");
-        let rows = text.lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>());
-        rows.filter(|row| row[0] == entry.file)
-            .map(|row| Divergence {
-                rule_ta: row[3].parse().ok(),
-                tshark_ta: row[4].parse().ok(),
-                reason: row[row.len() - 1].to_owned(),
-            })
-            .collect()
-    }
-}
-
-/// One frame whose transmitter a plain rule and tshark name differently.
-#[derive(Debug)]
-pub struct Divergence {
-    /// By the rule "address 2".
-    pub rule_ta: Option<Mac>,
-    /// By tshark.
-    pub tshark_ta: Option<Mac>,
-    /// Why.
-    pub reason: String,
 }
 
 impl Entry {
@@ -153,8 +129,8 @@ impl Truth {
         self.macs("ta_goodfcs").into_iter().filter(|(mac, _)| !mac.is_group()).collect()
     }
 
-    /// The addresses of a key.
-    pub fn set(&self, key: &str) -> BTreeSet<Mac> {
-        self.macs(key).into_keys().collect()
+    /// Good frames with a group address as transmitter.
+    pub fn group_transmitters(&self) -> u64 {
+        self.macs("ta_goodfcs").iter().filter(|(mac, _)| mac.is_group()).map(|(_, frames)| frames).sum()
     }
 }

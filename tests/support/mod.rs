@@ -2,13 +2,16 @@
 //!
 //! * [`program`]: the built binary, as a command and as a daemon; * [`corpus`]: foreign captures with tshark's answers;
 //! * [`synth`]: captures of our own with a known tally; * [`tshark`]: the independent counter;
-//! * [`broker`], [`databases`]: the servers; * [`pipeline`]: configurations, and what must come out at the end.
+//! * [`broker`], [`databases`]: the servers; * [`pipeline`]: the daemons around a broker, and what must come out;
+//! * [`history`], [`expected_series`]: reading back, and comparing with what was counted.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::field_reassign_with_default)]
 
 pub mod broker;
 pub mod corpus;
 pub mod databases;
+pub mod expected_series;
+pub mod history;
 pub mod pipeline;
 pub mod program;
 pub mod tshark;
@@ -25,9 +28,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A directory of this test's own, removed at its end.
+/// A directory of this test's own, removed at its end (unless `AIRTALLY_TEST_KEEP` is set).
 pub fn temp_dir() -> tempfile::TempDir {
-    tempfile::Builder::new().prefix("airtally-test-").tempdir().expect("a temporary directory")
+    let keep = std::env::var_os("AIRTALLY_TEST_KEEP").is_some();
+    tempfile::Builder::new().prefix("airtally-test-").disable_cleanup(keep).tempdir().expect("a temporary directory")
 }
 
 /// A loopback TCP port that nobody listened on just now.
@@ -51,6 +55,11 @@ pub fn wait_for<T>(what: &str, deadline: Duration, mut ready: impl FnMut() -> Op
 /// [`wait_for`] a condition.
 pub fn wait_until(what: &str, deadline: Duration, mut holds: impl FnMut() -> bool) {
     wait_for(what, deadline, || holds().then_some(()));
+}
+
+/// Waits for what a server's driver promises.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
 }
 
 /// Writes the capture that `options` describe into `dir` and returns its path and tally.

@@ -1,0 +1,97 @@
+# Sourced by the scripts beside it: what they install, and how they speak. Not run by itself.
+# shellcheck shell=bash
+
+say() { printf '%s\n' "$*" >&2; }
+die() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        die "this needs root and there is no sudo: run as root: $*"
+    fi
+}
+
+# Whether a Debian package is installed.
+installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+apt_updated=no
+
+# Installs those of the packages that are missing. Asks the package lists only if there are any.
+need_packages() {
+    local package missing=()
+    command -v dpkg-query >/dev/null || die "this is not Debian: install the equivalents of: $*"
+    for package in "$@"; do
+        installed "$package" || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    say "installing ${missing[*]}"
+    apt_update
+    # Answered beforehand: nobody is there to ask.
+    printf 'wireshark-common wireshark-common/install-setuid boolean false\n' | as_root debconf-set-selections
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" \
+        >/dev/null || die "apt-get could not install ${missing[*]}"
+}
+
+apt_update() {
+    [ "$apt_updated" = no ] || return 0
+    as_root apt-get update -qq || die "apt-get update failed: is there a network?"
+    apt_updated=yes
+}
+
+at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]; }
+
+# The Rust toolchain: what is there if it is new enough, else Debian's newest.
+need_rust() {
+    local wanted package version
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+    if ! command -v cargo >/dev/null && [ -x "$HOME/.cargo/bin/cargo" ]; then
+        PATH="$HOME/.cargo/bin:$PATH"
+    fi
+    if command -v rustc >/dev/null && command -v cargo >/dev/null; then
+        version=$(rustc --version | cut -d' ' -f2)
+        if at_least "$version" "$wanted"; then return 0; fi
+        say "rustc $version is too old: $wanted is needed"
+    fi
+    if command -v apt-cache >/dev/null; then
+        apt_update
+        for package in web ''; do
+            # Debian 12 has a recent compiler beside its own, in packages ending in -web.
+            version=$(apt-cache policy "rustc${package:+-$package}" | sed -n 's/^  Candidate: //p')
+            if [ -z "$version" ] || ! at_least "$version" "$wanted"; then continue; fi
+            need_packages "rustc${package:+-$package}" "cargo${package:+-$package}"
+            hash -r
+            at_least "$(/usr/bin/rustc --version | cut -d' ' -f2)" "$wanted" && PATH="/usr/bin:$PATH" && return 0
+        done
+    fi
+    die "there is no Rust $wanted or later, and no package of it: install it from https://rustup.rs, then run this again"
+}
+
+# A loopback port on which nothing listens.
+free_port() {
+    local port
+    for port in $(shuf -i 20000-32000 -n 50); do
+        if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+            printf '%s\n' "$port"
+            return 0
+        fi
+    done
+    die "no free loopback port was found"
+}
+
+# wait_for SECONDS COMMAND…: until the command succeeds.
+wait_for() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@" 2>/dev/null; do
+        [ "$SECONDS" -lt "$end" ] || return 1
+        sleep 0.1
+    done
+}
+
+listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1"); }

@@ -1,0 +1,62 @@
+//! `airtally ingest`: the daemon that stores what sensors publish, and its dead letters.
+
+use super::log;
+use crate::{config::load_ingest, ingest};
+use clap::{Args, Subcommand};
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+};
+
+/// Stores what sensors publish in InfluxDB or an embedded SQLite history
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Examples:
+  airtally ingest --config /etc/airtally/ingest.toml
+  airtally ingest redrive --config /etc/airtally/ingest.toml     offer dead letters again
+
+On SIGTERM or SIGINT what was taken is stored, and what was not acknowledged stays with the broker."
+)]
+pub struct IngestArgs {
+    #[command(subcommand)]
+    command: Option<IngestCommand>,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+#[derive(Debug, Args)]
+struct ConfigArg {
+    /// The configuration; config/ingest.toml in the source is complete and commented
+    #[arg(long, value_name = "FILE", default_value = "/etc/airtally/ingest.toml")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum IngestCommand {
+    /// Offers the dead letters to their databases again, once the reason is mended; what is taken leaves the table
+    Redrive(ConfigArg),
+}
+
+/// Runs the daemon until it is told to stop, or redrives once.
+pub fn run(arguments: &IngestArgs) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match &arguments.command {
+        None => {
+            let config = load_ingest(&arguments.config.config)?;
+            log::start(config.log.level);
+            runtime.block_on(ingest::run(config))?;
+        }
+        Some(IngestCommand::Redrive(ConfigArg { config })) => {
+            let config = load_ingest(config)?;
+            log::start(config.log.level);
+            let outcome = runtime.block_on(ingest::redrive(&config))?;
+            writeln!(io::stdout(), "{} stored, {} kept", outcome.stored, outcome.kept)?;
+            if let Some(reason) = outcome.last_reason {
+                anyhow::bail!("{} dead letters are still refused, the last one because: {reason}", outcome.kept);
+            }
+        }
+    }
+    Ok(())
+}

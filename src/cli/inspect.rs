@@ -1,0 +1,366 @@
+//! `airtally inspect`: arguments in, one of several kinds of answer out.
+
+use super::{
+    format::UsageError,
+    inspect_progress::Bar,
+    inspect_table::{self, By, Form, View},
+};
+use crate::{
+    UnixNanos,
+    batch::Record,
+    capture::{CaptureError, Filter},
+    config::{Sensor, load_sensor, units::Bytes},
+    inspect::{
+        self, Input, Options, Progress, Report,
+        document::Document,
+        files,
+        rows::Sort,
+        watch::{STATE_FILE, Watch},
+        windows,
+    },
+    oui::{Registry, cache},
+    sensor::clock::system_now,
+    sink::points,
+    stop,
+};
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use std::{
+    io::{self, BufWriter, IsTerminal as _, Write},
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+/// Where `airtally oui update` keeps the registry.
+const REGISTRY: &str = "/var/lib/airtally/oui.sqlite";
+/// Stations in a table, where nobody says otherwise.
+const TABLE_ROWS: usize = 50;
+/// Octets of output written at a time.
+const OUTPUT: usize = 1 << 16;
+/// How often a watched directory is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Says who is in capture files: every transmitter, with vendor, counts, signal, channels and network names
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  airtally inspect capture.pcapng                     who is in it
+  airtally inspect captures/ --by vendor --top 20     a directory and all below it, as one answer
+  zstdcat big.pcap.zst | airtally inspect - --format json
+  airtally inspect capture.pcap --filter 'wlan type mgt subtype beacon' --by ssid
+  airtally inspect capture.pcap --window 10s          the batches that a sensor would publish
+  airtally inspect --watch /srv/captures | jq .frames
+Captures are pcap and pcapng, also in gzip or zstd; what each one is, its content says.
+docs/inspect.md describes every column and key.")]
+pub struct InspectArgs {
+    /// Captures: files, directories (with all below them), or - for standard input
+    #[arg(value_name = "FILE|DIR|-", required_unless_present = "watch")]
+    paths: Vec<PathBuf>,
+    /// How to write the answer
+    #[arg(long, value_enum, default_value_t)]
+    format: FormatArg,
+    /// What the rows are about
+    #[arg(long, value_enum, default_value_t)]
+    by: By,
+    /// Stations in the answer, at most [default: 50 in a table, else all]
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+    /// Order of the stations [default: frames in a table or with --top, else mac]
+    #[arg(long, value_enum)]
+    sort: Option<SortArg>,
+    /// Answer for each capture by itself, not for all together
+    #[arg(long)]
+    each: bool,
+    /// Print the batches that a sensor would publish, one JSON object a line, with windows of this length
+    #[arg(long, value_name = "LENGTH", value_parser = humantime::parse_duration)]
+    window: Option<Duration>,
+    /// The sensor's configuration, for --window and --format influx
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Count only packets that match, as tcpdump has it: pcap-filter(7)
+    #[arg(long, value_name = "EXPRESSION")]
+    filter: Option<String>,
+    /// Count only packets captured at this time (RFC 3339) or later
+    #[arg(long, value_name = "TIME")]
+    since: Option<UnixNanos>,
+    /// Count only packets captured before this time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    until: Option<UnixNanos>,
+    /// Count this many packets of each capture, and read no further
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+    /// Read this many packets of each capture, at most, and warn if there are more
+    #[arg(long, value_name = "N")]
+    max_frames: Option<u64>,
+    /// Read this many octets of each capture after decompression, at most, like 2GiB, and warn if there are more
+    #[arg(long, value_name = "SIZE")]
+    max_bytes: Option<Bytes>,
+    /// Stations with counts of their own, at most; frames of others are 'overflow'
+    #[arg(long, value_name = "N", default_value_t = inspect::MAX_STATIONS)]
+    max_stations: usize,
+    /// Threads, at most [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// The vendor registry that 'airtally oui update' wrote [default: /var/lib/airtally/oui.sqlite, if it is there]
+    #[arg(long, value_name = "FILE")]
+    oui: Option<PathBuf>,
+    /// Wait for captures to appear in this directory, and print a line of JSON for each once it is fully written
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["paths", "window", "format", "by", "each"])]
+    watch: Option<PathBuf>,
+    /// Where --watch remembers which files it has printed [default: .airtally-watch in the directory]
+    #[arg(long, value_name = "FILE", requires = "watch")]
+    state: Option<PathBuf>,
+}
+
+/// The form of the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum FormatArg {
+    /// A summary, and aligned columns.
+    #[default]
+    Table,
+    /// One JSON object; with --by, an array of rows; with --each, a line for each capture.
+    Json,
+    /// Comma-separated values with a header.
+    Csv,
+    /// InfluxDB line protocol, of the batches that a sensor would publish.
+    Influx,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SortArg {
+    Frames,
+    Bytes,
+    Received,
+    Retries,
+    Signal,
+    Mac,
+    Vendor,
+    First,
+    Last,
+}
+
+impl From<SortArg> for Sort {
+    fn from(sort: SortArg) -> Self {
+        match sort {
+            SortArg::Frames => Self::Frames,
+            SortArg::Bytes => Self::Bytes,
+            SortArg::Received => Self::Received,
+            SortArg::Retries => Self::Retries,
+            SortArg::Signal => Self::Signal,
+            SortArg::Mac => Self::Mac,
+            SortArg::Vendor => Self::Vendor,
+            SortArg::First => Self::First,
+            SortArg::Last => Self::Last,
+        }
+    }
+}
+
+/// Captures could not be read; each was named on standard error.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} of the captures could not be read to the end; see above")]
+struct Unread(usize);
+
+/// Does what the arguments say.
+pub fn run(arguments: InspectArgs) -> anyhow::Result<()> {
+    let options = arguments.options()?;
+    if let Some(directory) = &arguments.watch {
+        return watch(directory, &arguments, &options);
+    }
+    if arguments.window.is_some() || arguments.format == FormatArg::Influx {
+        return print_windows(&arguments, &options);
+    }
+    let registry = arguments.registry(None)?;
+    let (inputs, mut failures) = files::expand(&arguments.paths);
+    let progress = Arc::new(Progress::default());
+    let bar = Bar::start(&progress, &inputs);
+    let mut out = BufWriter::with_capacity(OUTPUT, io::stdout().lock());
+    let view = arguments.view(&registry);
+    if arguments.each {
+        let mut written = Ok(());
+        let mut first = true;
+        inspect::each(&inputs, &options, &progress, |input, mut report| {
+            failures.append(&mut report.failures);
+            if report.files.is_empty() {
+                return ControlFlow::Continue(());
+            }
+            written = bar.suspend(|| view.write_one(&mut out, &input.name(), &report, first));
+            first = false;
+            if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        bar.finish();
+        written?;
+    } else {
+        let report = inspect::merged(&inputs, &options, &progress);
+        bar.finish();
+        if !report.files.is_empty() {
+            view.write(&mut out, &report)?;
+        }
+        failures.extend(report.failures);
+    }
+    out.flush()?;
+    conclude(&failures)
+}
+
+/// Names every capture that failed; the error makes the exit status.
+fn conclude(failures: &[CaptureError]) -> anyhow::Result<()> {
+    let mut err = io::stderr().lock();
+    match failures {
+        [] => Ok(()),
+        [only] => Err(anyhow::anyhow!("{only}")),
+        several => {
+            several.iter().try_for_each(|failure| writeln!(err, "airtally: {failure}"))?;
+            Err(Unread(several.len()).into())
+        }
+    }
+}
+
+impl InspectArgs {
+    fn options(&self) -> anyhow::Result<Options> {
+        if let Some(expression) = &self.filter {
+            Filter::new(expression).map_err(|error| UsageError(error.to_string()))?;
+        }
+        if self.by != By::Station && self.sort.is_some() {
+            return Err(UsageError("--sort orders stations: it cannot be used with --by".into()).into());
+        }
+        if self.window.is_some() && self.format == FormatArg::Csv {
+            return Err(UsageError("batches have no CSV form: use --format json or influx with --window".into()).into());
+        }
+        if self.config.is_some() && self.window.is_none() && self.format != FormatArg::Influx {
+            return Err(UsageError("--config is for --window and --format influx".into()).into());
+        }
+        let defaults = Options::default();
+        Ok(Options {
+            max_stations: self.max_stations,
+            threads: self.threads.map_or(defaults.threads, usize::from),
+            filter: self.filter.clone(),
+            since: self.since,
+            until: self.until,
+            count: self.count,
+            max_frames: self.max_frames,
+            max_bytes: self.max_bytes.map(|bytes| bytes.0),
+        })
+    }
+
+    fn view<'a>(&self, registry: &'a Registry) -> View<'a> {
+        let form = match self.format {
+            FormatArg::Json => Form::Json,
+            FormatArg::Csv => Form::Csv,
+            FormatArg::Table | FormatArg::Influx => Form::Table,
+        };
+        let by_frames = form == Form::Table || self.top.is_some();
+        View {
+            registry,
+            form,
+            by: self.by,
+            sort: self.sort.map_or(if by_frames { Sort::Frames } else { Sort::Mac }, Sort::from),
+            top: self.top.or((form == Form::Table).then_some(TABLE_ROWS)),
+        }
+    }
+
+    /// The vendor registry: the one that was named, or else the usual one, or else the snapshot, with a note.
+    fn registry(&self, config: Option<&Sensor>) -> anyhow::Result<Registry> {
+        if let Some(path) = &self.oui {
+            return Ok(Registry::load(path)?);
+        }
+        let usual = config.map_or(Path::new(REGISTRY), |config| &config.oui.cache);
+        let (registry, note) = cache::load_or_rebuild(usual, system_now())?;
+        if let Some(note) = note {
+            writeln!(io::stderr(), "airtally: {note}")?;
+        }
+        Ok(registry)
+    }
+}
+
+/// `--window` and `--format influx`.
+fn print_windows(arguments: &InspectArgs, options: &Options) -> anyhow::Result<()> {
+    let mut config = arguments.config.as_deref().map(load_sensor).transpose()?.unwrap_or_default();
+    if let Some(length) = arguments.window {
+        // What a configuration would refuse makes no windows either.
+        if length < Duration::from_secs(1) {
+            return Err(UsageError(format!("--window {length:?} is too short: a window is at least 1s long")).into());
+        }
+        config.window.length = length;
+    }
+    let registry = Arc::new(arguments.registry(Some(&config))?);
+    let config = Arc::new(config);
+    let (inputs, mut failures) = files::expand(&arguments.paths);
+    let progress = Arc::new(Progress::default());
+    let bar = Bar::start(&progress, &inputs);
+    let mut out = BufWriter::with_capacity(OUTPUT, io::stdout().lock());
+    let influx = arguments.format == FormatArg::Influx;
+    for input in &inputs {
+        let counted = windows::batches(input, options, &config, &registry, &progress, &mut |record| {
+            if influx { write_points(&mut out, &record) } else { write_record(&mut out, &record) }
+        });
+        match counted {
+            Ok(warnings) => {
+                bar.suspend(|| warnings.iter().try_for_each(|text| writeln!(io::stderr(), "airtally: {text}")))?
+            }
+            Err(windows::WindowsError::Capture(CaptureError::NotACapture { .. } | CaptureError::Empty { .. }))
+                if matches!(input, Input::Found(_)) => {}
+            Err(windows::WindowsError::Capture(error)) => failures.push(error),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    bar.finish();
+    out.flush()?;
+    conclude(&failures)
+}
+
+fn write_record(out: &mut impl Write, record: &Record) -> io::Result<()> {
+    out.write_all(&record.encode())?;
+    out.write_all(b"\n")
+}
+
+fn write_points(out: &mut impl Write, record: &Record) -> io::Result<()> {
+    let points = points::points(record).map_err(io::Error::other)?;
+    let mut text = String::new();
+    points.iter().for_each(|point| point.write(&mut text));
+    out.write_all(text.as_bytes())
+}
+
+/// `--watch`.
+fn watch(directory: &Path, arguments: &InspectArgs, options: &Options) -> anyhow::Result<()> {
+    let registry = arguments.registry(None)?;
+    let state = arguments.state.clone().unwrap_or_else(|| directory.join(STATE_FILE));
+    let failed = || format!("cannot watch {} with the state file {}", directory.display(), state.display());
+    let mut watch = Watch::open(directory, &state).with_context(failed)?;
+    let sort = arguments.sort.map_or(if arguments.top.is_some() { Sort::Frames } else { Sort::Mac }, Sort::from);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut stopped = std::pin::pin!(stop::requested());
+        loop {
+            for path in watch.ready().with_context(failed)? {
+                let report = inspect::merged(&[Input::Found(path.clone())], options, &Arc::default());
+                for failure in &report.failures {
+                    writeln!(io::stderr(), "airtally: {failure}")?;
+                }
+                if !report.files.is_empty() {
+                    print_line(&report, &registry, sort, arguments.top)?;
+                }
+                watch.done(&path).with_context(failed)?;
+            }
+            tokio::select! {
+                signal = &mut stopped => {
+                    signal?;
+                    return Ok(());
+                }
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    })
+}
+
+fn print_line(report: &Report, registry: &Registry, sort: Sort, top: Option<usize>) -> anyhow::Result<()> {
+    let mut out = BufWriter::with_capacity(OUTPUT, io::stdout().lock());
+    inspect_table::write_line(&mut out, &Document { report, registry, sort, top })?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Whether answers go to somebody who likes them bold.
+pub fn bold() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

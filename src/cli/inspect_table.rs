@@ -1,0 +1,479 @@
+//! How a report is written: a summary and tables for people, JSON, CSV. Counts nothing.
+
+use super::{format, inspect::bold};
+use crate::{
+    UnixNanos,
+    inspect::{
+        Report,
+        document::{self, Document},
+        rows::{self, Sort, StationRow},
+    },
+    oui::Registry,
+};
+use clap::ValueEnum;
+use serde::Serialize;
+use std::{
+    fmt::Display,
+    io::{self, Write},
+};
+
+/// Access points in a summary, at most.
+const SUMMARY_ROWS: usize = 12;
+/// Characters of a vendor's name, or of network names, in a table.
+const LONGEST_CELL: usize = 28;
+
+/// What the rows are about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum By {
+    /// Transmitters.
+    #[default]
+    Station,
+    /// Vendors.
+    Vendor,
+    /// Basic service sets, by the BSSID that stations last sent with.
+    Bssid,
+    /// Network names.
+    Ssid,
+    /// Frequencies.
+    Channel,
+    /// Frame types.
+    Subtype,
+}
+
+/// The form of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Aligned columns.
+    Table,
+    /// JSON.
+    Json,
+    /// Comma-separated values.
+    Csv,
+}
+
+/// What to show of a report, and how.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// Who the vendors are.
+    pub registry: &'a Registry,
+    /// The form.
+    pub form: Form,
+    /// What the rows are about.
+    pub by: By,
+    /// Order of stations.
+    pub sort: Sort,
+    /// Rows, at most.
+    pub top: Option<usize>,
+}
+
+/// Rows of text under a header; CSV has the same, with other titles and plain values.
+struct Cells {
+    header: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+    /// Rows that there are besides.
+    more: usize,
+    what: &'static str,
+}
+
+impl View<'_> {
+    /// Writes the one answer.
+    ///
+    /// # Errors
+    /// What `out` says.
+    pub fn write(&self, out: &mut impl Write, report: &Report) -> io::Result<()> {
+        match self.form {
+            Form::Json => self.json_rows(out, report),
+            Form::Csv => {
+                let cells = self.cells(report);
+                format::csv(out, &cells.header, &cells.rows)
+            }
+            Form::Table => self.table(out, report),
+        }
+    }
+
+    /// Writes the answer for the capture `name`, one of several; the `first` brings the header.
+    ///
+    /// # Errors
+    /// What `out` says.
+    pub fn write_one(&self, out: &mut impl Write, name: &str, report: &Report, first: bool) -> io::Result<()> {
+        match self.form {
+            Form::Json => self.json_rows(out, report),
+            Form::Csv => {
+                let mut cells = self.cells(report);
+                cells.header.insert(0, "file");
+                cells.rows.iter_mut().for_each(|row| row.insert(0, name.to_owned()));
+                if first { format::csv(out, &cells.header, &cells.rows) } else { format::csv_rows(out, &cells.rows) }
+            }
+            Form::Table => {
+                if !first {
+                    writeln!(out)?;
+                }
+                self.table(out, report)
+            }
+        }
+    }
+
+    fn document<'a>(&'a self, report: &'a Report) -> Document<'a> {
+        Document { report, registry: self.registry, sort: self.sort, top: self.top }
+    }
+
+    fn json_rows(&self, out: &mut impl Write, report: &Report) -> io::Result<()> {
+        fn write<T: Serialize>(out: &mut impl Write, rows: &[T], top: Option<usize>) -> io::Result<()> {
+            format::json(out, rows.get(..top.unwrap_or(usize::MAX)).unwrap_or(rows))
+        }
+        match self.by {
+            By::Station => write_line(out, &self.document(report)),
+            By::Vendor => write(out, &rows::vendors(report, self.registry), self.top),
+            By::Bssid => write(out, &rows::bsss(report, self.registry), self.top),
+            By::Ssid => write(out, &rows::ssids(report), self.top),
+            By::Channel => write(out, &rows::channels(report), self.top),
+            By::Subtype => write(out, &rows::subtypes(report), self.top),
+        }
+    }
+
+    fn table(&self, out: &mut impl Write, report: &Report) -> io::Result<()> {
+        if self.by == By::Station {
+            self.summary(out, report)?;
+        }
+        let cells = self.cells(report);
+        self.titled(out, &cells)?;
+        if cells.more > 0 {
+            writeln!(
+                out,
+                "{} more {}: --top shows them, and --format json or csv all",
+                group(cells.more as u64),
+                cells.what
+            )?;
+        }
+        for warning in document::warnings(report) {
+            writeln!(out, "note: {warning}")?;
+        }
+        Ok(())
+    }
+
+    /// A table whose titles stand out on a terminal.
+    fn titled(&self, out: &mut impl Write, cells: &Cells) -> io::Result<()> {
+        let mut text = Vec::new();
+        format::table(&mut text, &cells.header, &cells.rows)?;
+        let titles = text.iter().position(|&octet| octet == b'\n').unwrap_or(text.len());
+        let (titles, rest) = text.split_at(titles);
+        if bold() {
+            out.write_all(b"\x1b[1m")?;
+            out.write_all(titles)?;
+            out.write_all(b"\x1b[0m")?;
+        } else {
+            out.write_all(titles)?;
+        }
+        out.write_all(rest)
+    }
+
+    fn summary(&self, out: &mut impl Write, report: &Report) -> io::Result<()> {
+        let capture = report.tally().capture();
+        let files = match report.files.as_slice() {
+            [file] => file.name.clone(),
+            files => format!("{} captures", group(files.len() as u64)),
+        };
+        let links: Vec<_> = report.link_types.iter().map(ToString::to_string).collect();
+        let vendors = rows::vendors(report, self.registry);
+        let randomised: u64 = vendors.iter().filter(|row| row.randomised).map(|row| row.stations).sum();
+        let known = vendors.iter().filter(|row| row.vendor.is_some()).count();
+        let mut facts: Vec<(&str, String)> = vec![("capture", files), ("link types", links.join(", "))];
+        if let Some((first, last)) = report.span() {
+            let seconds = last.saturating_since(first).as_secs();
+            let lasted = humantime::format_duration(std::time::Duration::from_secs(seconds));
+            facts.push(("time", format!("{} to {} ({lasted})", second(first), second(last))));
+        }
+        facts.push(("frames", format!("{} ({} octets)", group(capture.frames), group(capture.bytes))));
+        let classes = [
+            ("of stations", capture.station_frames),
+            ("bad FCS", capture.bad_fcs),
+            ("malformed", capture.malformed),
+            ("without TA", capture.without_ta),
+            ("with a group TA", capture.group_ta),
+            ("overflow", capture.overflow_frames),
+        ];
+        let classes = classes.iter().filter(|(_, frames)| *frames > 0);
+        facts.push((
+            "",
+            classes.map(|(class, frames)| format!("{} {class}", group(*frames))).collect::<Vec<_>>().join(", "),
+        ));
+        let stations = group(report.tally().transmitters() as u64);
+        facts.push(("stations", format!("{stations} ({} randomised), {known} vendors", group(randomised))));
+        let kinds = rows::subtypes(report);
+        let kinds: Vec<_> = kinds.iter().map(|row| format!("{} {}", group(row.frames), row.name)).collect();
+        facts.push(("types", kinds.join(", ")));
+        let groups = rows::groups(report, self.registry);
+        let named = |row: &rows::GroupRow<'_>| {
+            let what = row.name.map_or_else(|| "group address".to_owned(), str::to_owned);
+            format!("{} {} ({what})", group(row.frames_received), row.mac)
+        };
+        facts.push(("to groups", and_more(groups.iter().map(named), 5)));
+        for (title, text) in facts.iter().filter(|(_, text)| !text.is_empty()) {
+            writeln!(out, "{title:<12}{}", format::printable(text))?;
+        }
+        writeln!(out)?;
+        let points = rows::access_points(report, self.registry);
+        if !points.is_empty() {
+            let cells = points.iter().take(SUMMARY_ROWS).map(|row| {
+                vec![
+                    row.mac.to_string(),
+                    cut(&row.ssids.join(", ")),
+                    channel_list(&row.freqs_mhz),
+                    row.security.clone().unwrap_or_default(),
+                    group(row.frames_sent),
+                    cut(self.whose(row.mac, row.vendor, row.mac.is_randomised())),
+                ]
+            });
+            let header = vec!["ACCESS POINT", "SSID", "CHANNELS", "SECURITY", "FRAMES", "VENDOR"];
+            self.titled(out, &Cells { header, rows: cells.collect(), more: 0, what: "" })?;
+            if let Some(more) = points.len().checked_sub(SUMMARY_ROWS).filter(|&more| more > 0) {
+                writeln!(out, "{} more access points: --by bssid", group(more as u64))?;
+            }
+            writeln!(out)?;
+        }
+        Ok(())
+    }
+
+    /// A vendor's name, or what an address without one is.
+    fn whose<'a>(&'a self, mac: crate::Mac, vendor: Option<&'a str>, randomised: bool) -> &'a str {
+        self.registry.special(mac).or(vendor).unwrap_or(if randomised { "(randomised)" } else { "(unknown)" })
+    }
+
+    fn cells(&self, report: &Report) -> Cells {
+        let plain = self.form == Form::Csv;
+        let number = |count: u64| if plain { count.to_string() } else { group(count) };
+        let (header, rows, what): (Vec<&str>, Vec<Vec<String>>, &str) = match self.by {
+            By::Station => return self.stations(report),
+            By::Vendor => {
+                let row = |row: rows::VendorRow<'_>| {
+                    let other = if row.randomised { "(randomised)" } else { "(unknown)" };
+                    vec![
+                        row.vendor.map_or_else(|| if plain { String::new() } else { other.to_owned() }, str::to_owned),
+                        row.randomised.to_string(),
+                        number(row.stations),
+                        number(row.frames_sent),
+                        number(row.bytes_sent),
+                    ]
+                };
+                let header = vec!["vendor", "randomised", "stations", "frames_sent", "bytes_sent"];
+                (header, rows::vendors(report, self.registry).into_iter().map(row).collect(), "vendors")
+            }
+            By::Bssid => {
+                let row = |row: rows::BssRow<'_>| {
+                    vec![
+                        row.bssid.map(|bssid| bssid.to_string()).unwrap_or_default(),
+                        row.vendor.unwrap_or_default().to_owned(),
+                        row.ssids.join(", "),
+                        number(row.stations),
+                        number(row.frames_sent),
+                        number(row.bytes_sent),
+                    ]
+                };
+                let header = vec!["bssid", "vendor", "ssids", "stations", "frames_sent", "bytes_sent"];
+                (header, rows::bsss(report, self.registry).into_iter().map(row).collect(), "BSSs")
+            }
+            By::Ssid => {
+                let row = |row: rows::SsidRow| vec![row.ssid, number(row.announced_by), number(row.sought_by)];
+                let header = vec!["ssid", "announced_by", "sought_by"];
+                (header, rows::ssids(report).into_iter().map(row).collect(), "network names")
+            }
+            By::Channel => {
+                let row = |row: rows::ChannelRow| {
+                    vec![
+                        row.freq_mhz.to_string(),
+                        row.channel.map(|channel| channel.to_string()).unwrap_or_default(),
+                        number(row.frames),
+                        number(row.bytes),
+                    ]
+                };
+                let header = vec!["freq_mhz", "channel", "frames", "bytes"];
+                (header, rows::channels(report).into_iter().map(row).collect(), "channels")
+            }
+            By::Subtype => {
+                let row = |row: rows::SubtypeRow| vec![row.subtype, row.name.to_owned(), number(row.frames)];
+                (vec!["subtype", "name", "frames"], rows::subtypes(report).into_iter().map(row).collect(), "types")
+            }
+        };
+        self.topped(header, rows, what)
+    }
+
+    fn topped(&self, header: Vec<&'static str>, mut rows: Vec<Vec<String>>, what: &'static str) -> Cells {
+        let more = rows.len().saturating_sub(self.top.unwrap_or(usize::MAX));
+        rows.truncate(rows.len() - more);
+        Cells { header, rows, more, what }
+    }
+
+    fn stations(&self, report: &Report) -> Cells {
+        let stations = rows::sorted(report, self.registry, self.sort, self.top);
+        let more = report.tally().transmitters() - stations.len();
+        let rows = stations.iter().map(|station| rows::station(station, self.registry));
+        if self.form == Form::Csv {
+            let header = vec![
+                "mac",
+                "vendor",
+                "randomised",
+                "special",
+                "role",
+                "frames_sent",
+                "bytes_sent",
+                "frames_received",
+                "management",
+                "control",
+                "data",
+                "retries",
+                "signal_min_dbm",
+                "signal_mean_dbm",
+                "signal_max_dbm",
+                "freqs_mhz",
+                "bssid",
+                "ssids",
+                "security",
+                "first_seen",
+                "last_seen",
+            ];
+            return Cells { header, rows: rows.map(csv_station).collect(), more, what: "stations" };
+        }
+        let header = vec![
+            "STATION",
+            "VENDOR",
+            "ROLE",
+            "SENT",
+            "RECEIVED",
+            "OCTETS",
+            "RETRY",
+            "DBM MIN/MEAN/MAX",
+            "CHANNELS",
+            "FIRST SEEN",
+            "LAST SEEN",
+            "SSIDS",
+        ];
+        let one_day = report.span().is_some_and(|(first, last)| second(first).get(..10) == second(last).get(..10));
+        let time =
+            |time: UnixNanos| second(time).get(if one_day { 11..19 } else { 0..19 }).unwrap_or_default().to_owned();
+        let rows = rows.map(|row| {
+            vec![
+                row.mac.to_string(),
+                cut(self.whose(row.mac, row.vendor, row.randomised)),
+                role(&row).replace('_', " "),
+                group(row.frames_sent),
+                group(row.frames_received),
+                group(row.bytes_sent),
+                percent(row.retries, row.frames_sent),
+                row.signal_dbm.map(|dbm| format!("{}/{:.1}/{}", dbm.min, dbm.mean, dbm.max)).unwrap_or_default(),
+                channel_list(&row.freqs_mhz),
+                time(row.first_seen),
+                time(row.last_seen),
+                cut(&row.ssids.join(", ")),
+            ]
+        });
+        Cells { header, rows: rows.collect(), more, what: "stations" }
+    }
+}
+
+/// Writes the document as one line.
+///
+/// # Errors
+/// What `out` says.
+pub fn write_line(out: &mut impl Write, document: &Document<'_>) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, document)?;
+    writeln!(out)
+}
+
+fn csv_station(row: StationRow<'_>) -> Vec<String> {
+    fn shown<T: Display>(value: Option<T>) -> String {
+        value.map(|value| value.to_string()).unwrap_or_default()
+    }
+    let freqs: Vec<_> = row.freqs_mhz.iter().map(u16::to_string).collect();
+    vec![
+        row.mac.to_string(),
+        shown(row.vendor),
+        row.randomised.to_string(),
+        shown(row.special),
+        role(&row),
+        row.frames_sent.to_string(),
+        row.bytes_sent.to_string(),
+        row.frames_received.to_string(),
+        row.management.to_string(),
+        row.control.to_string(),
+        row.data.to_string(),
+        row.retries.to_string(),
+        shown(row.signal_dbm.map(|dbm| dbm.min)),
+        shown(row.signal_dbm.map(|dbm| dbm.mean)),
+        shown(row.signal_dbm.map(|dbm| dbm.max)),
+        freqs.join(" "),
+        shown(row.bssid),
+        row.ssids.join(", "),
+        shown(row.security),
+        row.first_seen.to_string(),
+        row.last_seen.to_string(),
+    ]
+}
+
+/// The role as JSON has it.
+fn role(row: &StationRow<'_>) -> String {
+    serde_json::to_value(row.role).ok().and_then(|role| role.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// A number with its digits in threes.
+fn group(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+    if part == 0 { String::new() } else { format!("{:.1}%", part as f64 * 100.0 / whole.max(1) as f64) }
+}
+
+/// Channel numbers, or frequencies where there is none.
+fn channel_list(freqs_mhz: &[u16]) -> String {
+    let channel =
+        |&freq: &u16| rows::channel_number(freq).map_or_else(|| format!("{freq} MHz"), |number| number.to_string());
+    and_more(freqs_mhz.iter().map(channel), 6)
+}
+
+/// The first few, and how many more there are.
+fn and_more(items: impl Iterator<Item = String>, few: usize) -> String {
+    let items: Vec<String> = items.collect();
+    let shown = items.get(..few).unwrap_or(&items).join(", ");
+    match items.len().saturating_sub(few) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// The beginning of a text that is too long for a column.
+fn cut(text: &str) -> String {
+    if text.chars().count() <= LONGEST_CELL {
+        return text.to_owned();
+    }
+    text.chars().take(LONGEST_CELL - 1).chain(['…']).collect()
+}
+
+/// A time to the second, like `2026-11-21 03:00:10`.
+fn second(time: UnixNanos) -> String {
+    time.to_string().replacen('T', " ", 1).get(..19).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_texts_are_readable() {
+        assert_eq!(group(0), "0");
+        assert_eq!(group(1_234_567), "1,234,567");
+        assert_eq!(group(123_456), "123,456");
+        assert_eq!(percent(1, 8), "12.5%");
+        assert_eq!(channel_list(&[2_412, 2_437, 2_413]), "1, 6, 2413 MHz");
+        assert_eq!(cut(&"é".repeat(40)).chars().count(), LONGEST_CELL);
+        assert_eq!(second(UnixNanos::new(1_700_000_000, 5)), "2023-11-14 22:13:20");
+    }
+}

@@ -1,0 +1,147 @@
+//! `airtally oui update`: files and addresses in, a new cache out.
+
+use super::now;
+use crate::{
+    cli::format::{self, UsageError},
+    oui::{
+        OuiError, cache,
+        fetch::{DEFAULT_SOURCES, Fetched, Fetcher, Timeouts, Version},
+        source::{MAX_BYTES, Source},
+    },
+};
+use anyhow::Context as _;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::{
+    fs::{self, File},
+    io::{self, Read as _, Write},
+    path::{Path, PathBuf},
+};
+
+/// What `update` takes.
+#[derive(Debug, Args)]
+pub(super) struct UpdateArgs {
+    /// Registry files or https addresses: the IEEE's CSV files, Wireshark's manuf and wka. What each one is, its
+    /// content says. Without any: all five lists of the IEEE and both of Wireshark, from their own servers.
+    #[arg(long, value_name = "FILE|URL", num_args = 1..)]
+    from: Vec<String>,
+    /// A text file with one such file or address a line; '#' begins a comment.
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    from_list: Option<PathBuf>,
+    /// Take a source that has lost more than a tenth of its entries.
+    #[arg(long)]
+    accept_shrink: bool,
+    /// PEM file of certificate authorities to trust beside the system's.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+}
+
+pub(super) fn run(out: &mut impl Write, db: &Path, args: &UpdateArgs) -> anyhow::Result<()> {
+    let sources = read_all(db, args)?;
+    let report = cache::update(db, &sources, now(), args.accept_shrink)?;
+    if let Some(place) = &report.set_aside {
+        writeln!(io::stderr(), "airtally: the old cache was damaged; it is now {}", place.display())?;
+    }
+    let rows: Vec<_> = sources
+        .iter()
+        .map(|source| vec![source.kind.label().to_owned(), source.rows().to_string(), source.origin.clone()])
+        .collect();
+    format::table(out, &["source", "entries", "from"], &rows)?;
+    for label in &report.left_out {
+        writeln!(out, "{label}: was in the old cache and is in no file given now")?;
+    }
+    writeln!(
+        out,
+        "{}: {} prefixes ({} with several holders), {} well-known addresses; {}",
+        db.display(),
+        report.entries,
+        report.shared,
+        report.special,
+        if report.changed { "changed" } else { "as before" },
+    )?;
+    Ok(())
+}
+
+fn read_all(db: &Path, args: &UpdateArgs) -> anyhow::Result<Vec<Source>> {
+    let mut places = args.from.clone();
+    if let Some(list) = &args.from_list {
+        let text = fs::read_to_string(list).with_context(|| format!("cannot read {}", list.display()))?;
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        places = lines.map(str::to_owned).collect();
+        if places.is_empty() {
+            return Err(UsageError(format!("{} names no source", list.display())).into());
+        }
+    } else if places.is_empty() {
+        places = DEFAULT_SOURCES.map(str::to_owned).to_vec();
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut fetcher = None;
+    let mut sources = Vec::new();
+    for place in &places {
+        if place.contains("://") {
+            let fetcher = match &mut fetcher {
+                Some(fetcher) => fetcher,
+                none => none.insert(Fetcher::new(args.ca_file.as_deref(), Timeouts::default())?),
+            };
+            sources.push(runtime.block_on(fetch(fetcher, db, place))?);
+        } else {
+            sources.push(read(Path::new(place))?);
+        }
+    }
+    Ok(sources)
+}
+
+fn read(path: &Path) -> Result<Source, OuiError> {
+    let failed = |source| OuiError::Io { action: "read", path: path.into(), source };
+    let mut bytes = Vec::new();
+    File::open(path).map_err(failed)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let origin = path.display().to_string();
+    if bytes.len() as u64 > MAX_BYTES {
+        let message = format!("is larger than {} MiB, which no registry file is", MAX_BYTES >> 20);
+        return Err(OuiError::Source { origin, message });
+    }
+    Source::parse(&origin, bytes).map_err(|message| OuiError::Source { origin, message })
+}
+
+/// Fetches `url`; if its server says that nothing has changed, takes what the cache has kept of it.
+async fn fetch(fetcher: &Fetcher, db: &Path, url: &str) -> Result<Source, OuiError> {
+    // A cache that cannot be read has kept nothing; what is wrong with it, the update says.
+    let stored = cache::stored(db, url).ok().flatten();
+    let known =
+        stored.as_ref().map(|(info, _)| Version { etag: info.etag.clone(), last_modified: info.last_modified.clone() });
+    let bar = progress_bar(url);
+    let fetched = fetcher
+        .get(url, known.as_ref(), |so_far, expected| {
+            if let Some(expected) = expected {
+                bar.set_length(expected);
+            }
+            bar.set_position(so_far);
+        })
+        .await;
+    bar.finish_and_clear();
+    let (bytes, version) = match (fetched?, stored) {
+        (Fetched::New { bytes, version }, _) => (bytes, version),
+        (Fetched::NotModified, Some((info, bytes))) => {
+            (bytes, Version { etag: info.etag, last_modified: info.last_modified })
+        }
+        (Fetched::NotModified, None) => {
+            let message = "is said to be unchanged and there is no copy of it".into();
+            return Err(OuiError::Source { origin: url.to_owned(), message });
+        }
+    };
+    let mut source =
+        Source::parse(url, bytes).map_err(|message| OuiError::Source { origin: url.to_owned(), message })?;
+    source.etag = version.etag;
+    source.last_modified = version.last_modified;
+    Ok(source)
+}
+
+/// A bar on standard error; it hides itself where that is no terminal.
+fn progress_bar(url: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{wide_msg} {bytes:>10} {bar:20} {bytes_per_sec:>12}") {
+        bar.set_style(style);
+    }
+    bar.set_message(url.to_owned());
+    bar
+}

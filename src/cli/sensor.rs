@@ -1,0 +1,30 @@
+//! `airtally sensor`: the daemon that listens, counts and publishes.
+
+use super::log;
+use crate::{config::load_sensor, sensor};
+use clap::Args;
+use std::path::PathBuf;
+
+/// Counts frames from an interface, a capture file or standard input, and publishes each window over MQTT
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  airtally sensor --config /etc/airtally/sensor.toml
+  tcpdump -i wlan1 -U -w - | airtally sensor --config stdin.toml      with source.kind = \"stdin\"
+
+On SIGTERM or SIGINT the open window is closed and kept, and the broker is told that the sensor is offline.
+A sensor whose source is a file (without loop) or standard input ends by itself once everything is delivered.")]
+pub struct SensorArgs {
+    /// The configuration; config/sensor.toml in the source is complete and commented
+    #[arg(long, value_name = "FILE", default_value = "/etc/airtally/sensor.toml")]
+    config: PathBuf,
+}
+
+/// Runs until it is told to stop, or its source ends.
+pub fn run(arguments: &SensorArgs) -> anyhow::Result<()> {
+    let config = load_sensor(&arguments.config)?;
+    log::start(config.log.level);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(sensor::run(config))?;
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! What a sink reads: its own cursor of ingest's spool.
+
+use crate::{
+    batch::Record,
+    sensor::clock::system_now,
+    sink::{DeadLetters, Feed, FeedError},
+    spool::{SharedSpool, Want},
+};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+
+/// Octets of records handed to a sink at once, at most.
+const BYTES_AT_ONCE: usize = 4 << 20;
+
+/// One sink's view of the spool.
+pub struct SpoolFeed {
+    sink: String,
+    spool: Arc<SharedSpool>,
+    dead: Arc<Mutex<DeadLetters>>,
+    appended: watch::Receiver<u64>,
+}
+
+impl SpoolFeed {
+    /// The backlog of the sink called `sink`, which is one of the spool's readers.
+    #[must_use]
+    pub fn new(sink: &str, spool: &Arc<SharedSpool>, dead: &Arc<Mutex<DeadLetters>>) -> Self {
+        Self {
+            sink: sink.to_owned(),
+            spool: Arc::clone(spool),
+            dead: Arc::clone(dead),
+            appended: spool.announcements(),
+        }
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> FeedError {
+    FeedError(error.to_string())
+}
+
+impl Feed for SpoolFeed {
+    fn next(&mut self, max: usize) -> Result<Vec<(u64, Record)>, FeedError> {
+        // Whatever is announced from here on may not be in this answer: it wakes the next wait.
+        self.appended.mark_unchanged();
+        let entries = self.spool.lock().pending(&self.sink, Want::Everything, 0, max, BYTES_AT_ONCE).map_err(failed)?;
+        let mut records = Vec::with_capacity(entries.len());
+        for entry in entries {
+            match Record::decode(&entry.body) {
+                Ok(record) => records.push((entry.id, record)),
+                // The inbox decoded these very bytes: only a newer version's spool or a damaged disk comes here.
+                Err(error) => self.dead(entry.id, &error.to_string(), &entry.body)?,
+            }
+        }
+        Ok(records)
+    }
+
+    fn done(&mut self, ids: &[u64]) -> Result<(), FeedError> {
+        self.spool.lock().acknowledge(&self.sink, ids).map_err(failed)
+    }
+
+    fn dead(&mut self, id: u64, reason: &str, body: &[u8]) -> Result<(), FeedError> {
+        self.dead
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .refused(&self.sink, reason, body, system_now())
+            .map_err(failed)?;
+        self.done(&[id])
+    }
+
+    async fn wait(&mut self) {
+        // An error means that the spool's keeper is gone: the daemon is stopping.
+        if self.appended.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

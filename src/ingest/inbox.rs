@@ -1,0 +1,182 @@
+//! What ingest does with a message: decode it, make it durable, and only then let it be acknowledged.
+
+use super::holes::{Holes, SensorName};
+use crate::{
+    batch::Record,
+    mqtt::{Inbox, InboxError, Incoming, Leaf, StatusMessage},
+    sensor::clock::system_now,
+    sink::DeadLetters,
+    spool::{NewEntry, SharedSpool},
+};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// One line in the log for each sensor and this long.
+const LOG_EVERY: Duration = Duration::from_secs(60);
+/// Sensors whose log lines are told apart, at most.
+const MAX_LOGGED: usize = 1_000;
+
+/// Where messages arrive.
+pub struct SpoolInbox {
+    spool: Arc<SharedSpool>,
+    dead: Arc<Mutex<DeadLetters>>,
+    holes: Arc<Mutex<Holes>>,
+    complaints: Mutex<Complaints>,
+}
+
+impl SpoolInbox {
+    /// An inbox that fills `spool`, keeps what is no batch in `dead`, and tells `holes` what sensors say they have.
+    #[must_use]
+    pub fn new(spool: &Arc<SharedSpool>, dead: &Arc<Mutex<DeadLetters>>, holes: &Arc<Mutex<Holes>>) -> Self {
+        Self {
+            spool: Arc::clone(spool),
+            dead: Arc::clone(dead),
+            holes: Arc::clone(holes),
+            complaints: Mutex::default(),
+        }
+    }
+
+    /// The entry for a payload, or why it is none.
+    fn read(site: &str, sensor: &str, payload: Vec<u8>) -> Result<NewEntry, (String, Vec<u8>)> {
+        let record = match Record::decode(&payload) {
+            Ok(record) => record,
+            Err(error) => return Err((error.to_string(), payload)),
+        };
+        // The broker's access rules are about topics: a payload must not speak for another sensor.
+        if record.site() != site || record.sensor() != sensor {
+            let reason = format!("it claims to be from {}/{}", record.site(), record.sensor());
+            return Err((reason, payload));
+        }
+        let copy = payload.clone();
+        NewEntry::new(&record, payload).map_err(|error| (error.to_string(), copy))
+    }
+
+    fn refuse(&self, site: &str, sensor: &str, reason: &str, payload: &[u8]) -> Result<(), InboxError> {
+        let topic = format!("{site}/{sensor}");
+        if let Some(count) = lock(&self.complaints).due(&topic, Instant::now()) {
+            tracing::warn!(sensor = topic, payloads = count, reason, "not a batch; kept as a dead letter");
+        }
+        lock(&self.dead)
+            .undecodable(&topic, reason, payload, system_now())
+            .map_err(|error| InboxError(error.to_string()))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Inbox for SpoolInbox {
+    async fn deliver(&self, messages: Vec<Incoming>) -> Result<(), InboxError> {
+        let mut entries = Vec::with_capacity(messages.len());
+        for message in messages {
+            let Incoming { site, sensor, leaf, payload, .. } = message;
+            match leaf {
+                Leaf::Batch => match Self::read(&site, &sensor, payload) {
+                    Ok(entry) => entries.push(entry),
+                    Err((reason, payload)) => self.refuse(&site, &sensor, &reason, &payload)?,
+                },
+                // Gaps travel here among events that are only news: those end in the log.
+                Leaf::Event => match Self::read(&site, &sensor, payload) {
+                    Ok(entry) => entries.push(entry),
+                    Err((_, payload)) => tracing::info!(site, sensor, text = excerpt(&payload), "event"),
+                },
+                Leaf::Status => match StatusMessage::decode(&payload) {
+                    Ok(message) => lock(&self.holes).heard(Instant::now(), &(site, sensor), &message.status),
+                    Err(reason) => tracing::debug!(site, sensor, reason, "unreadable status"),
+                },
+                Leaf::Response(_) => tracing::debug!(site, sensor, text = excerpt(&payload), "answer"),
+                Leaf::Info | Leaf::Request(_) => {}
+            }
+        }
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let now = system_now();
+        let appended = self
+            .spool
+            .with(move |spool| spool.append(now, &entries, &[]))
+            .await
+            .ok_or_else(|| InboxError("the spool's task ended".into()))?
+            .map_err(|error| InboxError(error.to_string()))?;
+        for gap in &appended.evicted {
+            tracing::error!(
+                site = gap.site,
+                sensor = gap.sensor,
+                first_seq = gap.first_seq,
+                last_seq = gap.last_seq,
+                "the spool is full: windows that no database has taken were given up, and a gap recorded; \
+                 mend the database, or raise spool.max_bytes"
+            );
+        }
+        self.spool.announce();
+        Ok(())
+    }
+
+    fn connected(&self, session_present: bool) {
+        if !session_present {
+            lock(&self.holes).queue_lost(Instant::now());
+        }
+    }
+
+    fn disconnected(&self, _reason: &str) {}
+}
+
+/// The beginning of a payload, fit for a line of the log.
+fn excerpt(payload: &[u8]) -> String {
+    String::from_utf8_lossy(payload.get(..payload.len().min(512)).unwrap_or_default()).escape_debug().to_string()
+}
+
+/// Counts complaints, and says when one is due in the log.
+#[derive(Debug, Default)]
+struct Complaints {
+    topics: HashMap<String, (Instant, u64)>,
+}
+
+impl Complaints {
+    /// How many payloads a line in the log now stands for; `None` while the last line is fresh.
+    fn due(&mut self, topic: &str, now: Instant) -> Option<u64> {
+        match self.topics.get_mut(topic) {
+            Some((since, count)) if now.saturating_duration_since(*since) < LOG_EVERY => {
+                *count += 1;
+                None
+            }
+            Some((since, count)) => {
+                *since = now;
+                Some(std::mem::take(count) + 1)
+            }
+            None => {
+                if self.topics.len() >= MAX_LOGGED {
+                    self.topics.clear();
+                }
+                self.topics.insert(topic.to_owned(), (now, 0));
+                Some(1)
+            }
+        }
+    }
+}
+
+/// Asks which windows of a run neither arrived nor were declared lost.
+pub fn missing(spool: &SharedSpool, (site, sensor): &SensorName, run: uuid::Uuid, last_seq: u64) -> Vec<(u64, u64)> {
+    spool.lock().holes(site, sensor, run, last_seq, 64).unwrap_or_else(|error| {
+        tracing::warn!(%error, "cannot tell what is missing");
+        Vec::new()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints_are_counted_and_said_once_a_minute() {
+        let (mut complaints, start) = (Complaints::default(), Instant::now());
+        assert_eq!(complaints.due("a", start), Some(1));
+        assert_eq!(complaints.due("a", start), None);
+        assert_eq!(complaints.due("b", start), Some(1));
+        assert_eq!(complaints.due("a", start + LOG_EVERY), Some(2));
+    }
+}

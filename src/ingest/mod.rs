@@ -1,0 +1,174 @@
+//! `airtally ingest`: connects subscriber, spool and sinks, and takes them down in order.
+
+mod feed;
+mod holes;
+mod inbox;
+mod web;
+
+use crate::{
+    config::Ingest,
+    mqtt::{self, MqttError, OutgoingRequest, SubscriberSettings},
+    sensor::clock::system_now,
+    sink::{self, AnySink, DeadLetterError, DeadLetters, Health, OpenError, Redriven, Sink as _},
+    spool::{Settings, SharedSpool, Spool, SpoolError},
+    stop,
+};
+use feed::SpoolFeed;
+use holes::Holes;
+use inbox::SpoolInbox;
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+use tokio::sync::{mpsc, watch};
+
+/// The dead letters' file in the state directory.
+const DEAD_LETTERS: &str = "dead-letters.sqlite";
+/// How often missing windows are looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Requests waiting for a connection, at most.
+const REQUESTS_WAITING: usize = 64;
+
+/// Why ingest ended with a failure.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// The spool cannot be used.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// A sink, or the dead letters, cannot be opened.
+    #[error(transparent)]
+    Sink(#[from] OpenError),
+    /// The web server cannot start.
+    #[error(transparent)]
+    Web(#[from] web::WebError),
+    /// The dead letters cannot be read or changed.
+    #[error(transparent)]
+    DeadLetters(#[from] DeadLetterError),
+    /// The connection to the broker cannot even be tried.
+    #[error(transparent)]
+    Mqtt(#[from] MqttError),
+    /// The system refused a thread or a signal.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// What keeps it from starting. A database or a broker that is away does not.
+pub async fn run(config: Ingest) -> Result<(), IngestError> {
+    let sinks = AnySink::open(&config)?;
+    let (spool, opening) = Spool::open(
+        system_now(),
+        Settings {
+            runtime_dir: None,
+            state_dir: config.spool.state_dir.clone(),
+            max_bytes: config.spool.max_bytes.0,
+            age_out: Duration::ZERO,
+            durable: true,
+            ledger: true,
+            readers: sinks.iter().map(|sink| sink.name().to_owned()).collect(),
+        },
+    )?;
+    let dead = Arc::new(Mutex::new(dead_letters(&config)?));
+    for path in &opening.set_aside {
+        tracing::error!(path = %path.display(), "the spool was damaged: it is set aside, and a fresh one begins");
+    }
+    let spool = SharedSpool::new(spool);
+    let holes = Arc::new(Mutex::new(Holes::default()));
+    let (stop, stopped) = watch::channel(false);
+
+    let followers =
+        sinks.into_iter().map(|sink| follow(sink, &spool, &dead, stopped.clone())).collect::<Result<Vec<_>, _>>()?;
+    let (requests, outgoing) = mpsc::channel(REQUESTS_WAITING);
+    let subscriber = tokio::spawn(mqtt::subscribe(
+        SubscriberSettings { mqtt: config.mqtt.clone(), name: config.name.clone(), site: config.site.clone() },
+        Arc::new(SpoolInbox::new(&spool, &dead, &holes)),
+        outgoing,
+        stopped.clone(),
+    ));
+    let web = config.web.as_ref().map(|web| web::start(web, stopped.clone())).transpose()?;
+    let asker = tokio::spawn(ask(config.replay, Arc::clone(&spool), holes, requests));
+    tracing::info!(name = config.name, site = config.site, version = env!("CARGO_PKG_VERSION"), "storing");
+
+    let mut subscriber = subscriber;
+    let ended = tokio::select! {
+        signal = stop::requested() => {
+            tracing::info!(signal = signal?, "stopping: what was taken stays in the spool");
+            None
+        }
+        ended = &mut subscriber => Some(ended),
+    };
+    let _ = stop.send(true);
+    asker.abort();
+    let ended = match ended {
+        Some(ended) => ended,
+        None => subscriber.await,
+    };
+    if let Some(web) = web {
+        let _ = web.await;
+    }
+    for follower in followers {
+        let _ = follower.join();
+    }
+    spool.with(Spool::flush).await.unwrap_or(Ok(()))?;
+    match ended {
+        Ok(result) => Ok(result?),
+        Err(_) => Err(io::Error::other("the subscriber ended early").into()),
+    }
+}
+
+/// Follows the spool with one sink, on a thread of its own: a slow database delays nobody else.
+fn follow(
+    sink: AnySink,
+    spool: &Arc<SharedSpool>,
+    dead: &Arc<Mutex<DeadLetters>>,
+    stopped: watch::Receiver<bool>,
+) -> io::Result<JoinHandle<()>> {
+    let feed = SpoolFeed::new(sink.name(), spool, dead);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (health, _) = watch::channel(Health::Ok);
+    thread::Builder::new()
+        .name(sink.name().to_owned())
+        .spawn(move || runtime.block_on(sink::follow(sink, feed, health, stopped)))
+}
+
+/// Looks for missing windows, and asks their sensors for them.
+async fn ask(replay: bool, spool: Arc<SharedSpool>, holes: Arc<Mutex<Holes>>, requests: mpsc::Sender<OutgoingRequest>) {
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    if !replay {
+        return;
+    }
+    loop {
+        look.tick().await;
+        let (spool, holes) = (Arc::clone(&spool), Arc::clone(&holes));
+        let due = tokio::task::spawn_blocking(move || {
+            let mut holes = holes.lock().unwrap_or_else(PoisonError::into_inner);
+            holes.due(Instant::now(), |sensor, run, last_seq| inbox::missing(&spool, sensor, run, last_seq))
+        });
+        for ((site, sensor), body) in due.await.unwrap_or_default() {
+            tracing::info!(
+                site, sensor, run = %body.run, first_seq = body.first_seq, last_seq = body.last_seq,
+                "windows are missing: asking the sensor for them"
+            );
+            // A full channel means no connection: the hole is still there at a later look.
+            let _ = requests.try_send(OutgoingRequest { site, sensor, body });
+        }
+    }
+}
+
+/// Offers every dead letter again, once.
+///
+/// # Errors
+/// When the databases of the configuration, or the dead letters, cannot be opened.
+pub async fn redrive(config: &Ingest) -> Result<Redriven, IngestError> {
+    let mut sinks = AnySink::open(config)?;
+    let mut letters = dead_letters(config)?;
+    Ok(sink::redrive(&mut letters, &mut sinks, None).await?)
+}
+
+fn dead_letters(config: &Ingest) -> Result<DeadLetters, OpenError> {
+    DeadLetters::open(&config.spool.state_dir.join(DEAD_LETTERS), &config.dead_letters)
+}

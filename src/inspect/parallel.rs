@@ -1,0 +1,140 @@
+//! Several captures at a time, or one capture in segments. Whatever the number of threads, the result is the same.
+
+use super::{Input, Options, Progress, Report, read};
+use crate::capture::{CaptureError, Source, segments::Segments};
+use std::{
+    collections::BTreeMap,
+    ops::ControlFlow,
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    thread,
+};
+
+/// Counts one capture: in segments where there are threads and it can be divided, else from beginning to end.
+pub(super) fn one(input: &Input, options: &Options, progress: &Arc<Progress>) -> Report {
+    if options.threads > 1
+        && !options.ends_early()
+        && let Input::Named(path) | Input::Found(path) = input
+        && let Ok(Some(plan)) = Segments::plan(path, options.threads)
+    {
+        let before = progress.octets();
+        if let Some(report) = segmented(input, &plan, options, progress) {
+            return report;
+        }
+        progress.restart_from(before);
+    }
+    let mut report = Report::new(options.max_stations);
+    read::input(input, options, progress, &mut report);
+    report
+}
+
+/// A capture counted in segments; `None` if it cannot be proved that the segments fit together, or if their counts
+/// cannot be added exactly.
+fn segmented(input: &Input, plan: &Segments, options: &Options, progress: &Progress) -> Option<Report> {
+    let count = |index: usize| -> Result<(Source, Report, Option<String>), CaptureError> {
+        let mut source = plan.open(index)?;
+        let mut report = Report::new(options.max_stations);
+        let warning = read::source_into(&mut source, options, &mut report, &mut |octets| progress.add(octets))?;
+        Ok((source, report, warning))
+    };
+    let count = &count;
+    let counted: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..plan.count()).map(|index| scope.spawn(move || count(index))).collect();
+        threads.into_iter().map(|thread| thread.join().ok()?.ok()).collect::<Option<_>>()
+    })?;
+    let (mut sources, mut total) = (Vec::with_capacity(counted.len()), None::<Report>);
+    for (source, report, _) in counted {
+        sources.push(source);
+        match &mut total {
+            None => total = Some(report),
+            Some(total) => total.merge(report).ok()?,
+        }
+    }
+    let (mut total, last) = (total?, sources.last()?);
+    if !plan.fit(&sources) {
+        return None;
+    }
+    read::finish(input, last, Ok(None), 0, &mut total);
+    Some(total)
+}
+
+/// What the threads share.
+struct Shared<T> {
+    /// The next job to begin.
+    next: usize,
+    /// The next result to hand over.
+    due: usize,
+    done: BTreeMap<usize, T>,
+    stopped: bool,
+}
+
+/// Does `jobs` jobs on at most `threads` threads and hands over the results in order, until `take` breaks. No more
+/// than a few results wait for one before them.
+pub(super) fn in_order<T: Send>(
+    jobs: usize,
+    threads: usize,
+    work: impl Fn(usize) -> T + Sync,
+    mut take: impl FnMut(T) -> ControlFlow<()>,
+) {
+    let threads = threads.min(jobs);
+    if threads < 2 {
+        let _ = (0..jobs).try_for_each(|job| take(work(job)));
+        return;
+    }
+    let shared = Mutex::new(Shared { next: 0, due: 0, done: BTreeMap::new(), stopped: false });
+    let changed = Condvar::new();
+    let lock = || shared.lock().unwrap_or_else(PoisonError::into_inner);
+    let worker = || {
+        loop {
+            let ready =
+                |state: &mut Shared<T>| !state.stopped && state.next < jobs && state.next >= state.due + 2 * threads;
+            let mut state = changed.wait_while(lock(), ready).unwrap_or_else(PoisonError::into_inner);
+            if state.stopped || state.next >= jobs {
+                return;
+            }
+            let job = state.next;
+            state.next += 1;
+            drop(state);
+            let result = work(job);
+            lock().done.insert(job, result);
+            changed.notify_all();
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(worker);
+        }
+        for job in 0..jobs {
+            let waiting = |state: &mut Shared<T>| !state.done.contains_key(&job);
+            let mut state = changed.wait_while(lock(), waiting).unwrap_or_else(PoisonError::into_inner);
+            let result = state.done.remove(&job);
+            state.due = job + 1;
+            drop(state);
+            changed.notify_all();
+            if result.is_none_or(|result| take(result).is_break()) {
+                break;
+            }
+        }
+        lock().stopped = true;
+        changed.notify_all();
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_in_order_and_a_break_ends_it() {
+        let mut results = Vec::new();
+        in_order(
+            100,
+            3,
+            |job| job * 2,
+            |result| {
+                results.push(result);
+                if result == 150 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            },
+        );
+        assert_eq!(results, (0..=75).map(|job| job * 2).collect::<Vec<_>>());
+    }
+}

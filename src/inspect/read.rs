@@ -1,0 +1,160 @@
+//! One capture, from its beginning to its end or a bound, into a report.
+
+use super::{FileCount, Input, Options, Progress, Report};
+use crate::capture::{CaptureError, Filter, Packet, Polled, Source};
+use std::{
+    fs::File,
+    io::{self, ErrorKind, Read},
+    path::Path,
+    sync::Arc,
+};
+
+/// Counts `input` into `report`. What goes wrong is in the report too.
+pub(super) fn input(input: &Input, options: &Options, progress: &Arc<Progress>, report: &mut Report) {
+    let before = report.frames();
+    let mut source = match open(input, progress) {
+        Ok(source) => source,
+        // Whoever named a directory did not say that all files in it are captures.
+        Err(CaptureError::NotACapture { .. } | CaptureError::Empty { .. }) if input.is_found() => return,
+        Err(error) => {
+            report.failures.push(error);
+            return;
+        }
+    };
+    let ended = source_into(&mut source, options, report, &mut |_| {});
+    finish(input, &source, ended, before, report);
+}
+
+/// Adds what is known of a capture once it was read.
+pub(super) fn finish(
+    input: &Input,
+    source: &Source,
+    ended: Result<Option<String>, CaptureError>,
+    before: u64,
+    report: &mut Report,
+) {
+    report.add_links(&source.link_types());
+    report.files.push(FileCount { name: input.name(), frames: report.frames() - before });
+    match ended {
+        Ok(warning) => report.warnings.extend(warning),
+        Err(error) => report.failures.push(error),
+    }
+    report.warnings.extend(source.warning().map(str::to_owned));
+}
+
+/// Opens a capture, so that reading it moves `progress`.
+pub(super) fn open(input: &Input, progress: &Arc<Progress>) -> Result<Source, CaptureError> {
+    let name = input.name();
+    let reader: Box<dyn Read + Send> = match input {
+        Input::Stdin => Box::new(io::stdin()),
+        Input::Named(path) | Input::Found(path) => {
+            Box::new(open_file(path).map_err(|source| CaptureError::Open { name: name.clone(), source })?)
+        }
+    };
+    Source::from_reader(Box::new(Watched { reader, progress: Arc::clone(progress) }), &name)
+}
+
+fn open_file(path: &Path) -> io::Result<File> {
+    let file = File::open(path)?;
+    if file.metadata()?.is_dir() { Err(ErrorKind::IsADirectory.into()) } else { Ok(file) }
+}
+
+/// Tells how much was read.
+struct Watched {
+    reader: Box<dyn Read + Send>,
+    progress: Arc<Progress>,
+}
+
+impl Read for Watched {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let len = self.reader.read(room)?;
+        self.progress.add(len as u64);
+        Ok(len)
+    }
+}
+
+/// Counts what `source` still has. Says how far it was read, and gives a warning if it was not read to its end.
+pub(super) fn source_into(
+    source: &mut Source,
+    options: &Options,
+    report: &mut Report,
+    moved: &mut dyn FnMut(u64),
+) -> Result<Option<String>, CaptureError> {
+    if let Some(octets) = options.max_bytes {
+        source.limit(octets);
+    }
+    let mut gate = Gate::new(options)?;
+    let mut offset = source.offset();
+    loop {
+        let polled = if gate.is_open {
+            source.poll_blocks(&mut |packets| report.add_all(packets))
+        } else {
+            source.poll(&mut |packet| {
+                if gate.admits(&packet) {
+                    report.add(&packet);
+                }
+            })
+        }?;
+        moved(source.offset() - offset);
+        offset = source.offset();
+        if let Some(failure) = gate.failure.take() {
+            return Err(failure);
+        }
+        if polled == Polled::End || gate.is_done {
+            return Ok(gate.warning.take());
+        }
+    }
+}
+
+/// Which packets are counted.
+pub(super) struct Gate<'a> {
+    options: &'a Options,
+    filter: Option<Filter>,
+    /// Every packet is.
+    pub(super) is_open: bool,
+    read: u64,
+    admitted: u64,
+    pub(super) is_done: bool,
+    pub(super) warning: Option<String>,
+    pub(super) failure: Option<CaptureError>,
+}
+
+impl<'a> Gate<'a> {
+    pub(super) fn new(options: &'a Options) -> Result<Self, CaptureError> {
+        let filter = options.filter.as_deref().map(Filter::new).transpose()?;
+        let is_open = !options.chooses() && options.count.is_none() && options.max_frames.is_none();
+        let is_done = options.count == Some(0);
+        Ok(Self { options, filter, is_open, read: 0, admitted: 0, is_done, warning: None, failure: None })
+    }
+
+    pub(super) fn admits(&mut self, packet: &Packet<'_>) -> bool {
+        if self.is_done {
+            return false;
+        }
+        if self.options.max_frames.is_some_and(|max| self.read >= max) {
+            self.is_done = true;
+            self.warning = Some(format!("a capture has more than {} packets: the others were not read", self.read));
+            return false;
+        }
+        self.read += 1;
+        let after = self.options.since.is_none_or(|since| packet.time >= since);
+        let before = self.options.until.is_none_or(|until| packet.time < until);
+        if !(after && before) {
+            return false;
+        }
+        let matches = self.filter.as_mut().map_or(Ok(true), |filter| filter.matches(packet.link, packet.data));
+        match matches {
+            Ok(true) => {
+                self.admitted += 1;
+                self.is_done = self.options.count.is_some_and(|count| self.admitted >= count);
+                true
+            }
+            Ok(false) => false,
+            Err(error) => {
+                self.failure = Some(error);
+                self.is_done = true;
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What was counted in one or more captures. Reads no file, knows no vendor.
+
+use super::groups::Groups;
+use crate::{
+    Mac, UnixNanos,
+    capture::{CaptureError, Packet},
+    dot11::{self, LinkType, Outcome},
+    tally::{MergeError, Observed, Station, Tally},
+};
+
+/// Packets parsed before they are counted.
+const BLOCK: usize = 32;
+
+/// One capture of a report.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct FileCount {
+    /// Its path, or `standard input`.
+    pub name: String,
+    /// Packets counted in it.
+    pub frames: u64,
+}
+
+/// What was counted.
+pub struct Report {
+    pub(super) tally: Tally,
+    pub(super) groups: Groups,
+    first: i64,
+    last: i64,
+    /// Link types of the packets, in the order met.
+    pub link_types: Vec<LinkType>,
+    /// The captures that could be opened.
+    pub files: Vec<FileCount>,
+    /// What is not right with captures that could be read.
+    pub warnings: Vec<String>,
+    /// Captures that could not be read, or not to their end; what came before is counted.
+    pub failures: Vec<CaptureError>,
+}
+
+impl Report {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new(max_stations: usize) -> Self {
+        Self {
+            tally: Tally::new(max_stations),
+            groups: Groups::default(),
+            first: i64::MAX,
+            last: i64::MIN,
+            link_types: Vec::new(),
+            files: Vec::new(),
+            warnings: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+
+    /// Counts a packet.
+    #[inline]
+    pub fn add(&mut self, packet: &Packet<'_>) {
+        let facts = dot11::parse(packet.link, packet.data, packet.original_len);
+        self.note(packet.time, &facts);
+        self.tally.add(packet.time, &facts, packet.original_len);
+    }
+
+    /// Counts packets in their order: the same as [`Self::add`] for each, and faster.
+    #[inline]
+    pub fn add_all(&mut self, packets: &[Packet<'_>]) {
+        for block in packets.chunks(BLOCK) {
+            let nothing = Observed { time: UnixNanos(0), facts: dot11::Facts::NOTHING, original_len: 0 };
+            let mut frames = [nothing; BLOCK];
+            for (frame, packet) in frames.iter_mut().zip(block) {
+                let facts = dot11::parse(packet.link, packet.data, packet.original_len);
+                *frame = Observed { time: packet.time, facts, original_len: packet.original_len };
+                self.note(frame.time, &frame.facts);
+            }
+            self.tally.add_all(frames.get(..block.len()).unwrap_or_default());
+        }
+    }
+
+    /// What a tally does not keep.
+    #[inline]
+    fn note(&mut self, time: UnixNanos, facts: &dot11::Facts<'_>) {
+        self.first = self.first.min(time.0);
+        self.last = self.last.max(time.0);
+        if let Some(ra) = facts.ra
+            && ra.is_group()
+            && !matches!(facts.outcome, Outcome::BadFcs | Outcome::Malformed)
+        {
+            self.groups.add(ra);
+        }
+    }
+
+    /// Adds what was counted after this; the result is what counting both in a row would have given.
+    ///
+    /// # Errors
+    /// As [`Tally::merge`]: then neither is of use.
+    pub fn merge(&mut self, later: Self) -> Result<(), MergeError> {
+        if self.tally.is_empty() {
+            self.tally = later.tally;
+        } else {
+            self.tally.merge(later.tally)?;
+        }
+        self.groups.merge(&later.groups)?;
+        self.first = self.first.min(later.first);
+        self.last = self.last.max(later.last);
+        self.add_links(&later.link_types);
+        self.files.extend(later.files);
+        self.warnings.extend(later.warnings);
+        self.failures.extend(later.failures);
+        Ok(())
+    }
+
+    pub(super) fn add_links(&mut self, links: &[LinkType]) {
+        for &link in links {
+            if !self.link_types.contains(&link) {
+                self.link_types.push(link);
+            }
+        }
+    }
+
+    /// The counts.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Packets counted.
+    #[must_use]
+    pub fn frames(&self) -> u64 {
+        self.tally.capture().frames
+    }
+
+    /// Earliest and latest time of a packet; `None` if there was none.
+    #[must_use]
+    pub fn span(&self) -> Option<(UnixNanos, UnixNanos)> {
+        (self.first <= self.last).then_some((UnixNanos(self.first), UnixNanos(self.last)))
+    }
+
+    /// Stations by address.
+    pub fn stations(&self) -> impl Iterator<Item = Station<'_>> {
+        self.tally.stations()
+    }
+
+    /// Stations in the order in which their addresses were met: cheaper.
+    pub fn stations_unsorted(&self) -> impl Iterator<Item = Station<'_>> {
+        self.tally.stations_unsorted()
+    }
+
+    /// Frames to group addresses, most frames first.
+    #[must_use]
+    pub fn groups(&self) -> Vec<(Mac, u64)> {
+        self.groups.rows()
+    }
+
+    /// What the numbers lack, where a bound was reached.
+    #[must_use]
+    pub fn bounds_reached(&self) -> Vec<String> {
+        let (overflow, stations) = (self.tally.capture().overflow_frames, self.tally.transmitters());
+        let mut reached = Vec::new();
+        if overflow > 0 {
+            reached.push(format!(
+                "{overflow} frames are of stations past the first {stations}: raise --max-stations to see them"
+            ));
+        }
+        if self.tally.receiver_overflow() > 0 {
+            let frames = self.tally.receiver_overflow();
+            reached.push(format!("{frames} frames are missing in 'received': raise --max-stations"));
+        }
+        if self.tally.channel_overflow() > 0 {
+            reached.push(format!("{} frames are on frequencies past the first 128", self.tally.channel_overflow()));
+        }
+        if self.groups.is_cut() {
+            reached.push("there are more multicast addresses than are counted".into());
+        }
+        reached
+    }
+}

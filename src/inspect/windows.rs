@@ -1,0 +1,113 @@
+//! The batches that the sensor would publish for a capture: the same counter, identity and parts, from an empty state.
+
+use super::{
+    Input, Options, Progress,
+    read::{self, Gate},
+};
+use crate::{
+    batch::{Clock, Record},
+    capture::{CaptureError, Polled},
+    config::Sensor,
+    dot11,
+    oui::Registry,
+    sensor::{
+        batches::{Batches, Runs, counter_settings},
+        run,
+    },
+    tally::{Closed, Counter, KeyError, Keys, Tracker},
+};
+use std::{fs::File, io, io::Read as _, path::Path, sync::Arc};
+
+/// Why the batches of a capture end early.
+#[derive(Debug, thiserror::Error)]
+pub enum WindowsError {
+    /// The capture.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// Counting.
+    #[error(transparent)]
+    Count(#[from] KeyError),
+    /// Whoever takes the batches.
+    #[error(transparent)]
+    Output(#[from] io::Error),
+}
+
+/// Counts one capture as a sensor with this configuration would, and hands over each batch. Gives the warnings.
+///
+/// The run of a whole file is the sensor's own for it. Of a file that was not counted whole, and of standard input,
+/// it is a new one: those are other windows than the sensor's.
+///
+/// # Errors
+/// When the capture cannot be read on (the open window is handed over before), or `take` fails.
+pub fn batches(
+    input: &Input,
+    options: &Options,
+    config: &Arc<Sensor>,
+    registry: &Arc<Registry>,
+    progress: &Arc<Progress>,
+    take: &mut dyn FnMut(Record) -> io::Result<()>,
+) -> Result<Vec<String>, WindowsError> {
+    let mut source = read::open(input, progress)?;
+    if let Some(octets) = options.max_bytes {
+        source.limit(octets);
+    }
+    let runs = match input {
+        Input::Named(path) | Input::Found(path) if !options.ends_early() && !options.chooses() => {
+            Runs::File(content(path)?)
+        }
+        _ => Runs::Fresh(run::fresh()),
+    };
+    let mut batches = Batches::new(config, registry.hash(), runs, Clock::Capture);
+    let keys = Box::new(OwnKeys::default());
+    let mut counter = Counter::new(counter_settings(config, false), Arc::clone(registry), Tracker::default(), keys);
+    let mut gate = Gate::new(options)?;
+    let mut hand_over = |window: Closed, last| batches.records(window, last).try_for_each(&mut *take);
+    let ended = loop {
+        let mut failure = None::<WindowsError>;
+        let polled = source.poll(&mut |packet| {
+            if failure.is_some() || !gate.admits(&packet) {
+                return;
+            }
+            let facts = dot11::parse(packet.link, packet.data, packet.original_len);
+            failure = match counter.packet(packet.time, &facts, packet.original_len) {
+                Ok(None) => None,
+                Ok(Some(window)) => hand_over(window, false).err().map(Into::into),
+                Err(error) => Some(error.into()),
+            };
+        });
+        match (polled, failure.or_else(|| gate.failure.take().map(Into::into))) {
+            (_, Some(failure)) => return Err(failure),
+            (Err(error), None) => break Err(error),
+            (Ok(Polled::End), None) => break Ok(()),
+            (Ok(_), None) if gate.is_done => break Ok(()),
+            (Ok(_), None) => {}
+        }
+    };
+    if let Some(window) = counter.finish(None) {
+        hand_over(window, true)?;
+    }
+    ended?;
+    Ok(gate.warning.take().into_iter().chain(source.warning().map(str::to_owned)).collect())
+}
+
+fn content(path: &Path) -> Result<run::ContentHash, CaptureError> {
+    run::ContentHash::of_file(path).map_err(|source| CaptureError::Read { name: path.display().to_string(), source })
+}
+
+/// Keys that nobody keeps: the sensor's own key must neither be read nor replaced by looking at a file.
+#[derive(Default)]
+struct OwnKeys(Option<(i64, [u8; 32])>);
+
+impl Keys for OwnKeys {
+    fn key(&mut self, rotation_index: i64) -> Result<[u8; 32], KeyError> {
+        if let Some((_, key)) = self.0.filter(|&(index, _)| index == rotation_index) {
+            return Ok(key);
+        }
+        let mut key = [0; 32];
+        File::open("/dev/urandom")
+            .and_then(|mut random| random.read_exact(&mut key))
+            .map_err(|source| KeyError::File { action: "read", path: "/dev/urandom".into(), source })?;
+        self.0 = Some((rotation_index, key));
+        Ok(key)
+    }
+}

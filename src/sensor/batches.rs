@@ -1,0 +1,84 @@
+//! Closed windows to the records that travel: their identity, and their parts. The sensor's recorder and
+//! `airtally inspect --window` share it, so that both give the same octets for the same capture.
+
+use super::run;
+use crate::{
+    batch::{Clock, Identity, Record, split},
+    config::Sensor,
+    tally::{Closed, CounterSettings},
+};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Room in a message for the topic and properties beside the batch.
+const ENVELOPE: u64 = 1024;
+
+/// Which run each pass over the source is.
+#[derive(Clone, Debug)]
+pub enum Runs {
+    /// The one run of an interface or standard input.
+    Fresh(Uuid),
+    /// A file's: one a pass.
+    File(run::ContentHash),
+}
+
+/// How a configuration asks to count.
+#[must_use]
+pub fn counter_settings(config: &Sensor, live: bool) -> CounterSettings {
+    CounterSettings {
+        window: config.window.clone(),
+        tracking: config.tracking.clone(),
+        privacy: config.privacy.clone(),
+        live,
+    }
+}
+
+/// Gives windows their places in their run.
+pub struct Batches {
+    config: Arc<Sensor>,
+    registry: String,
+    runs: Runs,
+    clock: Clock,
+    pass: u64,
+    run: Uuid,
+    seq: u64,
+}
+
+impl Batches {
+    /// Before the first window of the first pass. `registry` is the vendor registry's hash.
+    #[must_use]
+    pub fn new(config: &Arc<Sensor>, registry: &str, runs: Runs, clock: Clock) -> Self {
+        let (config, registry) = (Arc::clone(config), registry.to_owned());
+        let mut batches = Self { config, registry, runs, clock, pass: 0, run: Uuid::nil(), seq: 0 };
+        batches.run = batches.run_of_pass();
+        batches
+    }
+
+    fn run_of_pass(&self) -> Uuid {
+        match self.runs {
+            Runs::Fresh(run) => run,
+            Runs::File(content) => run::of_file(content, &self.config, &self.registry, self.pass),
+        }
+    }
+
+    /// The run of the next window.
+    #[must_use]
+    pub fn run(&self) -> Uuid {
+        self.run
+    }
+
+    /// The records of the next window; `last` if it is the last of its pass.
+    pub fn records(&mut self, window: Closed, last: bool) -> impl Iterator<Item = Record> + use<> {
+        let (site, sensor) = (self.config.site.clone(), self.config.sensor.clone());
+        let identity = Identity { site, sensor, run: self.run, seq: self.seq };
+        let room = usize::try_from(self.config.mqtt.max_message.0.saturating_sub(ENVELOPE)).unwrap_or(usize::MAX);
+        let parts = split(&identity, window.start, window.end, self.clock, last, window.contents, room);
+        self.seq += 1;
+        if last {
+            self.pass += 1;
+            self.seq = 0;
+            self.run = self.run_of_pass();
+        }
+        parts.into_iter().map(|batch| Record::Batch(Box::new(batch)))
+    }
+}

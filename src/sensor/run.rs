@@ -1,0 +1,104 @@
+//! Which run this is: the identity that makes `(sensor, run, seq, part)` unique for ever, and that makes a file
+//! replayed again overwrite what its first replay stored.
+
+use crate::{
+    batch::BATCH_SCHEMA,
+    config::{Privacy, Sensor, Tracking, Window},
+};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::Path,
+};
+use uuid::Uuid;
+
+/// Namespace of the version 5 UUIDs (RFC 9562, 5.5) of file runs. It must never change.
+const NAMESPACE: Uuid = Uuid::from_u128(0x6f2c_3a8e_91d4_5b07_a1c6_2e5d_7f80_9b43);
+
+/// SHA-256 of a file's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContentHash([u8; 32]);
+
+impl ContentHash {
+    /// Hashes the file at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn of_file(path: &Path) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0; 1 << 18];
+        loop {
+            match file.read(&mut buffer)? {
+                0 => return Ok(Self(hash.finalize().into())),
+                read => hash.update(buffer.get(..read).unwrap_or_default()),
+            }
+        }
+    }
+}
+
+/// A run that will never be again: an interface's or standard input's.
+#[must_use]
+pub fn fresh() -> Uuid {
+    Uuid::new_v4()
+}
+
+/// The run of one pass over a file: the same whenever the same content is counted with the same settings.
+/// `registry` is the vendor registry's hash.
+#[must_use]
+pub fn of_file(content: ContentHash, config: &Sensor, registry: &str, pass: u64) -> Uuid {
+    /// Every setting that shapes a batch; the order is part of the identity.
+    #[derive(Serialize)]
+    struct Shape<'a> {
+        content: [u8; 32],
+        schema: &'static str,
+        window: &'a Window,
+        tracking: &'a Tracking,
+        privacy: &'a Privacy,
+        max_message: u64,
+        registry: &'a str,
+        pass: u64,
+    }
+    let shape = Shape {
+        content: content.0,
+        schema: BATCH_SCHEMA,
+        window: &config.window,
+        tracking: &config.tracking,
+        privacy: &Privacy { key_dir: None, ..config.privacy.clone() },
+        max_message: config.mqtt.max_message.0,
+        registry,
+        pass,
+    };
+    // A struct of plain values always becomes JSON.
+    Uuid::new_v5(&NAMESPACE, &serde_json::to_vec(&shape).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::{path::PathBuf, time::Duration};
+
+    #[test]
+    fn a_file_run_changes_with_what_shapes_its_batches_and_with_nothing_else() {
+        let content = ContentHash([7; 32]);
+        let config = Sensor::default();
+        let run = of_file(content, &config, "r", 0);
+        assert_eq!(run, of_file(content, &config, "r", 0));
+        assert_ne!(run, of_file(ContentHash([8; 32]), &config, "r", 0));
+        assert_ne!(run, of_file(content, &config, "s", 0));
+        assert_ne!(run, of_file(content, &config, "r", 1));
+        let mut other = config.clone();
+        other.window.length = Duration::from_secs(20);
+        assert_ne!(run, of_file(content, &other, "r", 0));
+        let mut other = config.clone();
+        other.privacy.ssids = true;
+        assert_ne!(run, of_file(content, &other, "r", 0));
+        let mut other = config;
+        other.source.file = PathBuf::from("elsewhere");
+        other.privacy.key_dir = Some(PathBuf::from("elsewhere"));
+        assert_eq!(run, of_file(content, &other, "r", 0));
+    }
+}

@@ -1,0 +1,260 @@
+//! What goes into a spool and what comes out: records with their identity. Knows no file.
+
+use super::SpoolError;
+use crate::{
+    UnixNanos,
+    batch::{GapReason, Record},
+};
+use uuid::Uuid;
+
+/// Longest site or sensor name, in octets.
+const MAX_NAME: usize = 256;
+/// Most parts of one window.
+const MAX_PARTS: u32 = 10_000;
+/// Largest record, in octets.
+const MAX_BODY: usize = 64 << 20;
+
+/// What an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Part of a window.
+    Batch,
+    /// A declared loss.
+    Gap(GapReason),
+}
+
+/// Whose an entry is. Together with its [`Kind`] it is unique: the same again replaces what is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// The place.
+    pub site: String,
+    /// The sensor's name.
+    pub sensor: String,
+    /// The run.
+    pub run: Uuid,
+    /// The window; of a gap, the first that is missing.
+    pub seq: u64,
+    /// The part of the window; 0 for a gap.
+    pub part: u32,
+}
+
+/// A record to append.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewEntry {
+    /// What it is.
+    pub kind: Kind,
+    /// Whose it is.
+    pub key: Key,
+    /// Parts of its window; 1 for a gap.
+    pub parts: u32,
+    /// Of a gap, the last window that is missing, where that is known.
+    pub last_seq: Option<u64>,
+    /// When its window began.
+    pub start: UnixNanos,
+    /// When its window ended.
+    pub end: UnixNanos,
+    /// Frames counted in its window: on part 0, and 0 on the others, so that sums over parts are exact.
+    pub frames: u64,
+    /// The `final` mark.
+    pub last: bool,
+    /// The JSON that travels.
+    pub body: Vec<u8>,
+}
+
+impl NewEntry {
+    /// The entry for `record`, which travels as `body`: the bytes it was decoded from, or its own encoding.
+    ///
+    /// # Errors
+    /// [`SpoolError::Refused`] for what no honest sensor sends: names, parts or bodies beyond all use, a sequence
+    /// number past 2^63 - 1.
+    pub fn new(record: &Record, body: Vec<u8>) -> Result<Self, SpoolError> {
+        let (site, sensor, run) = (record.site().to_owned(), record.sensor().to_owned(), record.run());
+        let entry = match record {
+            Record::Batch(batch) => Self {
+                kind: Kind::Batch,
+                key: Key { site, sensor, run, seq: batch.identity.seq, part: batch.part },
+                parts: batch.parts,
+                last_seq: None,
+                start: batch.start,
+                end: batch.end,
+                frames: batch.capture.as_ref().map_or(0, |capture| capture.frames),
+                last: batch.last,
+                body,
+            },
+            Record::Gap(gap) => Self {
+                kind: Kind::Gap(gap.reason),
+                key: Key { site, sensor, run, seq: gap.first_seq, part: 0 },
+                parts: 1,
+                last_seq: gap.last_seq,
+                start: gap.start,
+                end: gap.end,
+                frames: gap.frames.unwrap_or(0),
+                last: false,
+                body,
+            },
+        };
+        entry.check().map(|()| entry)
+    }
+
+    /// The entry for a record made here: [`NewEntry::new`] with the record's own encoding.
+    ///
+    /// # Errors
+    /// As [`NewEntry::new`].
+    pub fn encode(record: &Record) -> Result<Self, SpoolError> {
+        Self::new(record, record.encode())
+    }
+
+    pub(super) fn check(&self) -> Result<(), SpoolError> {
+        let refuse = |why| Err(SpoolError::Refused(why));
+        let numbers = [self.key.seq, self.last_seq.unwrap_or(0), self.frames];
+        if self.key.site.len() > MAX_NAME || self.key.sensor.len() > MAX_NAME {
+            return refuse("its site or sensor has a name of more than 256 octets");
+        }
+        if self.parts == 0 || self.parts > MAX_PARTS || self.key.part >= self.parts {
+            return refuse("it is not one of 1 to 10,000 parts");
+        }
+        if numbers.iter().any(|&number| i64::try_from(number).is_err()) {
+            return refuse("a number in it is larger than 2^63 - 1");
+        }
+        if self.body.len() > MAX_BODY {
+            return refuse("it is larger than 64 MiB");
+        }
+        if self.last_seq.is_some_and(|last| last < self.key.seq) {
+            return refuse("the gap ends before it starts");
+        }
+        Ok(())
+    }
+}
+
+/// A stored record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Its position in the log: ascending, and never used again while the spool is open.
+    pub id: u64,
+    /// What it is.
+    pub kind: Kind,
+    /// Whose it is.
+    pub key: Key,
+    /// Parts of its window; 1 for a gap.
+    pub parts: u32,
+    /// When its window began.
+    pub start: UnixNanos,
+    /// When its window ended.
+    pub end: UnixNanos,
+    /// Frames counted in its window, on part 0; of a gap, the frames known to be lost.
+    pub frames: u64,
+    /// The `final` mark.
+    pub last: bool,
+    /// The JSON that travels.
+    pub body: Vec<u8>,
+}
+
+/// How kinds are written in the store. A loss declared by this spool is parted from one that was received, so that
+/// neither replaces the other.
+pub(super) mod code {
+    pub(in crate::spool) const BATCH: i64 = 0;
+    pub(in crate::spool) const EVICTED: i64 = 1;
+    pub(in crate::spool) const CRASH: i64 = 2;
+    pub(in crate::spool) const UNAVAILABLE: i64 = 3;
+    pub(in crate::spool) const EVICTED_HERE: i64 = 4;
+}
+
+impl Kind {
+    pub(super) const fn code(self) -> i64 {
+        match self {
+            Self::Batch => code::BATCH,
+            Self::Gap(GapReason::Evicted) => code::EVICTED,
+            Self::Gap(GapReason::Crash) => code::CRASH,
+            Self::Gap(GapReason::Unavailable) => code::UNAVAILABLE,
+        }
+    }
+
+    const fn from_code(code: i64) -> Self {
+        match code {
+            code::BATCH => Self::Batch,
+            code::CRASH => Self::Gap(GapReason::Crash),
+            code::UNAVAILABLE => Self::Gap(GapReason::Unavailable),
+            _ => Self::Gap(GapReason::Evicted),
+        }
+    }
+}
+
+/// An entry as it is stored: compressed, with its cursors.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    pub id: u64,
+    pub code: i64,
+    pub key: Key,
+    pub parts: u32,
+    pub last_seq: Option<u64>,
+    pub start: UnixNanos,
+    pub end: UnixNanos,
+    pub frames: u64,
+    pub last: bool,
+    /// When it was appended.
+    pub added: UnixNanos,
+    /// The readers still waiting for it, a bit each.
+    pub pending: u64,
+    /// Octets of the body before compression.
+    pub size: u64,
+    /// The body, compressed by zstd with a checksum.
+    pub body: Vec<u8>,
+}
+
+impl Row {
+    /// Compresses `entry`; the position comes later.
+    pub fn pack(entry: &NewEntry, added: UnixNanos, pending: u64, packer: &mut Packer) -> Self {
+        Self {
+            id: 0,
+            code: entry.kind.code(),
+            key: entry.key.clone(),
+            parts: entry.parts,
+            last_seq: entry.last_seq,
+            start: entry.start,
+            end: entry.end,
+            frames: entry.frames,
+            last: entry.last,
+            added,
+            pending,
+            size: entry.body.len() as u64,
+            body: packer.compress(&entry.body),
+        }
+    }
+
+    /// The entry, or nothing if its body is damaged.
+    pub fn unpack(self) -> Option<Entry> {
+        let body = zstd::bulk::decompress(&self.body, usize::try_from(self.size).ok()?.min(MAX_BODY)).ok()?;
+        (body.len() as u64 == self.size).then_some(Entry {
+            id: self.id,
+            kind: Kind::from_code(self.code),
+            key: self.key,
+            parts: self.parts,
+            start: self.start,
+            end: self.end,
+            frames: self.frames,
+            last: self.last,
+            body,
+        })
+    }
+}
+
+/// Compresses bodies one after the other: making its tables anew for each small one would take longer than the rest.
+#[derive(Default)]
+pub(super) struct Packer(Option<zstd::bulk::Compressor<'static>>);
+
+impl Packer {
+    /// This can fail for want of memory alone; the empty result then reads as damaged.
+    fn compress(&mut self, body: &[u8]) -> Vec<u8> {
+        let mut compress = || {
+            let mut compressor = match self.0.take() {
+                Some(compressor) => compressor,
+                None => zstd::bulk::Compressor::new(zstd::DEFAULT_COMPRESSION_LEVEL)?,
+            };
+            compressor.include_checksum(true)?;
+            let packed = compressor.compress(body)?;
+            self.0 = Some(compressor);
+            Ok::<_, std::io::Error>(packed)
+        };
+        compress().unwrap_or_default()
+    }
+}

@@ -1,0 +1,286 @@
+//! One tier: one SQLite file, its transactions, its size. Knows neither the other tier nor the byte bound; what is in
+//! the tables is read and written by `rows` and `ledger`, the only other files of this room that speak SQL.
+//!
+//! Metadata and bodies have a table each, so that an acknowledgement or a new position rewrites some dozen octets and
+//! never a body.
+
+use super::{
+    SpoolError,
+    rows::{Rows, unsigned},
+};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use std::path::{Path, PathBuf};
+
+/// The format of the file (`PRAGMA user_version`).
+const FORMAT: i64 = 1;
+const PAGE: u64 = 4096;
+
+const SCHEMA: &str = "
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY, site TEXT NOT NULL, sensor TEXT NOT NULL, run BLOB NOT NULL,
+    first_seq INTEGER, last_seq INTEGER, last_end INTEGER NOT NULL, finished INTEGER NOT NULL,
+    touched INTEGER NOT NULL, UNIQUE (site, sensor, run)
+) STRICT;
+CREATE INDEX touched ON runs (touched);
+CREATE TABLE entries (
+    id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, kind INTEGER NOT NULL, seq INTEGER NOT NULL,
+    part INTEGER NOT NULL, parts INTEGER NOT NULL, last_seq INTEGER, start INTEGER NOT NULL, end INTEGER NOT NULL,
+    frames INTEGER NOT NULL, last INTEGER NOT NULL, added INTEGER NOT NULL, pending INTEGER NOT NULL,
+    size INTEGER NOT NULL, stored INTEGER NOT NULL, body INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX identity ON entries (run_id, kind, seq, part);
+CREATE INDEX undelivered ON entries (id, pending) WHERE pending <> 0;
+CREATE INDEX delivered ON entries (id) WHERE pending = 0;
+CREATE INDEX gaps ON entries (id, pending) WHERE kind <> 0;
+CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
+CREATE TABLE readers (name TEXT PRIMARY KEY, bit INTEGER NOT NULL) STRICT;
+CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL, written INTEGER NOT NULL) STRICT;
+CREATE TABLE settled (
+    run_id INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (run_id, first)
+) STRICT, WITHOUT ROWID;
+";
+
+/// What SQLite said; its own type stays in this room's files of SQL.
+#[derive(Debug)]
+pub(super) struct Failure(rusqlite::Error);
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl Failure {
+    fn at(&self, path: &Path) -> SpoolError {
+        let (path, message) = (path.to_owned(), self.0.to_string());
+        match self.0.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => SpoolError::Full { path },
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => SpoolError::Corrupt { path, message },
+            _ => SpoolError::Io { path, message },
+        }
+    }
+}
+
+type Done<T> = Result<T, Failure>;
+
+/// What a commit must survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Safety {
+    /// A power cut.
+    Synced,
+    /// A killed process; a power cut may undo it.
+    Lazy,
+}
+
+/// What the file is kept on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Medium {
+    /// Memory: nothing outlives power, so nothing is synced.
+    Memory,
+    /// Disk.
+    Disk,
+}
+
+/// Size of the file, and how much of it is free to be used again.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Space {
+    pub file: u64,
+    pub free: u64,
+}
+
+/// An open tier.
+pub(super) struct Store {
+    conn: Connection,
+    path: PathBuf,
+    medium: Medium,
+    wal_limit: u64,
+}
+
+impl Store {
+    /// Opens or creates the file, which must not be open anywhere else.
+    ///
+    /// # Errors
+    /// [`SpoolError::Corrupt`] if the file is no spool or damaged; [`SpoolError::Newer`]; or as the system has it.
+    pub fn open(path: &Path, medium: Medium, wal_limit: u64) -> Result<Self, SpoolError> {
+        let open = || -> Done<(Connection, i64, String)> {
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let conn = Connection::open_with_flags(path, flags)?;
+            conn.set_prepared_statement_cache_capacity(96);
+            // Exclusive: no other process reads it, so the index of the write-ahead log stays out of the directory.
+            conn.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+            conn.pragma_update(None, "temp_store", "MEMORY")?;
+            let found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+            if found > FORMAT || (found <= 0 && tables > 0) {
+                return Ok((conn, found, "it is an SQLite file, but not a spool".into()));
+            }
+            if found == 0 {
+                conn.pragma_update(None, "page_size", PAGE as i64)?;
+                conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+            }
+            conn.pragma_update(None, "journal_mode", "WAL")?;
+            conn.pragma_update(None, "journal_size_limit", wal_limit as i64)?;
+            conn.pragma_update(None, "wal_autocheckpoint", (wal_limit / PAGE / 2) as i64)?;
+            let sync = if medium == Medium::Memory { "OFF" } else { "FULL" };
+            conn.pragma_update(None, "synchronous", sync)?;
+            if found == 0 {
+                let tx = conn.unchecked_transaction()?;
+                tx.execute_batch(SCHEMA)?;
+                tx.pragma_update(None, "user_version", FORMAT)?;
+                tx.commit()?;
+            }
+            let verdict: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+            Ok((conn, FORMAT, verdict))
+        };
+        let (conn, found, verdict) = open().map_err(|failure| failure.at(path))?;
+        if found > FORMAT {
+            return Err(SpoolError::Newer { path: path.to_owned(), found, known: FORMAT });
+        }
+        if verdict != "ok" {
+            return Err(SpoolError::Corrupt { path: path.to_owned(), message: verdict });
+        }
+        Ok(Self { conn, path: path.to_owned(), medium, wal_limit })
+    }
+
+    /// Reads within one consistent view.
+    pub fn read<T>(&self, work: impl FnOnce(&Rows<'_>) -> Done<T>) -> Result<T, SpoolError> {
+        work(&Rows { conn: &self.conn }).map_err(|failure| failure.at(&self.path))
+    }
+
+    /// Does `work` in one transaction: all of it, or none.
+    pub fn write<T>(&mut self, safety: Safety, work: impl FnOnce(&Rows<'_>) -> Done<T>) -> Result<T, SpoolError> {
+        let Self { conn, medium, .. } = self;
+        let relaxed = *medium == Medium::Disk && safety == Safety::Lazy;
+        let run = || -> Done<T> {
+            if relaxed {
+                conn.pragma_update(None, "synchronous", "NORMAL")?;
+            }
+            let tx = Transaction::new(conn, TransactionBehavior::Immediate)?;
+            let result = work(&Rows { conn: &tx })?;
+            tx.commit()?;
+            Ok(result)
+        };
+        let result = run();
+        let restored = if relaxed { self.conn.pragma_update(None, "synchronous", "FULL") } else { Ok(()) };
+        result.and_then(|value| Ok(restored.map(|()| value)?)).map_err(|failure| failure.at(&self.path))
+    }
+
+    /// The file as the last commit left it, its write-ahead log aside.
+    pub fn space(&self) -> Result<Space, SpoolError> {
+        let pragma = |name| self.conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let read = || -> Done<Space> {
+            let (pages, free) = (pragma("page_count")?, pragma("freelist_count")?);
+            Ok(Space { file: unsigned(pages) * PAGE, free: unsigned(free) * PAGE })
+        };
+        read().map_err(|failure| failure.at(&self.path))
+    }
+
+    /// Returns `bytes` of free pages to the file system.
+    pub fn give_back(&mut self, bytes: u64) -> Result<(), SpoolError> {
+        let pages = bytes.div_ceil(PAGE);
+        let work = || -> Done<()> {
+            let mut statement = self.conn.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+            let mut rows = statement.query([])?;
+            while rows.next()?.is_some() {}
+            Ok(())
+        };
+        work().map_err(|failure| failure.at(&self.path))?;
+        self.checkpoint()
+    }
+
+    /// Brings the write-ahead log into the file and empties it.
+    pub fn checkpoint(&mut self) -> Result<(), SpoolError> {
+        self.conn
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .map_err(|error| Failure(error).at(&self.path))
+    }
+
+    /// As [`Store::checkpoint`], if a large transaction has left the log larger than it may stay.
+    pub fn trim_log(&mut self) -> Result<(), SpoolError> {
+        if self.log_bytes() > self.wal_limit { self.checkpoint() } else { Ok(()) }
+    }
+
+    /// What the file and its write-ahead log take on their file system.
+    pub fn bytes(&self) -> u64 {
+        self.log_bytes() + std::fs::metadata(&self.path).map_or(0, |metadata| metadata.len())
+    }
+
+    fn log_bytes(&self) -> u64 {
+        let mut name = self.path.clone().into_os_string();
+        name.push("-wal");
+        std::fs::metadata(name).map_or(0, |metadata| metadata.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+    use crate::{
+        UnixNanos,
+        batch::GapReason,
+        spool::{
+            Key, Kind, NewEntry,
+            entry::{Packer, Row},
+        },
+    };
+    use uuid::Uuid;
+
+    fn row(id: u64, seq: u64, len: usize) -> Row {
+        let entry = NewEntry {
+            kind: Kind::Gap(GapReason::Crash),
+            key: Key { site: "home".into(), sensor: "s".into(), run: Uuid::nil(), seq, part: 0 },
+            parts: 1,
+            last_seq: None,
+            start: UnixNanos(0),
+            end: UnixNanos(0),
+            frames: 0,
+            last: false,
+            body: Vec::new(),
+        };
+        Row { id, body: vec![7; len], ..Row::pack(&entry, UnixNanos(0), 1, &mut Packer::default()) }
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_that_leaves_nothing_half_written_and_can_be_tried_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("spool.sqlite");
+        std::fs::File::create(&path).unwrap();
+        let mut store = Store::open(&path, Medium::Disk, 1 << 20).unwrap();
+        let two = |tier: &Rows<'_>| {
+            let run_id = tier.run_id("home", "s", Uuid::nil(), UnixNanos(0), UnixNanos(0))?;
+            tier.put(run_id, &row(1, 0, 10))?;
+            tier.put(run_id, &row(2, 1, 200_000))?;
+            tier.set_state("k", b"v", UnixNanos(0))
+        };
+        store.conn.query_row("PRAGMA max_page_count = 40", [], |_| Ok(())).unwrap();
+        let error = store.write(Safety::Synced, two).unwrap_err();
+        assert!(matches!(error, SpoolError::Full { .. }) && error.is_temporary(), "{error}");
+        assert_eq!(
+            store.read(|tier| Ok((tier.entries()?, tier.runs()?.len(), tier.state("k")?))).unwrap(),
+            (0, 0, None)
+        );
+
+        store.conn.query_row("PRAGMA max_page_count = 4000", [], |_| Ok(())).unwrap();
+        store.write(Safety::Synced, two).unwrap();
+        assert_eq!(store.read(|tier| tier.entries()).unwrap(), 2);
+    }
+
+    #[test]
+    fn an_acknowledgement_does_not_rewrite_the_body() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("spool.sqlite");
+        std::fs::File::create(&path).unwrap();
+        let mut store = Store::open(&path, Medium::Disk, 1 << 20).unwrap();
+        store
+            .write(Safety::Synced, |tier| {
+                let run_id = tier.run_id("home", "s", Uuid::nil(), UnixNanos(0), UnixNanos(0))?;
+                tier.put(run_id, &row(1, 0, 100_000))
+            })
+            .unwrap();
+        store.checkpoint().unwrap();
+        store.write(Safety::Lazy, |tier| tier.acknowledge(1, 1).map(drop)).unwrap();
+        assert!(store.log_bytes() < 6 * PAGE, "{} octets", store.log_bytes());
+    }
+}

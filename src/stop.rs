@@ -1,0 +1,17 @@
+//! How a daemon is told to stop: SIGTERM (systemd) or SIGINT (a person).
+
+use std::io;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Returns at the first SIGTERM or SIGINT, with its name.
+///
+/// # Errors
+/// When the signals cannot be caught.
+pub async fn requested() -> io::Result<&'static str> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}

@@ -1,0 +1,109 @@
+//! The sample configurations say what the code does, and mistakes get one clear sentence.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use airtally::config::{Ingest, Sensor, parse_ingest, parse_sensor};
+use std::{fs, path::Path, process::Command};
+
+fn sample(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(name)).unwrap()
+}
+
+/// The sample with its commented keys and tables made live: a line like `#port = 1883` or `#[mqtt.tls]`.
+fn uncommented(text: &str) -> String {
+    text.lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(rest) if rest.starts_with('[') || (!rest.starts_with(' ') && rest.contains(" = ")) => rest,
+            _ => line,
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Every key of `expected` must be in `actual`, table by table.
+fn assert_has_every_key(expected: &toml::Table, actual: &toml::Table, place: &str) {
+    for (key, value) in expected {
+        let found = actual.get(key).unwrap_or_else(|| panic!("the sample lacks {place}{key}"));
+        if let (Some(expected), Some(actual)) = (value.as_table(), found.as_table()) {
+            assert_has_every_key(expected, actual, &format!("{place}{key}."));
+        }
+    }
+}
+
+#[test]
+fn the_sensor_sample_is_the_defaults_and_complete() {
+    let text = sample("sensor.toml");
+    assert_eq!(toml::from_str::<Sensor>(&text).unwrap(), Sensor::default());
+    let all = uncommented(&text);
+    parse_sensor(Path::new("sensor.toml"), &all).unwrap();
+    let table: toml::Table = toml::from_str(&all).unwrap();
+    assert_has_every_key(&toml::Table::try_from(Sensor::default()).unwrap(), &table, "");
+    // A full value has every optional key; serialising it back must give nothing the sample does not show.
+    let full: Sensor = toml::from_str(&all).unwrap();
+    assert!(full.mqtt.tls.is_some() && full.privacy.key_dir.is_some() && full.mqtt.password_file.is_some());
+}
+
+#[test]
+fn the_ingest_sample_is_the_defaults_and_complete() {
+    let text = sample("ingest.toml");
+    assert_eq!(toml::from_str::<Ingest>(&text).unwrap(), Ingest::default());
+    let all = uncommented(&text);
+    let full = parse_ingest(Path::new("ingest.toml"), &all).unwrap();
+    assert_eq!(full.influx.len(), 2);
+    assert_eq!(full.sqlite, Some(airtally::config::Sqlite::default()));
+    assert!(full.influx.iter().all(|influx| influx.timeout == std::time::Duration::from_secs(10)));
+    let table: toml::Table = toml::from_str(&all).unwrap();
+    assert_has_every_key(&toml::Table::try_from(Ingest::default()).unwrap(), &table, "");
+}
+
+fn check(text: &str) -> (i32, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.toml");
+    fs::write(&path, text).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_airtally")).arg("check").arg(&path).output().unwrap();
+    (
+        output.status.code().unwrap(),
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr),
+    )
+}
+
+#[test]
+fn check_names_line_column_and_the_nearest_key() {
+    let (status, said) = check("site = \"a\"\nsensor = \"b\"\n[mqtt]\nhots = \"x\"\n");
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains("line 4, column 1") && said.contains("did you mean 'host'?"), "{said}");
+}
+
+#[test]
+fn check_says_what_is_out_of_bounds() {
+    for (text, word) in [
+        ("sensor = \"a/b\"", "sensor: 'a/b' has a '/'"),
+        ("[window]\nlength = \"0s\"", "window.length: 0s is not between 1s and 1day"),
+        ("[window]\nlength = 10", "line 2"),
+        ("[window]\nlength = \"ten\"", "not a duration"),
+        ("[source]\nkind = \"file\"", "source.file: name the capture file"),
+        ("name = \"x\"", "there is nowhere to store"),
+        (
+            "name = \"x\"\n[[influx]]\nname = \"a\"\napi = \"v2\"\nurl = \"http://h\"\ndb = \"x\"",
+            "influx.org: is needed",
+        ),
+        ("sensor = \"x\"\n[spool]\nmax_bytes = \"1 parsec\"", "not a size"),
+        ("sensor = \"x\"\n[tracking]\nalways = [\"aa:bb\"]", "not a MAC address"),
+        ("sensor = ", "line 1"),
+    ] {
+        let (status, said) = check(text);
+        assert_eq!(status, 2, "{text}: {said}");
+        assert!(said.contains(word), "{text}: {said}");
+    }
+}
+
+#[test]
+fn check_accepts_the_samples_and_tells_a_missing_file() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_airtally")).arg("check").arg(directory.join("sensor.toml")).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("sensor.toml: a good sensor configuration"));
+    let output = Command::new(env!("CARGO_BIN_EXE_airtally")).args(["check", "no-such.toml"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot read no-such.toml"));
+}

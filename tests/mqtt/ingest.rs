@@ -1,0 +1,69 @@
+//! What ingest may rely on: its queue waits, and nothing is acknowledged that it has not taken.
+
+use super::{broker::Broker, rig::*};
+use airtally::mqtt::Leaf;
+use std::sync::{Arc, atomic::Ordering};
+
+#[tokio::test]
+async fn what_is_sent_while_ingest_is_away_waits() {
+    let broker = Broker::start("");
+    let (memory, inbox) = (Memory::new(), Arc::default());
+    Ingest::ready(local(broker.port), &inbox).await.stop().await;
+    let sensor = Sensor::start(local(broker.port), &memory);
+    memory.append(0..300, 100);
+    until("everything delivered", || memory.pending() == 0).await;
+    assert!(inbox.seqs().is_empty());
+    let ingest = Ingest::ready(local(broker.port), &inbox).await;
+    until("everything received", || inbox.seqs().len() == 300).await;
+    assert_eq!(*inbox.sessions.lock().unwrap(), [false, true]);
+    sensor.stop().await;
+    ingest.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_inbox_cannot_take_comes_again() {
+    let (log, _guard) = Log::capture();
+    let broker = Broker::start("");
+    let (memory, inbox) = (Memory::new(), Arc::<Collector>::default());
+    let ingest = Ingest::ready(local(broker.port), &inbox).await;
+    let sensor = Sensor::start(local(broker.port), &memory);
+    until("a status", || !inbox.payloads(&Leaf::Status).is_empty()).await;
+    inbox.fail.store(true, Ordering::Relaxed);
+    memory.append(0..50, 100);
+    until("a failure", || inbox.failed.load(Ordering::Relaxed)).await;
+    log.says(&["cannot take messages from the broker: the disk is full", "next attempt in"]).await;
+    assert!(inbox.seqs().is_empty());
+    assert!(inbox.reasons.lock().unwrap()[0].contains("the disk is full"));
+    inbox.fail.store(false, Ordering::Relaxed);
+    until("everything received", || inbox.seqs().len() == 50).await;
+    sensor.stop().await;
+    ingest.stop().await;
+}
+
+#[tokio::test]
+async fn one_commit_takes_many_messages() {
+    // mosquitto drops what a client that is slow leaves beyond 1,000 messages, unless told otherwise.
+    let broker = Broker::start("max_inflight_messages 200\nmax_queued_messages 0");
+    let (memory, inbox) = (Memory::new(), Arc::<Collector>::default());
+    inbox.slow.store(true, Ordering::Relaxed);
+    let ingest = Ingest::ready(local(broker.port), &inbox).await;
+    let sensor = Sensor::start(airtally::config::Mqtt { inflight: 100, ..local(broker.port) }, &memory);
+    memory.append(0..2_000, 100);
+    until("everything received", || inbox.seqs().len() == 2_000).await;
+    let commits = inbox.batches.lock().unwrap().clone();
+    assert!(commits.len() < 100 && commits.iter().all(|&size| size <= 100), "{commits:?}");
+    sensor.stop().await;
+    ingest.stop().await;
+}
+
+#[tokio::test]
+async fn a_forgotten_session_is_told() {
+    let (log, _guard) = Log::capture();
+    let mut broker = Broker::start("");
+    let inbox = Arc::default();
+    let ingest = Ingest::ready(local(broker.port), &inbox).await;
+    broker.restart();
+    log.says(&["the broker has forgotten our queue", "persistence true"]).await;
+    assert_eq!(*inbox.sessions.lock().unwrap(), [false, false]);
+    ingest.stop().await;
+}

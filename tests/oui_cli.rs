@@ -1,0 +1,241 @@
+//! `airtally oui` as a user meets it: a session from the first update to an export, bad input of every kind, and
+//! updates that are killed.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use airtally::oui::{Registry, cache};
+use std::{
+    fs,
+    io::Write as _,
+    path::Path,
+    process::{Output, Stdio},
+    time::{Duration, Instant},
+};
+use support::{
+    program::{airtally, run, text},
+    temp_dir,
+};
+
+const HEADER: &str = "Registry,Assignment,Organization Name,Organization Address\r\n";
+
+fn oui(db: &Path, arguments: &[&str]) -> Output {
+    run(["oui", "--db", db.to_str().unwrap()].iter().chain(arguments))
+}
+
+fn ok(output: &Output) -> String {
+    assert!(output.status.success(), "{}", text(output));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// The refusal's text; the status must be `status`.
+fn refused(output: &Output, status: i32) -> String {
+    assert_eq!(output.status.code(), Some(status), "{}", text(output));
+    text(output)
+}
+
+fn file(dir: &Path, name: &str, content: impl AsRef<[u8]>) -> String {
+    let path = dir.join(name);
+    fs::write(&path, content).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_session_from_the_first_lookup_to_an_export() {
+    let dir = temp_dir();
+    let db = dir.path().join("oui.sqlite");
+    // Before the first update names come from the snapshot, and the user hears how to get better ones.
+    let first = oui(&db, &["lookup", "b8:27:eb:01:02:03"]);
+    assert!(ok(&first).contains("Raspberry Pi Foundation"));
+    assert!(text(&first).contains("airtally oui update"), "{}", text(&first));
+
+    let manuf = file(dir.path(), "a", "00:00:0C\tCisco\tCisco Systems\n70:B3:D5:F2:F0:00/36\tTele\tTeleplatforms\n");
+    let ieee =
+        file(dir.path(), "b", format!("{HEADER}MA-L,00000C,\"Cisco Systems, Inc\",San Jose\r\nCID,0AE471,CAT,x\r\n"));
+    let wka = file(dir.path(), "c", "09-00-4E-00-00-02\tNovell-IPX\n");
+    let said = ok(&oui(&db, &["update", "--from", &ieee, &manuf, &wka]));
+    assert!(said.contains("3 prefixes") && said.contains("1 well-known"), "{said}");
+
+    let asked =
+        ["00000C123456", "70-b3-d5-f2-f1-23", "0000.0c", "0a:e4:71:00:00:00", "09:00:4e:00:00:02", "02:00:00:00:00:01"];
+    let json = ok(&oui(&db, &[&["lookup", "--format", "json"], &asked[..]].concat()));
+    let answers: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+    let column = |name: &str| answers.iter().map(|answer| answer[name].clone()).collect::<Vec<_>>();
+    assert_eq!(column("query"), asked);
+    let null = serde_json::Value::Null;
+    assert_eq!(column("prefix_bits"), [24.into(), 36.into(), 24.into(), 24.into(), null.clone(), null.clone()]);
+    assert_eq!(answers[0]["organisation"], "Cisco Systems, Inc");
+    assert_eq!(answers[0]["short_name"], "Cisco");
+    assert_eq!(answers[0]["registry"], "MA-L");
+    assert_eq!(answers[0]["mac"], "00:00:0c:12:34:56");
+    assert!(answers[2]["mac"].is_null());
+    assert_eq!((&answers[3]["registry"], &answers[3]["slap"]), (&"CID".into(), &"ELI".into()));
+    assert_eq!((&answers[4]["special"], &answers[4]["multicast"]), (&"Novell-IPX".into(), &true.into()));
+    assert_eq!((&answers[5]["local"], &answers[5]["organisation"]), (&true.into(), &null));
+
+    assert_eq!(ok(&oui(&db, &["search", "cisco", "--format", "csv"])).lines().count(), 2);
+    let info: serde_json::Value = serde_json::from_str(&ok(&oui(&db, &["info", "--format", "json"]))).unwrap();
+    assert_eq!(info["sources"].as_array().unwrap().len(), 3);
+    assert!(ok(&oui(&db, &["info"])).contains("check     ok"));
+
+    // What is exported as manuf reads back to the same names.
+    let exported = file(dir.path(), "d", ok(&oui(&db, &["export", "--format", "manuf"])));
+    let again = dir.path().join("again.sqlite");
+    ok(&oui(&again, &["update", "--from", &exported]));
+    let names = |db: &Path| {
+        let registry = Registry::load(db).unwrap();
+        registry.entries().map(|e| (e.prefix, e.organisation.unwrap_or_default().to_owned())).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&db), names(&again));
+}
+
+#[test]
+fn thousands_of_addresses_from_standard_input_keep_their_order() {
+    let dir = temp_dir();
+    let db = dir.path().join("oui.sqlite");
+    ok(&oui(&db, &["update", "--from", &file(dir.path(), "a", "00:00:0C\tCisco\n")]));
+    let asked: Vec<String> =
+        (0..10_000).map(|n| format!("00:00:{:02x}:00:{:02x}:{:02x}", n % 17, n >> 8, n & 255)).collect();
+    let mut child = airtally()
+        .args(["oui", "lookup", "--format", "json", "--db", db.to_str().unwrap()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let text = asked.join("\n");
+    std::thread::spawn(move || stdin.write_all(text.as_bytes()).unwrap());
+    let answers: Vec<serde_json::Value> = serde_json::from_str(&ok(&child.wait_with_output().unwrap())).unwrap();
+    assert_eq!(answers.len(), asked.len());
+    for (answer, query) in answers.iter().zip(&asked) {
+        assert_eq!(answer["query"], *query);
+        assert_eq!(answer["short_name"] == "Cisco", query.starts_with("00:00:0c"));
+    }
+}
+
+#[test]
+fn bad_input_gets_a_reason_and_leaves_the_cache_as_it_was() {
+    let dir = temp_dir();
+    let db = dir.path().join("oui.sqlite");
+    let rows =
+        |count: u32| -> String { (0..count).map(|n| format!("00:{:02X}:{:02X}\tV{n}\n", n >> 8, n & 255)).collect() };
+    let good = file(dir.path(), "good", rows(1_000));
+    ok(&oui(&db, &["update", "--from", &good]));
+    let before = fs::read(&db).unwrap();
+    let cases: [(&str, Vec<u8>, &str); 7] = [
+        ("half", rows(1_000).as_bytes()[..9_000].to_vec(), "half a download"),
+        ("html", b"<html><body>503</body></html>\n".to_vec(), "web page"),
+        ("latin1", b"00:00:0C\tCaf\xe9\n".to_vec(), "not UTF-8"),
+        ("utf16", b"\xff\xfe0\x000\x00".to_vec(), "UTF-16"),
+        ("empty", Vec::new(), "is empty"),
+        ("quoted", format!("{HEADER}MA-L,00000C,\"Cis\nco\r\n").into_bytes(), "half a download"),
+        ("row", b"00:00:0C\tCisco\nnonsense\n".to_vec(), "line 2"),
+    ];
+    for (name, content, reason) in cases {
+        let path = file(dir.path(), name, content);
+        let said = refused(&oui(&db, &["update", "--from", &good, &path]), 1);
+        assert!(said.contains(reason) && said.contains(&path), "{name}: {said}");
+    }
+    let shrunk = file(dir.path(), "shrunk", rows(899));
+    let said = refused(&oui(&db, &["update", "--from", &shrunk]), 1);
+    assert!(said.contains("1000") && said.contains("899") && said.contains("--accept-shrink"), "{said}");
+    assert_eq!(fs::read(&db).unwrap(), before, "the cache changed");
+    ok(&oui(&db, &["update", "--accept-shrink", "--from", &shrunk]));
+
+    let said = refused(&oui(&db, &["update", "--from", "/does/not/exist"]), 1);
+    assert!(said.contains("/does/not/exist"), "{said}");
+    for query in ["zz", "00:00", "00:00:0c:00:00:00:00", "00000c/49"] {
+        assert!(refused(&oui(&db, &["lookup", "00000c", query]), 2).contains(query), "{query}");
+    }
+    refused(&oui(&db, &["search", " "]), 2);
+    refused(&oui(&db, &["frobnicate"]), 2);
+}
+
+#[test]
+fn a_damaged_cache_is_set_aside_and_a_newer_one_is_left_alone() {
+    let dir = temp_dir();
+    let db = dir.path().join("oui.sqlite");
+    fs::write(&db, "this is no SQLite file, but it is long enough to be taken for something by somebody".repeat(20))
+        .unwrap();
+    let output = oui(&db, &["lookup", "b8:27:eb:01:02:03"]);
+    assert!(ok(&output).contains("Raspberry Pi Foundation"));
+    assert!(text(&output).contains("damaged") && text(&output).contains(".corrupt"), "{}", text(&output));
+    assert!(dir.path().join("oui.sqlite.corrupt").exists());
+    // The rebuilt cache is a cache like any other.
+    assert!(text(&oui(&db, &["lookup", "b8:27:eb"])).lines().all(|line| !line.contains("damaged")));
+
+    let sqlite = |sql: &str| {
+        let status = std::process::Command::new("sqlite3").arg(&db).arg(sql).status().expect("Debian's sqlite3");
+        assert!(status.success());
+    };
+    sqlite("PRAGMA user_version = 99");
+    let good = file(dir.path(), "good", "00:00:0C\tCisco\n");
+    for arguments in [&["lookup", "b827eb"][..], &["info"], &["update", "--from", &good]] {
+        let said = refused(&oui(&db, arguments), 1);
+        assert!(said.contains("99") && said.contains("upgrade"), "{said}");
+    }
+    sqlite("PRAGMA user_version = 1; DELETE FROM entry WHERE bits = 36");
+    assert!(refused(&oui(&db, &["info"]), 1).contains("entries are missing"));
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_named() {
+    let dir = temp_dir();
+    let good = file(dir.path(), "good", "00:00:0C\tCisco\n");
+    // A file where a directory should be stops root too, whom permissions would not.
+    let said = refused(&oui(&dir.path().join("good/oui.sqlite"), &["update", "--from", &good]), 1);
+    assert!(said.contains("good"), "{said}");
+    let said = refused(&oui(Path::new("/proc/airtally/oui.sqlite"), &["update", "--from", &good]), 1);
+    assert!(said.contains("/proc/airtally"), "{said}");
+}
+
+/// Two registries that differ in every name take turns; each update is killed at a moment of its own. Whatever is left
+/// must open, pass its check, and be wholly one of the two.
+#[test]
+fn a_killed_update_leaves_the_old_cache_or_the_new_one() {
+    let dir = temp_dir();
+    let db = dir.path().join("oui.sqlite");
+    let rows = |name: &str| -> String {
+        (0..8_000u32)
+            .map(|n| format!("{:02X}:{:02X}:{:02X}\t{name}\t{name} {n}\n", n >> 14 << 2, n >> 7 & 127, n & 127))
+            .collect()
+    };
+    let files = [file(dir.path(), "old", rows("old")), file(dir.path(), "new", rows("new"))];
+    ok(&oui(&db, &["update", "--from", &files[0]]));
+    let started = Instant::now();
+    ok(&oui(&db, &["update", "--from", &files[1]]));
+    let whole = started.elapsed();
+    let (mut killed, mut turns) = (0, [0, 0]);
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    for round in 0..100 {
+        let mut child = airtally()
+            .args(["oui", "--db", db.to_str().unwrap(), "update", "--from", &files[round % 2]])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        std::thread::sleep(whole.mul_f64((random >> 40) as f64 / (1u64 << 24) as f64 * 1.1));
+        child.kill().unwrap();
+        killed += usize::from(!child.wait().unwrap().success());
+        let registry = Registry::load(&db).unwrap();
+        assert_eq!(registry.len(), 8_000);
+        let first = registry.entries().next().and_then(|entry| entry.short_name).unwrap().to_owned();
+        assert!(registry.entries().all(|entry| entry.short_name == Some(&first)), "a mixture");
+        turns[usize::from(first == "new")] += 1;
+        if round % 10 == 0 {
+            cache::info(&db).unwrap();
+        }
+    }
+    assert!(
+        killed >= 20,
+        "only {killed} of 100 updates were killed before their end: the machine is too fast for this"
+    );
+    assert!(turns.iter().all(|turn| *turn > 0), "{turns:?}");
+    // Nothing piles up beside the cache.
+    let names = fs::read_dir(dir.path())
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("oui.sqlite"));
+    assert!(names.count() <= 2);
+    assert!(whole < Duration::from_secs(60));
+}

@@ -1,0 +1,127 @@
+//! `kill -9` at any moment: what an append returned for is there once, or delivered, or declared.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod spool_support;
+
+use airtally::spool::{Settings, Spool, Want};
+use spool_support::*;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    io::{BufRead as _, BufReader, Write as _},
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
+use tempfile::tempdir;
+
+const DIR: &str = "AIRTALLY_TEST_SPOOL_DIR";
+const TIERS: &str = "AIRTALLY_TEST_SPOOL_TIERS";
+
+fn settings(dir: &Path, tiers: &str) -> Settings {
+    let one = Settings { readers: vec!["mqtt".into()], ..ingest(dir) };
+    Settings { max_bytes: 1 << 20, ..if tiers == "2" { sensor(dir) } else { one } }
+}
+
+/// Not a test of its own: the process that gets killed. It says `append N` and `ack N` before it tries and `done N`
+/// when an append has returned.
+#[test]
+fn child() {
+    let (Some(dir), Ok(tiers)) = (env::var_os(DIR), env::var(TIERS)) else { return };
+    let (mut spool, _) = Spool::open(at(0), settings(Path::new(&dir), &tiers)).unwrap();
+    // Each line in one write, so that the kill cuts none.
+    let say = |word: &str, seq: u64| std::io::stderr().write_all(format!("{word} {seq}\n").as_bytes()).unwrap();
+    let first = spool.state("next").unwrap().map_or(0, |next| u64::from_le_bytes(next.try_into().unwrap()));
+    for seq in first.. {
+        let now = at(i64::try_from(seq).unwrap());
+        say("append", seq);
+        let entries = window_of("s", RUN, seq, 3, 1_500, seq + 1);
+        spool.append(now, &entries, &[("next", &(seq + 1).to_le_bytes())]).unwrap();
+        say("done", seq);
+        if seq % 3 == 0 {
+            for entry in spool.pending("mqtt", Want::Everything, 0, 4, usize::MAX).unwrap() {
+                match gaps(std::slice::from_ref(&entry)).first() {
+                    Some(gap) => (gap.first_seq..=gap.last_seq.unwrap()).for_each(|seq| say("ack", seq)),
+                    None => say("ack", entry.key.seq),
+                }
+                spool.acknowledge("mqtt", &[entry.id]).unwrap();
+            }
+        }
+        match seq % 50 {
+            49 => drop(spool.settle(now).unwrap()),
+            n if n % 7 == 0 => drop(spool.age_out(now).unwrap()),
+            n if n % 11 == 0 => drop(spool.offer_again("mqtt", RUN, seq.saturating_sub(5), seq).unwrap()),
+            _ => {}
+        }
+    }
+}
+
+fn killed_at_random_moments(tiers: &str) {
+    let dir = tempdir().unwrap();
+    let (mut tried, mut done, mut acked) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for round in 0..14u64 {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["child", "--exact", "--nocapture"])
+            .envs([(DIR, dir.path().as_os_str()), (TIERS, tiers.as_ref())])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap());
+        let reader = thread::spawn(move || lines.lines().map_while(Result::ok).collect::<Vec<_>>());
+        thread::sleep(Duration::from_millis(120 + noise(round + 1, 2)[0] as u64 * 2));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for line in reader.join().unwrap() {
+            let Some((word, seq)) = line.split_once(' ') else { panic!("the child said: {line}") };
+            let Ok(seq) = seq.parse::<u64>() else { panic!("the child said: {line}") };
+            match word {
+                "append" => tried.insert(seq),
+                "done" => done.insert(seq),
+                "ack" => acked.insert(seq),
+                _ => panic!("the child said: {line}"),
+            };
+        }
+
+        let (mut spool, opening) = open_saying(settings(dir.path(), tiers));
+        assert!(opening.set_aside.is_empty(), "a killed process damages nothing");
+        let entries = all_pending(&mut spool, "mqtt");
+        let mut parts: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
+        for entry in entries.iter().filter(|entry| entry.parts == 3) {
+            assert_eq!(entry.body, window_of("s", RUN, entry.key.seq, 3, 1_500, 1)[entry.key.part as usize].body);
+            parts.entry(entry.key.seq).or_default().push(entry.key.part);
+        }
+        let declared: BTreeSet<u64> =
+            gaps(&entries).iter().flat_map(|gap| gap.first_seq..=gap.last_seq.unwrap()).collect();
+        for seq in &done {
+            let there = parts.get(seq).map(Vec::as_slice);
+            let whole = there.is_some_and(|parts| parts.iter().copied().collect::<BTreeSet<_>>().len() == 3);
+            assert!(whole || acked.contains(seq) || declared.contains(seq), "window {seq} is lost: {there:?}");
+        }
+        for (seq, parts) in &parts {
+            assert!(tried.contains(seq));
+            let once: BTreeSet<_> = parts.iter().collect();
+            assert_eq!(once.len(), parts.len(), "a part of window {seq} is there twice");
+            assert!(parts.len() == 3 || acked.contains(seq), "window {seq} is there in part");
+        }
+        // What was declared is acknowledged here, and so need not be seen next time.
+        let delivered: Vec<u64> = entries.iter().filter(|entry| entry.parts == 1).map(|entry| entry.id).collect();
+        spool.acknowledge("mqtt", &delivered).unwrap();
+        acked.extend(declared);
+        let next = spool.state("next").unwrap().map_or(0, |next| u64::from_le_bytes(next.try_into().unwrap()));
+        assert!(done.last().is_none_or(|last| next > *last), "the state goes with its window");
+        assert!(next <= tried.last().map_or(0, |last| last + 1));
+    }
+    assert!(done.len() > 100, "{} windows were appended: too few to tell anything", done.len());
+}
+
+#[test]
+fn kill_9_loses_nothing_in_two_tiers() {
+    killed_at_random_moments("2");
+}
+
+#[test]
+fn kill_9_loses_nothing_in_one_tier() {
+    killed_at_random_moments("1");
+}

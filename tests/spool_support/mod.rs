@@ -1,0 +1,136 @@
+//! What the spool's tests share: settings, made-up windows, a look at the directories. Knows no SQL.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "each test file uses a part")]
+
+use airtally::{
+    UnixNanos,
+    batch::{Gap, GapReason, Record},
+    spool::{Entry, Key, Kind, NewEntry, Opening, Settings, Spool, Want},
+};
+use std::{fs, path::Path, time::Duration};
+use uuid::Uuid;
+
+pub const RUN: Uuid = Uuid::from_u128(7);
+pub const WINDOW: i64 = 10_000_000_000;
+
+/// The `n`th ten seconds.
+pub fn at(n: i64) -> UnixNanos {
+    UnixNanos(1_700_000_000_000_000_000 + n * WINDOW)
+}
+
+/// Two tiers below `dir`, one reader.
+pub fn sensor(dir: &Path) -> Settings {
+    Settings {
+        runtime_dir: Some(dir.join("run")),
+        state_dir: dir.join("state"),
+        max_bytes: 8 << 20,
+        age_out: Duration::from_secs(60),
+        durable: false,
+        ledger: false,
+        readers: vec!["mqtt".into()],
+    }
+}
+
+/// One tier below `dir`, two readers, a ledger.
+pub fn ingest(dir: &Path) -> Settings {
+    Settings { runtime_dir: None, ledger: true, readers: vec!["influx".into(), "sqlite".into()], ..sensor(dir) }
+}
+
+pub fn open(settings: Settings) -> Spool {
+    open_saying(settings).0
+}
+
+pub fn open_saying(settings: Settings) -> (Spool, Opening) {
+    Spool::open(at(0), settings).expect("the spool opens")
+}
+
+/// `len` octets that do not compress, the same for the same seed.
+pub fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    std::iter::repeat_with(&mut next).flatten().take(len).collect()
+}
+
+/// A window of `parts` parts of `len` octets each; part 0 has `frames`.
+pub fn window_of(sensor: &str, run: Uuid, seq: u64, parts: u32, len: usize, frames: u64) -> Vec<NewEntry> {
+    let part = |part| NewEntry {
+        kind: Kind::Batch,
+        key: Key { site: "home".into(), sensor: sensor.into(), run, seq, part },
+        parts,
+        last_seq: None,
+        start: at(seq as i64),
+        end: at(seq as i64 + 1),
+        frames: if part == 0 { frames } else { 0 },
+        last: false,
+        body: noise(seq * 100 + u64::from(part) + 1, len),
+    };
+    (0..parts).map(part).collect()
+}
+
+/// A window in one part of 500 octets and `seq` + 1 frames.
+pub fn window(seq: u64) -> Vec<NewEntry> {
+    window_of("s", RUN, seq, 1, 500, seq + 1)
+}
+
+pub fn append(spool: &mut Spool, seq: u64) -> u64 {
+    spool.append(at(seq as i64 + 1), &window(seq), &[]).unwrap().ids[0]
+}
+
+pub fn final_window(seq: u64) -> Vec<NewEntry> {
+    window(seq).into_iter().map(|entry| NewEntry { last: true, ..entry }).collect()
+}
+
+/// Everything that waits for `reader`.
+pub fn all_pending(spool: &mut Spool, reader: &str) -> Vec<Entry> {
+    spool.pending(reader, Want::Everything, 0, usize::MAX >> 1, usize::MAX).unwrap()
+}
+
+pub fn seqs(entries: &[Entry]) -> Vec<u64> {
+    entries.iter().filter(|entry| entry.kind == Kind::Batch).map(|entry| entry.key.seq).collect()
+}
+
+pub fn gaps(entries: &[Entry]) -> Vec<Gap> {
+    entries
+        .iter()
+        .filter(|entry| entry.kind != Kind::Batch)
+        .map(|entry| match Record::decode(&entry.body) {
+            Ok(Record::Gap(gap)) => gap,
+            other => panic!("a gap's body decodes, not to {other:?}"),
+        })
+        .collect()
+}
+
+pub fn gap(run: Uuid, reason: GapReason, first_seq: u64, last_seq: Option<u64>) -> NewEntry {
+    NewEntry::encode(&Record::Gap(Gap {
+        schema: airtally::batch::GAP_SCHEMA.into(),
+        site: "home".into(),
+        sensor: "s".into(),
+        run,
+        reason,
+        first_seq,
+        last_seq,
+        start: at(first_seq as i64),
+        end: at(last_seq.unwrap_or(first_seq) as i64 + 1),
+        frames: None,
+    }))
+    .unwrap()
+}
+
+/// The size of all files below `dir`.
+pub fn bytes_below(dir: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(dir) else { return 0 };
+    entries
+        .map(|entry| entry.unwrap().path())
+        .map(|path| if path.is_dir() { bytes_below(&path) } else { fs::metadata(&path).map_or(0, |m| m.len()) })
+        .sum()
+}
+
+/// Acknowledges everything that waits for `reader`.
+pub fn deliver_all(spool: &mut Spool, reader: &str) {
+    let ids: Vec<u64> = all_pending(spool, reader).iter().map(|entry| entry.id).collect();
+    spool.acknowledge(reader, &ids).unwrap();
+}

@@ -1,0 +1,327 @@
+//! Random records for the sinks' tests: windows in parts whose counts add up, in every privacy mode, with names
+//! that try every kind of escaping. Knows no database.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use airtally::{
+    Mac, UnixNanos,
+    batch::{
+        Address, BATCH_SCHEMA, Batch, Capture, Channel, Clock, GAP_SCHEMA, Gap, GapReason, Identity, Record, Role,
+        Signal, Station, Vendor,
+    },
+};
+use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
+use std::{collections::BTreeMap, time::Duration};
+use uuid::Uuid;
+
+/// Names that want escaping somewhere.
+pub const NASTY: [&str; 14] = [
+    "plain",
+    "two words",
+    "a,b=c d",
+    "back\\slash",
+    "ends\\",
+    "ends in two\\\\",
+    "\\,\\=\\ \\\"",
+    "\"quoted\"",
+    "'single'; DROP SERIES",
+    "Zürich-東京",
+    "😀 emoji",
+    "line\nbreak\r\n\ttab",
+    "\\x5c spelt",
+    "# not a comment",
+];
+
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof![proptest::sample::select(&NASTY[..]).prop_map(str::to_owned), "\\PC{1,12}"]
+}
+
+/// Twenty addresses, so that stations come again; a third is randomised.
+fn mac() -> impl Strategy<Value = Mac> {
+    (0..20_u64).prop_map(|n| {
+        let first = if n % 3 == 0 { 0x02 } else { 0x00 };
+        Mac::from_u64(first << 40 | 0x00bb_cc00_0000 | n)
+    })
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Plain,
+    Pseudonym,
+    Vendor,
+}
+
+fn signal() -> impl Strategy<Value = Option<Signal>> {
+    proptest::option::of((-90_i8..-40, 0_i8..30, 1_u64..50).prop_map(|(min, range, frames)| Signal {
+        min,
+        mean: f64::from(min) + f64::from(range) / 2.0,
+        max: min + range,
+        frames,
+    }))
+}
+
+fn station(mode: Mode) -> impl Strategy<Value = Station> {
+    const ROLES: [Role; 5] = [Role::AccessPoint, Role::Client, Role::Wired, Role::AdHoc, Role::Unknown];
+    (
+        (mac(), any::<bool>(), proptest::option::of(name()), proptest::sample::select(&ROLES[..])),
+        (0_u64..1_000, 0_u64..1_000, 0_u64..1_000, 0_u64..100, 0_u64..1_000_000, 0_u64..1_000),
+        signal(),
+        proptest::collection::btree_set(proptest::sample::select(&[2412_u16, 2484, 5180, 6415][..]), 0..3),
+        proptest::option::of(mac()),
+        proptest::collection::btree_set(name(), 0..3),
+    )
+        .prop_map(move |((mac, tracked, vendor, role), counts, signal_dbm, freqs, bssid, ssids)| {
+            let (management, control, data, retries, bytes_sent, frames_received) = counts;
+            let address = |mac: Mac| match mode {
+                Mode::Pseudonym => Address::Pseudonym(mac.to_u64().wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+                Mode::Plain | Mode::Vendor => Address::Mac(mac),
+            };
+            Station {
+                mac: address(mac),
+                vendor: vendor.filter(|_| !mac.is_randomised()),
+                randomised: mac.is_randomised(),
+                tracked,
+                role,
+                frames_sent: management + control + data,
+                bytes_sent,
+                frames_received,
+                management,
+                control,
+                data,
+                retries,
+                signal_dbm,
+                freqs_mhz: freqs.into_iter().collect(),
+                bssid: bssid.map(address),
+                ssids: ssids.into_iter().collect(),
+                first_seen: UnixNanos(0),
+                last_seen: UnixNanos(0),
+            }
+        })
+}
+
+/// What the stations of one window become in mode `vendor`.
+fn vendor_rows(stations: &[Station]) -> Vec<Vendor> {
+    let mut rows: BTreeMap<(Option<String>, bool), Vendor> = BTreeMap::new();
+    for station in stations {
+        let key = (station.vendor.clone(), station.randomised);
+        let row = rows.entry(key).or_insert_with(|| Vendor {
+            vendor: station.vendor.clone(),
+            randomised: station.randomised,
+            stations: 0,
+            frames_sent: 0,
+            bytes_sent: 0,
+            management: 0,
+            control: 0,
+            data: 0,
+            retries: 0,
+        });
+        row.stations += 1;
+        row.frames_sent += station.frames_sent;
+        row.bytes_sent += station.bytes_sent;
+        row.management += station.management;
+        row.control += station.control;
+        row.data += station.data;
+        row.retries += station.retries;
+    }
+    rows.into_values().collect()
+}
+
+/// One window as its parts: sums over the parts are those of the window.
+fn window() -> impl Strategy<Value = Vec<Batch>> {
+    let mode = prop_oneof![4 => Just(Mode::Plain), 1 => Just(Mode::Pseudonym), 1 => Just(Mode::Vendor)];
+    mode.prop_flat_map(|mode| {
+        (
+            Just(mode),
+            proptest::collection::vec(station(mode), 0..12),
+            1_usize..4,
+            proptest::array::uniform7(0_u64..500),
+            proptest::collection::btree_map(0_u16..4, (proptest::option::of(0_u64..9_000), 0_u64..500), 0..4),
+            proptest::option::of((0_u64..9, 0_u64..9)),
+            any::<bool>(),
+        )
+    })
+    .prop_map(|(mode, stations, parts, counts, channels, drops, last)| {
+        // An address has one row in a window.
+        let stations: BTreeMap<Address, Station> = stations.into_iter().map(|one| (one.mac, one)).collect();
+        let stations: Vec<Station> = stations.into_values().collect();
+        let station_frames = stations.iter().map(|station| station.frames_sent).sum();
+        let [bad_fcs, malformed, without_ta, group_ta, overflow_frames, late, bytes] = counts;
+        let capture = Capture {
+            frames: station_frames + bad_fcs + malformed + without_ta + group_ta + overflow_frames,
+            bytes,
+            station_frames,
+            bad_fcs,
+            malformed,
+            without_ta,
+            group_ta,
+            overflow_frames,
+            late,
+            kernel_drops: drops.map(|(kernel, _)| kernel),
+            interface_drops: drops.map(|(_, interface)| interface),
+        };
+        let vendors = if mode == Mode::Vendor { vendor_rows(&stations) } else { Vec::new() };
+        let stations = if mode == Mode::Vendor { Vec::new() } else { stations };
+        let share = |part: usize, n: usize| n % parts == part;
+        (0..parts)
+            .map(|part| Batch {
+                schema: BATCH_SCHEMA.into(),
+                identity: Identity { site: String::new(), sensor: String::new(), run: Uuid::nil(), seq: 0 },
+                part: part as u32,
+                parts: parts as u32,
+                start: UnixNanos(0),
+                end: UnixNanos(0),
+                clock: if last { Clock::Capture } else { Clock::System },
+                last,
+                capture: (part == 0).then(|| capture.clone()),
+                subtypes: if part == 0 { [("0x0008".to_owned(), 3)].into() } else { BTreeMap::new() },
+                channels: channels
+                    .iter()
+                    .filter(|_| part == 0)
+                    .map(|(n, (listened_ms, frames))| Channel {
+                        freq_mhz: 2_412 + 5 * n,
+                        listened_ms: *listened_ms,
+                        frames: *frames,
+                        bytes: frames * 100,
+                    })
+                    .collect(),
+                stations: stations
+                    .iter()
+                    .enumerate()
+                    .filter(|(n, _)| share(part, *n))
+                    .map(|(_, s)| s.clone())
+                    .collect(),
+                vendors: vendors.iter().enumerate().filter(|(n, _)| share(part, *n)).map(|(_, v)| v.clone()).collect(),
+            })
+            .collect()
+    })
+}
+
+/// Some runs of one or two sensors with such names: windows of ten seconds from a day in 2008 on, and a gap.
+pub fn records(windows: usize) -> impl Strategy<Value = Vec<Record>> {
+    let sensors = proptest::collection::btree_set((name(), name()), 1..3);
+    (sensors, proptest::collection::vec(window(), 1..=windows), any::<u64>()).prop_map(|(sensors, windows, bits)| {
+        let mut records = Vec::new();
+        let ten = Duration::from_secs(10);
+        // The first window of a run starts where the run did, not on a multiple of the length.
+        let begin = UnixNanos::new(1_218_600_003, 123_456_789);
+        for (n, (site, sensor)) in sensors.iter().enumerate() {
+            let run = Uuid::from_u128(u128::from(bits) << 8 | n as u128);
+            let mut start = begin;
+            for (seq, parts) in windows.iter().enumerate() {
+                let end = start.align_down(ten).saturating_add(ten);
+                for part in parts {
+                    let mut part = part.clone();
+                    part.identity = Identity { site: site.clone(), sensor: sensor.clone(), run, seq: seq as u64 };
+                    (part.start, part.end) = (start, end);
+                    for station in &mut part.stations {
+                        (station.first_seen, station.last_seen) = (start, end);
+                    }
+                    records.push(Record::Batch(Box::new(part)));
+                }
+                start = end;
+            }
+            records.push(Record::Gap(Gap {
+                schema: GAP_SCHEMA.into(),
+                site: site.clone(),
+                sensor: sensor.clone(),
+                run,
+                reason: GapReason::Evicted,
+                first_seq: windows.len() as u64,
+                last_seq: Some(windows.len() as u64 + 3),
+                start,
+                end: start.saturating_add(ten * 4),
+                frames: Some(77),
+            }));
+        }
+        records
+    })
+}
+
+/// One value of a strategy, the same in every run of the tests.
+pub fn sample<S: Strategy>(strategy: S) -> S::Value {
+    strategy.new_tree(&mut TestRunner::deterministic()).unwrap().current()
+}
+
+/// A part with this name of site and sensor, one station and nothing else.
+pub fn simple(site: &str, sensor: &str, seq: u64, station: Station) -> Batch {
+    let start = UnixNanos::new(1_700_000_000 + 10 * i64::try_from(seq).unwrap(), 0);
+    Batch {
+        schema: BATCH_SCHEMA.into(),
+        identity: Identity { site: site.into(), sensor: sensor.into(), run: Uuid::from_u128(7), seq },
+        part: 0,
+        parts: 1,
+        start,
+        end: start.saturating_add(Duration::from_secs(10)),
+        clock: Clock::System,
+        last: false,
+        capture: Some(Capture {
+            frames: station.frames_sent,
+            bytes: station.bytes_sent,
+            station_frames: station.frames_sent,
+            ..Capture::default()
+        }),
+        subtypes: BTreeMap::new(),
+        channels: Vec::new(),
+        stations: vec![station],
+        vendors: Vec::new(),
+    }
+}
+
+/// A tracked access point that sent `frames` frames.
+pub fn tracked(mac: u64, frames: u64) -> Station {
+    Station {
+        mac: Address::Mac(Mac::from_u64(mac)),
+        vendor: Some("Acme".into()),
+        randomised: false,
+        tracked: true,
+        role: Role::AccessPoint,
+        frames_sent: frames,
+        bytes_sent: frames.saturating_mul(100),
+        frames_received: 1,
+        management: frames,
+        control: 0,
+        data: 0,
+        retries: 0,
+        signal_dbm: Some(Signal { min: -60, mean: -50.5, max: -41, frames }),
+        freqs_mhz: vec![2_412],
+        bssid: None,
+        ssids: Vec::new(),
+        first_seen: UnixNanos::new(1_700_000_000, 0),
+        last_seen: UnixNanos::new(1_700_000_001, 0),
+    }
+}
+
+/// Ten minutes of two sensors, with something for every measurement and field.
+pub fn neighbourhood() -> Vec<Record> {
+    let mut records = Vec::new();
+    for sensor in ["attic", "cellar.2"] {
+        for seq in 0..60 {
+            let mut batch = simple("home", sensor, seq, tracked(0x0011_2233_4400 + seq % 7, 10 + seq));
+            let mut stranger = tracked(0x0200_0000_0001 + seq, 5);
+            (stranger.randomised, stranger.tracked, stranger.vendor) = (true, false, None);
+            batch.stations[0].ssids = vec!["my network".into()];
+            batch.stations[0].retries = 1;
+            batch.stations.push(stranger);
+            let capture = batch.capture.as_mut().unwrap();
+            (capture.kernel_drops, capture.interface_drops, capture.without_ta) = (Some(seq % 3), Some(0), 4);
+            batch.channels = vec![
+                Channel { freq_mhz: 2_412, listened_ms: Some(6_000), frames: 10, bytes: 1_000 },
+                Channel { freq_mhz: 5_180, listened_ms: Some(4_000), frames: 9, bytes: 900 },
+            ];
+            records.push(Record::Batch(Box::new(batch)));
+        }
+        let Some(Record::Batch(last)) = records.last().cloned() else { unreachable!() };
+        records.push(Record::Gap(Gap {
+            schema: GAP_SCHEMA.into(),
+            site: "home".into(),
+            sensor: sensor.into(),
+            run: last.identity.run,
+            reason: GapReason::Evicted,
+            first_seq: 60,
+            last_seq: Some(61),
+            start: last.end,
+            end: last.end.saturating_add(Duration::from_secs(20)),
+            frames: Some(99),
+        }));
+    }
+    records
+}
