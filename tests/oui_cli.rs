@@ -1,6 +1,8 @@
 //! `airtally oui` as a user meets it: a session from the first update to an export, bad input of every kind, and
 //! updates that are killed.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod support;
 
 use airtally::oui::{Registry, cache};
@@ -122,7 +124,7 @@ fn bad_input_gets_a_reason_and_leaves_the_cache_as_it_was() {
     ok(&oui(&db, &["update", "--from", &good]));
     let before = fs::read(&db).unwrap();
     let cases: [(&str, Vec<u8>, &str); 7] = [
-        ("half", rows(1_000)[..9_000].as_bytes().to_vec(), "half a download"),
+        ("half", rows(1_000).as_bytes()[..9_000].to_vec(), "half a download"),
         ("html", b"<html><body>503</body></html>\n".to_vec(), "web page"),
         ("latin1", b"00:00:0C\tCaf\xe9\n".to_vec(), "not UTF-8"),
         ("utf16", b"\xff\xfe0\x000\x00".to_vec(), "UTF-16"),

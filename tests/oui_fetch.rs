@@ -1,6 +1,8 @@
 //! `airtally oui update` from servers: conditional requests, and servers that answer slowly, wrongly, too much or not at
 //! all. The servers are a few lines each, on loopback.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod oui_support;
 mod support;
 

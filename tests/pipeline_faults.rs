@@ -109,6 +109,8 @@ fn the_broker_is_killed_and_forgets_what_it_had_acknowledged() {
     let mut replay = Replay::start();
     replay.rig.ingest.kill9();
     sleep(Duration::from_secs(3));
+    let acknowledged = replay.rig.broker.log().matches("Sending PUBACK to airtally-test-faulty").count() as u64;
+    assert!(acknowledged > replay.windows() + 2, "there is nothing that only the broker has: this shows nothing");
     replay.rig.broker.kill9();
     std::fs::remove_file(replay.rig.broker.dir.path().join("mosquitto.db")).expect("the broker's memory");
     replay.rig.broker.restart();

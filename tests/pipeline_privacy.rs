@@ -114,7 +114,7 @@ fn holds_name(hay: &[u8], name: &str) -> bool {
 fn replay(mode: PrivacyMac, ssids: bool) -> (Planted, Places) {
     let influx = block_on(Influxd::start());
     block_on(influx.query("", "CREATE DATABASE airtally"));
-    let rig = Rig::start(|dir, config| {
+    let mut rig = Rig::start(|dir, config| {
         config.sqlite = Some(history(dir));
         config.influx.push(influx_v1(&influx.url, "airtally"));
         config.log.level = LogLevel::Trace;
@@ -152,6 +152,8 @@ fn replay(mode: PrivacyMac, ssids: bool) -> (Planted, Places) {
     });
     wait_until("the listener has everything", Duration::from_secs(20), || listener.log().contains("\"mark\""));
 
+    rig.ingest.kill9(); // Its spool is its alone while it runs, and would be tidied at a clean end.
+    let dir = rig.path();
     let gather = |paths: &[PathBuf]| paths.iter().flat_map(|path| contents(path)).collect::<Vec<u8>>();
     let spools = [files(&dir.join("private")), files(&dir.join("ingest"))].concat();
     assert!(!spools.is_empty());

@@ -17,7 +17,9 @@ use support::{
 /// Everything but when it was stored, and but the marks.
 fn fingerprint(database: &Connection) -> Vec<u64> {
     ["count(*)", "sum(frames_sent * 3 + bytes_sent * 5 + frames_received * 7 + retries * 11 + tracked * 13)"]
-        .map(|sum| format!("SELECT {sum} FROM station_rows WHERE sensor NOT LIKE 'mark%'"))
+        .map(|sum| {
+            format!("SELECT {sum} FROM stations JOIN windows ON windows.id = window WHERE sensor NOT LIKE 'mark%'")
+        })
         .into_iter()
         .chain(
             ["count(*)", "sum(frames)", "sum(bytes)", "sum(start_ns / 1000000000 % 1000003 * (seq + 1))"]

@@ -30,17 +30,21 @@ fn settings(dir: &Path, tiers: &str) -> Settings {
 fn child() {
     let (Some(dir), Ok(tiers)) = (env::var_os(DIR), env::var(TIERS)) else { return };
     let (mut spool, _) = Spool::open(at(0), settings(Path::new(&dir), &tiers)).unwrap();
-    let mut out = std::io::stderr().lock();
+    // Each line in one write, so that the kill cuts none.
+    let say = |word: &str, seq: u64| std::io::stderr().write_all(format!("{word} {seq}\n").as_bytes()).unwrap();
     let first = spool.state("next").unwrap().map_or(0, |next| u64::from_le_bytes(next.try_into().unwrap()));
     for seq in first.. {
         let now = at(i64::try_from(seq).unwrap());
-        writeln!(out, "append {seq}").unwrap();
+        say("append", seq);
         let entries = window_of("s", RUN, seq, 3, 1_500, seq + 1);
         spool.append(now, &entries, &[("next", &(seq + 1).to_le_bytes())]).unwrap();
-        writeln!(out, "done {seq}").unwrap();
+        say("done", seq);
         if seq % 3 == 0 {
             for entry in spool.pending("mqtt", Want::Everything, 0, 4, usize::MAX).unwrap() {
-                writeln!(out, "ack {}", entry.key.seq).unwrap();
+                match gaps(std::slice::from_ref(&entry)).first() {
+                    Some(gap) => (gap.first_seq..=gap.last_seq.unwrap()).for_each(|seq| say("ack", seq)),
+                    None => say("ack", entry.key.seq),
+                }
                 spool.acknowledge("mqtt", &[entry.id]).unwrap();
             }
         }

@@ -362,3 +362,9 @@ fn a_run_that_never_closed_a_window_is_declared_too() {
     let declared = spool.declare_crash(at(7), &opening.unfinished[0], at(7)).unwrap().unwrap();
     assert_eq!((declared.first_seq, declared.start, declared.end), (0, at(5), at(7)));
 }
+
+#[test]
+fn a_spool_may_be_called_from_any_thread() {
+    fn sendable<T: Send + 'static>() {}
+    sendable::<airtally::spool::Spool>();
+}

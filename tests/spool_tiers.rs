@@ -138,6 +138,26 @@ fn a_crash_in_the_middle_of_a_move_leaves_each_window_once() {
 }
 
 #[test]
+fn a_crash_in_the_middle_of_a_replacement_keeps_the_newer_window() {
+    let dir = tempdir().unwrap();
+    let (cold, copy) = (dir.path().join("state/spool.sqlite"), dir.path().join("copy"));
+    let mut spool = open(sensor(dir.path()));
+    append(&mut spool, 0);
+    spool.settle(at(1)).unwrap();
+    fs::copy(&cold, &copy).unwrap();
+    let mut newer = window(0);
+    newer[0].body = b"newer".to_vec();
+    spool.append(at(2), &newer, &[]).unwrap();
+    drop(spool);
+    // The cold tier as it was before the replaced window was deleted from it.
+    fs::rename(&copy, &cold).unwrap();
+    let mut spool = open(sensor(dir.path()));
+    let entries = all_pending(&mut spool, "mqtt");
+    assert_eq!((seqs(&entries), entries[0].body.as_slice()), (vec![0], b"newer".as_slice()));
+    assert_eq!(spool.counts().unwrap().entries, 1);
+}
+
+#[test]
 fn tiers_that_never_met_are_read_as_one_log() {
     let dir = tempdir().unwrap();
     let mut spool = open(sensor(dir.path()));

@@ -18,8 +18,8 @@ use crate::{
         watch::{STATE_FILE, Watch},
         windows,
     },
-    oui::{Registry, snapshot},
-    sensor::batches::registry,
+    oui::{Registry, cache},
+    sensor::clock::system_now,
     sink::points,
     stop,
 };
@@ -265,9 +265,9 @@ impl InspectArgs {
             return Ok(Registry::load(path)?);
         }
         let usual = config.map_or(Path::new(REGISTRY), |config| &config.oui.cache);
-        let (registry, error) = registry(usual);
-        if let Some(error) = error {
-            writeln!(io::stderr(), "airtally: {error}; until then names come from a snapshot: {}", snapshot::origin())?;
+        let (registry, note) = cache::load_or_rebuild(usual, system_now())?;
+        if let Some(note) = note {
+            writeln!(io::stderr(), "airtally: {note}")?;
         }
         Ok(registry)
     }

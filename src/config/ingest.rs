@@ -2,7 +2,7 @@
 
 use super::{Log, Mqtt, SecretFile, units};
 use serde::{Deserialize, Serialize};
-use std::{path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub struct Ingest {
     pub influx: Vec<Influx>,
     /// The embedded history.
     pub sqlite: Option<Sqlite>,
+    /// The web server; none where absent.
+    pub web: Option<Web>,
     /// The log.
     pub log: Log,
 }
@@ -39,6 +41,7 @@ impl Default for Ingest {
             dead_letters: DeadLetters::default(),
             influx: Vec::new(),
             sqlite: None,
+            web: None,
             log: Log::default(),
         }
     }
@@ -118,6 +121,40 @@ pub struct Influx {
 
 fn ten_seconds() -> Duration {
     Duration::from_secs(10)
+}
+
+/// The web server: the vendor registry's routes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Web {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// PEM file with the certificate chain, for https.
+    pub cert_file: Option<PathBuf>,
+    /// PEM file with the certificate's private key.
+    pub key_file: Option<SecretFile>,
+    /// File whose first line is the token that changes need; without it there are none.
+    pub token_file: Option<SecretFile>,
+    /// Origins whose web pages may read, like `https://example.org`; `*` is all.
+    pub cors_origins: Vec<String>,
+    /// Requests a second that one client may make; no bound where absent.
+    pub rate_limit: Option<u32>,
+    /// The vendor cache that `airtally oui update` writes.
+    pub oui_cache: PathBuf,
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8780)),
+            cert_file: None,
+            key_file: None,
+            token_file: None,
+            cors_origins: Vec::new(),
+            rate_limit: None,
+            oui_cache: "/var/lib/airtally/oui.sqlite".into(),
+        }
+    }
 }
 
 /// The embedded history.

@@ -68,7 +68,7 @@ impl Kind {
         let kind_error = |message: &str| ConfigError::Kind { path: path.to_owned(), message: message.into() };
         match (
             has(&["sensor", "source", "window", "tracking", "privacy", "oui"]),
-            has(&["name", "replay", "dead_letters", "influx", "sqlite"]),
+            has(&["name", "replay", "dead_letters", "influx", "sqlite", "web"]),
         ) {
             (true, false) => Ok(Self::Sensor),
             (false, true) => Ok(Self::Ingest),
@@ -250,6 +250,14 @@ fn check_ingest(config: &Ingest) -> Result<(), Wrong> {
         between("sqlite.retention", sqlite.retention, SECOND * 60, DAY * 36_500)?;
         if sqlite.max_bytes.0 < 1 << 20 {
             wrong("sqlite.max_bytes", format!("{} is less than 1MiB", sqlite.max_bytes))?;
+        }
+    }
+    if let Some(web) = &config.web {
+        if web.cert_file.is_some() != web.key_file.is_some() {
+            wrong("web", "cert_file and key_file go together")?;
+        }
+        if web.rate_limit == Some(0) {
+            wrong("web.rate_limit", "must be at least 1; leave it out for no bound")?;
         }
     }
     if config.spool.max_bytes.0 < 1 << 20 {

@@ -3,6 +3,7 @@
 mod feed;
 mod holes;
 mod inbox;
+mod web;
 
 use crate::{
     config::Ingest,
@@ -39,6 +40,9 @@ pub enum IngestError {
     /// A sink, or the dead letters, cannot be opened.
     #[error(transparent)]
     Sink(#[from] OpenError),
+    /// The web server cannot start.
+    #[error(transparent)]
+    Web(#[from] web::WebError),
     /// The dead letters cannot be read or changed.
     #[error(transparent)]
     DeadLetters(#[from] DeadLetterError),
@@ -85,6 +89,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
         outgoing,
         stopped.clone(),
     ));
+    let web = config.web.as_ref().map(|web| web::start(web, stopped.clone())).transpose()?;
     let asker = tokio::spawn(ask(config.replay, Arc::clone(&spool), holes, requests));
     tracing::info!(name = config.name, site = config.site, version = env!("CARGO_PKG_VERSION"), "storing");
 
@@ -102,6 +107,9 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
         Some(ended) => ended,
         None => subscriber.await,
     };
+    if let Some(web) = web {
+        let _ = web.await;
+    }
     for follower in followers {
         let _ = follower.join();
     }

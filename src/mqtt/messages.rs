@@ -192,7 +192,7 @@ pub struct ReplayAnswer {
     /// The request's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// How many messages (parts of windows) are offered again.
+    /// How many windows are offered again.
     pub offered: u64,
     /// Windows that the sensor no longer has, as ranges with both ends included; at most 256 of them.
     #[serde(default)]

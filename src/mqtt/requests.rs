@@ -47,7 +47,7 @@ impl<O: Outbox> Session<'_, O> {
         match self.publisher.outbox.replay(request.clone()).await {
             Ok(mut answer) => {
                 tracing::info!(
-                    "windows {first} to {last} of run {run} were asked for: {} messages again",
+                    "windows {first} to {last} of run {run} were asked for: {} are offered again",
                     answer.offered
                 );
                 answer.missing.truncate(MAX_MISSING);

@@ -5,10 +5,9 @@ use super::run;
 use crate::{
     batch::{Clock, Identity, Record, split},
     config::Sensor,
-    oui::{OuiError, Registry},
     tally::{Closed, CounterSettings},
 };
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Room in a message for the topic and properties beside the batch.
@@ -31,15 +30,6 @@ pub fn counter_settings(config: &Sensor, live: bool) -> CounterSettings {
         tracking: config.tracking.clone(),
         privacy: config.privacy.clone(),
         live,
-    }
-}
-
-/// The vendor registry in `cache`, or else the one that travels with the program, and why.
-#[must_use]
-pub fn registry(cache: &Path) -> (Registry, Option<OuiError>) {
-    match Registry::load(cache) {
-        Ok(registry) => (registry, None),
-        Err(error) => (Registry::snapshot(), Some(error)),
     }
 }
 

@@ -6,11 +6,12 @@ use crate::{
     capture::{CaptureError, Polled, Source},
     config::Pace,
     dot11,
+    oui::Registry,
     tally::{Closed, Counter, KeyError},
 };
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
@@ -42,12 +43,14 @@ pub enum CountingError {
 }
 
 /// What the thread and its keepers share.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Signals {
     /// Set once: end the run, close the open window.
     pub stop: AtomicBool,
     /// Goes up each time that the thread has looked at its source: while it stands still the thread is blocked.
     pub beat: AtomicU64,
+    /// A vendor registry that replaces the one in use, from the next window on.
+    pub registry: Mutex<Option<Arc<Registry>>>,
 }
 
 /// How a run's time passes.
@@ -107,6 +110,9 @@ fn take(source: &mut Source, sheet: &mut Sheet<'_>, timing: Timing) -> Result<()
             return Err(failure.into());
         }
         if let Timing::Live(clock) = timing {
+            if let Some(registry) = sheet.signals.registry.try_lock().ok().and_then(|mut new| new.take()) {
+                sheet.counter.set_registry(registry);
+            }
             if let Some(drops) = source.drops() {
                 sheet.counter.add_drops(drops.kernel, drops.interface);
             }

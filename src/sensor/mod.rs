@@ -13,7 +13,7 @@ use crate::{
     config::{PrivacyMac, Sensor, SourceKind},
     keyfile::KeyFile,
     mqtt::{self, MqttError, PublisherSettings, Status},
-    oui::{Registry, snapshot},
+    oui::{self, OuiError, Registry, Watch},
     spool::{Opening, Settings, SharedSpool, Spool, SpoolError},
     stop,
     tally::{Counter, Tracker},
@@ -26,7 +26,7 @@ use recorder::{Recorder, TRACKED};
 use std::{
     io,
     path::PathBuf,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, PoisonError, atomic::Ordering},
     thread,
     time::Duration,
 };
@@ -36,8 +36,8 @@ use uuid::Uuid;
 
 /// Closed windows between the counting thread and the spool, at most.
 const WINDOWS_BETWEEN: usize = 8;
-/// How often the spool moves what has waited too long to disk.
-const AGE_OUT_EVERY: Duration = Duration::from_secs(10);
+/// How often the spool moves what has waited too long to disk, and the vendor cache is looked at.
+const TIDY_EVERY: Duration = Duration::from_secs(10);
 /// A capture that has not looked at its interface for this long is woken, so that windows close though nothing arrives.
 const WAKE_EVERY: Duration = Duration::from_millis(500);
 /// How long a sensor whose source has ended waits to be asked again, where a connection broke meanwhile: a broker that
@@ -61,6 +61,9 @@ pub enum SensorError {
         /// What the system said.
         source: io::Error,
     },
+    /// The vendor cache is a newer program's, or cannot be read.
+    #[error(transparent)]
+    Oui(#[from] OuiError),
     /// The spool cannot be used.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -81,7 +84,8 @@ pub async fn run(config: Sensor) -> Result<(), SensorError> {
     let signals = Arc::new(Signals::default());
     let mut source = open(&config, &signals)?;
     let runs = runs(&config)?;
-    let registry = Arc::new(registry(&config));
+    let vendors = Watch::new(&config.oui.cache);
+    let registry = Arc::new(registry(&config)?);
     let registry_hash = registry.hash().to_owned();
 
     let (spool, opening) = Spool::open(clock::system_now(), spool_settings(&config))?;
@@ -118,7 +122,7 @@ pub async fn run(config: Sensor) -> Result<(), SensorError> {
             .spawn(move || count(&config, &mut source, &registry, tracker, &signals, &windows))?
     };
     let mut recording = tokio::spawn(recorder.record(closed, recording_stopped));
-    let keepers = tokio::spawn(keep(Arc::clone(&spool), waker, Arc::clone(&signals)));
+    let keepers = tokio::spawn(keep(Arc::clone(&spool), waker, vendors, Arc::clone(&signals)));
     tracing::info!(site = config.site, sensor = config.sensor, version = env!("CARGO_PKG_VERSION"), "counting");
 
     let mut recorded = None;
@@ -187,13 +191,13 @@ fn runs(config: &Sensor) -> Result<Runs, SensorError> {
     }
 }
 
-/// The vendor registry.
-fn registry(config: &Sensor) -> Registry {
-    let (registry, error) = batches::registry(&config.oui.cache);
-    if let Some(error) = error {
-        tracing::warn!(%error, "until then vendor names come from a snapshot: {}", snapshot::origin());
+/// The vendor registry: the cache, or the snapshot that travels with the program.
+fn registry(config: &Sensor) -> Result<Registry, OuiError> {
+    let (registry, note) = oui::cache::load_or_rebuild(&config.oui.cache, clock::system_now())?;
+    if let Some(note) = note {
+        tracing::warn!("{note}");
     }
-    registry
+    Ok(registry)
 }
 
 fn spool_settings(config: &Sensor) -> Settings {
@@ -298,17 +302,25 @@ fn count(
     }
 }
 
-/// Moves what has waited too long to disk, and wakes a capture on which nothing arrives.
-async fn keep(spool: Arc<SharedSpool>, waker: Option<Waker>, signals: Arc<Signals>) {
-    let mut age_out = tokio::time::interval(AGE_OUT_EVERY);
+/// Moves what has waited too long to disk, takes up a new vendor cache, and wakes a capture on which nothing arrives.
+async fn keep(spool: Arc<SharedSpool>, waker: Option<Waker>, mut vendors: Watch, signals: Arc<Signals>) {
+    let mut tidy = tokio::time::interval(TIDY_EVERY);
     let mut wake = tokio::time::interval(WAKE_EVERY);
     let mut beat = 0;
     loop {
         tokio::select! {
-            _ = age_out.tick() => {
+            _ = tidy.tick() => {
                 match spool.with(|spool| spool.age_out(clock::system_now())).await {
                     Some(Ok(moved)) => recorder::say_evicted(&moved.evicted),
                     Some(Err(error)) => tracing::warn!(%error, "cannot move undelivered windows to disk"),
+                    None => {}
+                }
+                match vendors.poll() {
+                    Some(Ok(registry)) => {
+                        tracing::info!(entries = registry.len(), "took up a new vendor cache");
+                        *signals.registry.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(registry));
+                    }
+                    Some(Err(error)) => tracing::warn!("the vendor cache was replaced and the old one stays: {error}"),
                     None => {}
                 }
             }

@@ -2,7 +2,6 @@
 
 use super::clock::system_now;
 use crate::{
-    UnixNanos,
     batch::{BATCH_SCHEMA, GAP_SCHEMA, Gap, GapReason, Record},
     mqtt::{Offer, OfferKind, Outbox, OutboxError, ReplayAnswer, ReplayRequest},
     spool::{Entry, Kind, NewEntry, SharedSpool, Spool, SpoolError, Want},
@@ -88,7 +87,8 @@ fn replay(spool: &mut Spool, site: &str, sensor: &str, request: &ReplayRequest) 
         return Ok(ReplayAnswer::done(request, 0, Vec::new()));
     }
     let offered = spool.offer_again(BROKER, request.run, request.first_seq, last)?;
-    let until = known.map_or(UnixNanos(0), |info| info.last_end);
+    // Of a run that nobody remembers, this moment is all there is to say.
+    let until = known.map_or(now, |info| info.last_end);
     let gaps = offered
         .missing
         .iter()

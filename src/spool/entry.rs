@@ -203,7 +203,7 @@ pub(super) struct Row {
 
 impl Row {
     /// Compresses `entry`; the position comes later.
-    pub fn pack(entry: &NewEntry, added: UnixNanos, pending: u64) -> Self {
+    pub fn pack(entry: &NewEntry, added: UnixNanos, pending: u64, packer: &mut Packer) -> Self {
         Self {
             id: 0,
             code: entry.kind.code(),
@@ -217,7 +217,7 @@ impl Row {
             added,
             pending,
             size: entry.body.len() as u64,
-            body: compress(&entry.body),
+            body: packer.compress(&entry.body),
         }
     }
 
@@ -238,12 +238,23 @@ impl Row {
     }
 }
 
-/// Compression cannot fail for want of anything but memory; the empty result then reads as damaged.
-fn compress(body: &[u8]) -> Vec<u8> {
-    let packed = || {
-        let mut compressor = zstd::bulk::Compressor::new(zstd::DEFAULT_COMPRESSION_LEVEL)?;
-        compressor.include_checksum(true)?;
-        compressor.compress(body)
-    };
-    packed().unwrap_or_default()
+/// Compresses bodies one after the other: making its tables anew for each small one would take longer than the rest.
+#[derive(Default)]
+pub(super) struct Packer(Option<zstd::bulk::Compressor<'static>>);
+
+impl Packer {
+    /// This can fail for want of memory alone; the empty result then reads as damaged.
+    fn compress(&mut self, body: &[u8]) -> Vec<u8> {
+        let mut compress = || {
+            let mut compressor = match self.0.take() {
+                Some(compressor) => compressor,
+                None => zstd::bulk::Compressor::new(zstd::DEFAULT_COMPRESSION_LEVEL)?,
+            };
+            compressor.include_checksum(true)?;
+            let packed = compressor.compress(body)?;
+            self.0 = Some(compressor);
+            Ok::<_, std::io::Error>(packed)
+        };
+        compress().unwrap_or_default()
+    }
 }

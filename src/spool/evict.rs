@@ -5,9 +5,10 @@
 
 use super::{
     NewEntry, Spool, SpoolError,
-    entry::{Kind, Row, code},
+    entry::{Kind, Packer, Row, code},
     ring::{SLACK, needed_for},
-    store::{Failure, Head, Rows, Safety, Spot, Store, signed},
+    rows::{Head, Rows, Spot, signed},
+    store::{Failure, Safety, Store},
 };
 use crate::{
     UnixNanos,
@@ -291,7 +292,7 @@ fn put_gap(
     added: UnixNanos,
 ) -> Result<(), Failure> {
     if let Ok(entry) = NewEntry::encode(&Record::Gap(gap.clone())) {
-        tier.put(run_id, &Row { id, code, ..Row::pack(&entry, added, mask) })?;
+        tier.put(run_id, &Row { id, code, ..Row::pack(&entry, added, mask, &mut Packer::default()) })?;
     }
     Ok(())
 }

@@ -6,7 +6,8 @@
 use super::{
     RunInfo,
     entry::{Kind, NewEntry},
-    store::{Failure, Rows, signed, unsigned, uuid},
+    rows::{Rows, signed, unsigned, uuid},
+    store::Failure,
 };
 use crate::UnixNanos;
 use rusqlite::{OptionalExtension as _, params};

@@ -9,8 +9,9 @@
 //! * `ring`: [`Spool`] itself: append, read, acknowledge, offer again.
 //! * `tiers`: what moves from memory to disk, and when.
 //! * `evict`: the byte bound: what gives way, and how that is declared.
-//! * `ledger`: which windows of each run have arrived, for ingest.
-//! * `store`: one tier: one SQLite file. `files`: directories, locks, files set aside.
+//! * `runs`: what is known of each run, and what is declared of one that ended badly; `ledger`: which windows of it
+//!   have arrived, for ingest.
+//! * `store`: one tier: one SQLite file; `rows`: what is in it; `files`: directories, locks, files set aside.
 //!
 //! Calls block; wrap a [`Spool`] in a mutex and call it where blocking is allowed.
 
@@ -20,6 +21,8 @@ mod evict;
 mod files;
 mod ledger;
 mod ring;
+mod rows;
+mod runs;
 mod shared;
 mod store;
 mod tiers;

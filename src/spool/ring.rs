@@ -3,16 +3,15 @@
 
 use super::{
     Appended, Counts, Entry, NewEntry, Offered, Opening, RunInfo, Settings, SpoolError,
-    entry::{Kind, Row},
+    entry::{Kind, Packer, Row},
     files::{self, COLD, HOT, Opened},
-    store::{Head, Safety, Spot, Store},
+    rows::{Head, Rows, Spot},
+    runs::progress_of,
+    store::{Safety, Store},
 };
-use crate::{
-    UnixNanos,
-    batch::{GAP_SCHEMA, Gap, GapReason, Record},
-};
+use crate::UnixNanos;
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet, hash_map},
     fs::File,
     iter,
 };
@@ -65,7 +64,7 @@ impl Spool {
         if wanted > MAX_READERS {
             return Err(SpoolError::TooManyReaders { wanted, limit: MAX_READERS });
         }
-        let wal_limit = (settings.max_bytes / 32).clamp(64 << 10, 1 << 20);
+        let wal_limit = (settings.max_bytes / 32).clamp(128 << 10, 2 << 20);
         let mut opening = Opening::default();
         let mut locks = Vec::new();
         let mut tier = |opened: Opened| {
@@ -114,7 +113,8 @@ impl Spool {
     ) -> Result<Appended, SpoolError> {
         entries.iter().try_for_each(NewEntry::check)?;
         let everyone = self.everyone();
-        let mut rows: Vec<Row> = entries.iter().map(|entry| Row::pack(entry, now, everyone)).collect();
+        let mut packer = Packer::default();
+        let mut rows: Vec<Row> = entries.iter().map(|entry| Row::pack(entry, now, everyone, &mut packer)).collect();
         let state_bytes: usize = state.iter().map(|(key, value)| key.len() + value.len()).sum();
         let need = needed(&rows) + state_bytes as u64;
         if need > self.budget() / 2
@@ -128,6 +128,9 @@ impl Spool {
         }
         let mut evicted = Vec::new();
         let fits = self.make_room(self.home_is_hot(), need, &mut evicted)?;
+        if !fits {
+            evicted.extend(self.give_up_unstored(now, entries)?);
+        }
         let mut ids = Vec::with_capacity(rows.len());
         for (row, entry) in rows.iter_mut().zip(entries) {
             let stored = fits || entry.kind != Kind::Batch;
@@ -136,24 +139,32 @@ impl Spool {
         }
         let ledger = self.settings.ledger;
         self.home().write(Safety::Synced, |tier| {
+            let mut runs: HashMap<_, (i64, RunInfo)> = HashMap::new();
             for (row, entry) in rows.iter().zip(entries) {
                 let key = &entry.key;
-                let run_id = tier.run_id(&key.site, &key.sensor, key.run, entry.start, now)?;
+                let run_id = match runs.entry((&key.site, &key.sensor, key.run)) {
+                    hash_map::Entry::Occupied(mut known) => {
+                        let (run_id, progress) = known.get_mut();
+                        progress.advance(&progress_of(entry));
+                        *run_id
+                    }
+                    hash_map::Entry::Vacant(new) => {
+                        let run_id = tier.run_id(&key.site, &key.sensor, key.run, entry.start, now)?;
+                        new.insert((run_id, progress_of(entry))).0
+                    }
+                };
                 if row.id != 0 {
                     tier.put(run_id, row)?;
                 }
-                tier.advance_run(run_id, &progress(entry), now)?;
                 if ledger {
                     tier.settle(run_id, entry)?;
                 }
             }
+            runs.values().try_for_each(|(run_id, progress)| tier.advance_run(*run_id, progress, now))?;
             state.iter().try_for_each(|(key, value)| tier.set_state(key, value, now))
         })?;
         self.home().trim_log()?;
         self.displace_in_cold(entries)?;
-        if !fits {
-            evicted.extend(self.give_up_unstored(now, entries)?);
-        }
         if entries.iter().any(|entry| entry.kind != Kind::Batch) {
             self.bound_gaps()?;
         }
@@ -269,73 +280,6 @@ impl Spool {
         Ok(())
     }
 
-    /// Every run known, oldest first.
-    ///
-    /// # Errors
-    /// When a store cannot be read.
-    pub fn runs(&self) -> Result<Vec<RunInfo>, SpoolError> {
-        let mut runs = self.cold.read(|tier| tier.runs())?;
-        let Some(hot) = &self.hot else { return Ok(runs) };
-        let places: HashMap<Uuid, usize> = runs.iter().enumerate().map(|(place, run)| (run.run, place)).collect();
-        for newer in hot.read(|tier| tier.runs())? {
-            match places.get(&newer.run).and_then(|&place| runs.get_mut(place)) {
-                Some(run) => {
-                    if newer.last_seq >= run.last_seq {
-                        (run.last_seq, run.last_end) = (newer.last_seq, newer.last_end);
-                    }
-                    run.first_seq = run.first_seq.into_iter().chain(newer.first_seq).min();
-                    run.finished |= newer.finished;
-                }
-                None => runs.push(newer),
-            }
-        }
-        Ok(runs)
-    }
-
-    /// Notes on disk that a run begins, so that its loss is declared even if no window of it ever is.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub fn begin_run(&mut self, now: UnixNanos, site: &str, sensor: &str, run: Uuid) -> Result<(), SpoolError> {
-        self.cold.write(Safety::Synced, |tier| tier.run_id(site, sensor, run, now, now).map(drop))
-    }
-
-    /// Declares what a run lost that ended without its `final` mark: one gap record, from the end of its last window
-    /// to `until`, on disk when this returns. The run then counts as finished, so this happens once.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub fn declare_crash(
-        &mut self,
-        now: UnixNanos,
-        run: &RunInfo,
-        until: UnixNanos,
-    ) -> Result<Option<Gap>, SpoolError> {
-        if self.runs()?.iter().any(|known| known.run == run.run && known.finished) {
-            return Ok(None);
-        }
-        let gap = Gap {
-            schema: GAP_SCHEMA.into(),
-            site: run.site.clone(),
-            sensor: run.sensor.clone(),
-            run: run.run,
-            reason: GapReason::Crash,
-            first_seq: run.last_seq.map_or(0, |last| last.saturating_add(1)),
-            last_seq: None,
-            start: run.last_end,
-            end: until.max(run.last_end),
-            frames: None,
-        };
-        let mut row = Row::pack(&NewEntry::encode(&Record::Gap(gap.clone()))?, now, self.everyone());
-        row.id = self.take_id();
-        self.cold.write(Safety::Synced, |tier| {
-            let run_id = tier.run_id(&run.site, &run.sensor, run.run, run.last_end, now)?;
-            tier.put(run_id, &row)?;
-            tier.advance_run(run_id, &RunInfo { finished: true, ..run.clone() }, now)
-        })?;
-        Ok(Some(gap))
-    }
-
     /// Makes the stored windows of `run` from `first_seq` to `last_seq`, both included, wait for `reader` again, at
     /// new positions; those that wait anyway stay where they are. Says which are not stored.
     ///
@@ -378,32 +322,12 @@ impl Spool {
         for (is_hot, tier) in self.hot.iter_mut().map(|hot| (true, hot)).chain(iter::once((false, &mut self.cold))) {
             let here: Vec<_> = moves.iter().filter(|(hot, ..)| *hot == is_hot).collect();
             if !here.is_empty() {
-                let offer = |tier: &super::store::Rows<'_>| {
-                    here.iter().try_for_each(|(_, id, new_id)| tier.reposition(*id, *new_id, mask))
-                };
+                let offer =
+                    |tier: &Rows<'_>| here.iter().try_for_each(|(_, id, new_id)| tier.reposition(*id, *new_id, mask));
                 tier.write(Safety::Lazy, offer)?;
             }
         }
         Ok(offered)
-    }
-
-    /// Windows of a run from 0 to `last_seq` that neither arrived whole nor were declared lost: ranges, both ends
-    /// included, ascending, at most `max` of them. Needs [`Settings::ledger`].
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn holes(
-        &self,
-        site: &str,
-        sensor: &str,
-        run: Uuid,
-        last_seq: u64,
-        max: usize,
-    ) -> Result<Vec<(u64, u64)>, SpoolError> {
-        self.cold.read(|tier| match tier.find_run(site, sensor, run)? {
-            Some(run_id) => tier.holes(run_id, last_seq, max),
-            None => Ok(iter::once((0, last_seq)).take(max).collect()),
-        })
     }
 
     /// How full the spool is, and what it had to give up.
@@ -507,16 +431,3 @@ pub(super) const fn needed_for(stored: u64) -> u64 {
 
 /// Pages begun by a transaction whatever its size.
 pub(super) const SLACK: u64 = 24 << 10;
-
-fn progress(entry: &NewEntry) -> RunInfo {
-    let window = (entry.kind == Kind::Batch).then_some(entry.key.seq);
-    RunInfo {
-        site: String::new(),
-        sensor: String::new(),
-        run: entry.key.run,
-        first_seq: window,
-        last_seq: window,
-        last_end: if window.is_some() { entry.end } else { UnixNanos(i64::MIN) },
-        finished: entry.last || entry.kind == Kind::Gap(GapReason::Crash),
-    }
-}

@@ -8,7 +8,8 @@ use super::{
     entry::Row,
     files::{self, HOT},
     ring::{SLACK, Want, needed_for},
-    store::{Failure, Head, Rows, Safety, Spot},
+    rows::{Head, Rows, Spot},
+    store::{Failure, Safety},
 };
 use crate::UnixNanos;
 use std::{
@@ -31,7 +32,9 @@ impl Spool {
     /// # Errors
     /// When a store cannot be read or written; what was to move is then still where it was.
     pub fn age_out(&mut self, now: UnixNanos) -> Result<Moved, SpoolError> {
-        self.flush()?;
+        if self.hot.is_some() {
+            self.flush()?;
+        }
         let Some(hot) = &self.hot else { return Ok(Moved::default()) };
         let due = |since: UnixNanos, age: Duration| now.saturating_since(since) >= age || now < since;
         let mut moved = Moved::default();

@@ -3,7 +3,7 @@
 //! * [`http`]: a request and a response as routes see them: plain values.
 //! * [`server`]: connections, TLS, bounds; turns bytes into those values and back.
 //! * [`guard`]: who may write, who asks too often, which web pages may read.
-//! * [`oui`]: the vendor registry's routes; [`openapi`]: their description.
+//! * [`oui`]: the vendor registry's routes; [`openapi`]: their description; `registry`: a server of them alone.
 //!
 //! Routes are functions from a request to a response; nothing but [`server`] knows sockets.
 
@@ -11,8 +11,10 @@ pub mod guard;
 pub mod http;
 pub mod openapi;
 pub mod oui;
+mod registry;
 pub mod server;
 pub mod tls;
 
 pub use http::{Method, Request, Response};
+pub use registry::serve_oui;
 pub use server::{Handler, Limits, serve};

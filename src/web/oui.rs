@@ -327,7 +327,9 @@ impl Handler for OuiApi {
     }
 
     fn may_wait(&self, request: &Request) -> bool {
-        matches!(request.method, Method::Post | Method::Put | Method::Delete)
+        // A search goes through all names: milliseconds in which other clients would wait.
+        let searches = request.path.last().is_some_and(|part| part == "search");
+        searches || matches!(request.method, Method::Post | Method::Put | Method::Delete)
     }
 }
 

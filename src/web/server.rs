@@ -30,7 +30,7 @@ pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
     fn handle(&self, request: &Request) -> Response;
 
-    /// Whether answering it may wait for a disk; then it runs where waiting stops nobody.
+    /// Whether answering it takes long or waits for a disk; then it runs where that stops nobody.
     fn may_wait(&self, request: &Request) -> bool;
 }
 

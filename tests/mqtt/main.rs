@@ -7,6 +7,7 @@
 mod broker;
 mod certs;
 mod delivery;
+mod documented;
 mod faults;
 mod ingest;
 mod rig;

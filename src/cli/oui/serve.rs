@@ -5,7 +5,7 @@ use crate::{
     cli::{format::UsageError, log},
     config::{LogLevel, SecretFile},
     web::{
-        self, Limits,
+        self,
         guard::Token,
         oui::{OuiApi, Settings},
         tls,
@@ -18,7 +18,6 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 use tokio::{
     net::TcpListener,
@@ -73,17 +72,7 @@ pub(super) fn run(out: &mut impl Write, db: &Path, args: &ServeArgs) -> anyhow::
         out.flush()?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let watched = Arc::clone(&api);
-        tokio::spawn(async move {
-            let mut tick = tokio::time::interval(Duration::from_secs(1));
-            loop {
-                tick.tick().await;
-                let api = Arc::clone(&watched);
-                // Loading a new cache takes a while; lookups go on.
-                let _ = tokio::task::spawn_blocking(move || api.refresh()).await;
-            }
-        });
-        web::serve(listener, tls, api, Limits::default(), async {
+        web::serve_oui(listener, tls, api, async {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}

@@ -1,0 +1,30 @@
+//! The registry's routes on a server of their own: keeps what they answer from fresh. Knows no route and no byte.
+
+use super::{Limits, oui::OuiApi, serve};
+use rustls::ServerConfig;
+use std::{sync::Arc, time::Duration};
+use tokio::net::TcpListener;
+
+/// How often a replaced cache is looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Serves the registry's routes until `stop` is done, and takes up a cache that is replaced meanwhile.
+pub async fn serve_oui(
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    api: Arc<OuiApi>,
+    stop: impl Future<Output = ()>,
+) {
+    let watched = Arc::clone(&api);
+    let refresh = tokio::spawn(async move {
+        let mut tick = tokio::time::interval(LOOK_EVERY);
+        loop {
+            tick.tick().await;
+            let api = Arc::clone(&watched);
+            // Loading a new cache takes a while; lookups go on.
+            let _ = tokio::task::spawn_blocking(move || api.refresh()).await;
+        }
+    });
+    serve(listener, tls, api, Limits::default(), stop).await;
+    refresh.abort();
+}
