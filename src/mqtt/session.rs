@@ -171,7 +171,8 @@ impl<'a, O: Outbox> Session<'a, O> {
             .status_sent
             .as_ref()
             .map_or_else(Instant::now, |(at, ..)| *at + if self.status_due { STATUS_PAUSE } else { STATUS_PERIOD });
-        let status = if self.status_flying { None } else { Some(status) };
+        // Without a place in the window, an acknowledgement is what to wait for.
+        let status = (!self.status_flying && self.link.room() > 0).then_some(status);
         [status, self.batches.wake(), self.gaps.wake(), self.outbox_rests_until]
             .into_iter()
             .flatten()

@@ -59,9 +59,6 @@ pub enum Assignment {
 }
 
 impl Assignment {
-    /// All of them; the place in this list is the number in the cache.
-    pub(crate) const ALL: [Self; 6] = [Self::MaL, Self::MaM, Self::MaS, Self::Iab, Self::Cid, Self::Local];
-
     /// Its name as the IEEE writes it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -77,7 +74,7 @@ impl Assignment {
 
     /// The registry named `name` in an IEEE file.
     pub(crate) fn from_ieee(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|registry| *registry != Self::Local && registry.name() == name)
+        [Self::MaL, Self::MaM, Self::MaS, Self::Iab, Self::Cid].into_iter().find(|registry| registry.name() == name)
     }
 
     /// How many bits its prefixes have; none for local entries, which choose.

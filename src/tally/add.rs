@@ -161,24 +161,21 @@ impl Tally {
                 place
             }
         };
-        let Some(entry) = self.entries.get_mut(place as usize) else { return };
-        if entry.received == u16::MAX {
-            self.carry(place);
-        }
         if let Some(entry) = self.entries.get_mut(place as usize) {
             entry.received += 1;
+            if entry.received == u16::MAX {
+                self.carry(place);
+            }
         }
     }
 
     #[inline]
     fn sent(&mut self, place: u32, ta: Mac, time: UnixNanos, facts: &Facts<'_>, len: u32, channel: Option<u8>) {
         let Some(entry) = self.entries.get_mut(place as usize) else { return };
-        if entry.frames == u16::MAX || entry.bytes.checked_add(len).is_none() {
-            self.carry(place);
-        }
-        let Some(entry) = self.entries.get_mut(place as usize) else { return };
+        let bytes_full;
+        (entry.bytes, bytes_full) = entry.bytes.overflowing_add(len);
         entry.frames += 1;
-        entry.bytes += len;
+        let full = entry.frames == u16::MAX;
         entry.first = entry.first.min(time.0);
         entry.last = entry.last.max(time.0);
         entry.retries += u16::from(facts.retry);
@@ -210,6 +207,10 @@ impl Tally {
             Some(Class::Extension) => self.extra(place, |extra| extra.extension += 1),
             _ => {}
         }
+        if bytes_full || full {
+            self.carry(place);
+            self.extra(place, |extra| extra.counts.bytes_sent += u64::from(bytes_full) << u32::BITS);
+        }
     }
 
     /// What the body of a management frame says of its sender.
@@ -221,17 +222,16 @@ impl Tally {
             }
             _ => return,
         };
-        let known = self.entries.get(place as usize).and_then(|entry| at(&self.rares, entry.rare)).copied();
+        let rare = self.entries.get(place as usize).map(|entry| self.rare_of(entry)).unwrap_or_default();
         if origin == Origin::Announced
-            && known.is_none_or(|rare| rare.security.is_none())
+            && rare.security.is_none()
             && let Some(security) = facts.security()
         {
             self.rare(place, |rare| rare.security = Some(security));
         }
         // An empty name is any network's in a probe request and a hidden one's in a beacon; a longer one is none.
-        if let Some(octets) = facts.ssid()
-            && (1..=MAX_NAME_LEN).contains(&octets.len())
-        {
+        let Some(octets) = facts.ssid().filter(|octets| (1..=MAX_NAME_LEN).contains(&octets.len())) else { return };
+        if at(&self.names, rare.names).is_none_or(|newest| newest.origin != origin || newest.octets() != octets) {
             self.name(place, origin, octets);
         }
     }

@@ -16,6 +16,9 @@ use crate::{
 /// Frames looked up together: enough loads to keep memory busy, few enough for their lines to stay in the cache.
 const BLOCK: usize = 32;
 
+/// Addresses known below which they are in the cache anyway, and looking them up first only costs.
+const WORTHWHILE: usize = if cfg!(test) { 4 } else { 4096 };
+
 /// A frame with what [`Tally::add`] takes besides.
 #[derive(Clone, Copy, Debug)]
 pub struct Observed<'a> {
@@ -35,20 +38,29 @@ pub(super) struct Ahead {
 }
 
 /// One address on its way from hash to place.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Search {
-    /// The address; none where the frame has none to look for.
-    wanted: Option<u64>,
+    /// The address; [`NOBODY`] where the frame has none to look for.
+    mac: u64,
     hash: u64,
     slot: u32,
     place: u32,
 }
+
+/// No address: addresses have 48 bits.
+const NOBODY: u64 = u64::MAX;
 
 impl Tally {
     /// Counts frames in their order: the same as [`Tally::add`] for each, and several times faster where there are
     /// more stations than a cache holds.
     pub fn add_all(&mut self, frames: &[Observed<'_>]) {
         for block in frames.chunks(BLOCK) {
+            if self.entries.len() < WORTHWHILE {
+                for frame in block {
+                    self.add(frame.time, &frame.facts, frame.original_len);
+                }
+                continue;
+            }
             let ahead = self.look_ahead(block);
             for (frame, ahead) in block.iter().zip(ahead) {
                 self.count(frame.time, &frame.facts, frame.original_len, ahead);
@@ -58,12 +70,9 @@ impl Tally {
 
     /// Each step below is a loop of loads that do not wait for each other.
     fn look_ahead(&self, block: &[Observed<'_>]) -> [Ahead; BLOCK] {
-        let mut searches = [[Search::default(); 2]; BLOCK];
+        let mut searches = [[Search { mac: NOBODY, hash: 0, slot: 0, place: 0 }; 2]; BLOCK];
         for (frame, [ta, ra]) in block.iter().zip(&mut searches) {
             let facts = &frame.facts;
-            if matches!(facts.outcome, Outcome::BadFcs | Outcome::Malformed) {
-                continue;
-            }
             if let Outcome::Sent(mac) = facts.outcome {
                 *ta = self.search(mac);
             }
@@ -71,7 +80,7 @@ impl Tally {
                 *ra = self.search(mac);
             }
         }
-        for search in searches.as_flattened_mut().iter_mut().filter(|search| search.wanted.is_some()) {
+        for search in searches.as_flattened_mut() {
             search.place = self.index.guess(search.hash, search.slot).unwrap_or(u32::MAX);
         }
         let mut found = [Ahead::default(); BLOCK];
@@ -98,13 +107,14 @@ impl Tally {
 
     #[inline]
     fn search(&self, mac: Mac) -> Search {
-        let hash = self.index.hash(mac.to_u64());
-        Search { wanted: Some(mac.to_u64()), hash, slot: self.index.first_slot(hash), place: u32::MAX }
+        let mac = mac.to_u64();
+        let hash = self.index.hash(mac);
+        Search { mac, hash, slot: self.index.first_slot(hash), place: u32::MAX }
     }
 
     #[inline]
     fn confirm(&self, search: &Search) -> Option<u32> {
-        let there = self.entries.get(search.place as usize).map(Entry::mac);
-        (there.is_some() && there == search.wanted).then_some(search.place)
+        let there = self.entries.get(search.place as usize).map_or(NOBODY - 1, Entry::mac);
+        (there == search.mac).then_some(search.place)
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     batch::{Address, Clock, Contents, Identity, Record, split},
     config::{self, PrivacyMac},
     dot11::Outcome,
-    oui::Registry,
+    oui::{self, Registry},
 };
 use proptest::prelude::*;
 use std::{
@@ -189,6 +189,30 @@ fn live_windows_close_by_the_clock_and_carry_the_drops() {
     assert_eq!((last.start, last.end), (seconds(20), seconds(26)));
     assert_eq!((last.contents.capture.frames, last.contents.capture.late), (1, 1));
     assert_eq!(counter.finish(Some(seconds(27))), None);
+}
+
+#[test]
+fn vendors_are_named_by_the_registry_that_was_there_when_the_window_began() {
+    let manuf = "10:C0:FF\tCoffee\tCoffee Works\nDA:5A:A5\tNobody\tNobody\n";
+    let source = oui::source::Source::parse("test", manuf.as_bytes().to_vec()).unwrap();
+    let registry = Arc::new(Registry::new(&oui::merge::merge(&[source])));
+    let name = registry.vendor(AP).unwrap().to_owned();
+    for mac in [PrivacyMac::Plain, PrivacyMac::Pseudonym, PrivacyMac::Vendor] {
+        let mut counter = counter(settings(mac, false, false));
+        let mut closed = Vec::new();
+        for frame in neighbourhood().iter().flat_map(|frame| [frame.clone(), at(80, frame.clone())]) {
+            counter.set_registry(Arc::clone(&registry));
+            closed.extend(counter.packet(frame.time, &frame.facts(), frame.len).unwrap());
+        }
+        closed.extend(counter.finish(None));
+        let named = |window: &Closed| -> Vec<String> {
+            let rows = &window.contents;
+            let stations = rows.stations.iter().filter_map(|row| row.vendor.clone());
+            stations.chain(rows.vendors.iter().filter_map(|row| row.vendor.clone())).collect()
+        };
+        assert_eq!(named(&closed[0]), Vec::<String>::new(), "still the one it began with");
+        assert_eq!(named(closed.last().unwrap()), [name.clone()], "and no name for a randomised address");
+    }
 }
 
 /// Sums of what the windows of a run say.

@@ -14,7 +14,8 @@ const FIRST_BITS: u32 = 8;
 #[derive(Clone)]
 pub(super) struct Index {
     slots: Vec<u32>,
-    bits: u32,
+    /// One less than the number of slots, a power of two: the bits of a place.
+    mask: u32,
     len: usize,
     seed: [u64; 2],
 }
@@ -23,7 +24,7 @@ impl Index {
     pub(super) fn new() -> Self {
         let random = RandomState::new();
         let seed = [random.hash_one(0u8), random.hash_one(1u8) | 1];
-        Self { slots: vec![0; 1 << FIRST_BITS], bits: FIRST_BITS, len: 0, seed }
+        Self { slots: vec![0; 1 << FIRST_BITS], mask: (1 << FIRST_BITS) - 1, len: 0, seed }
     }
 
     /// The hash of an address; `find` and `insert` take it, so that it is made once.
@@ -34,21 +35,17 @@ impl Index {
         product as u64 ^ (product >> 64) as u64
     }
 
-    fn mask(&self) -> u32 {
-        (1 << self.bits) - 1
-    }
-
     /// The slot where the search for this hash begins.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "the low half chooses the slot")]
     fn home(&self, hash: u64) -> u32 {
-        hash as u32 & self.mask()
+        hash as u32 & self.mask
     }
 
     /// The part of the hash that is kept in a slot.
     #[inline]
     fn tag(&self, hash: u64) -> u32 {
-        (hash >> 32) as u32 & !self.mask()
+        (hash >> 32) as u32 & !self.mask
     }
 
     /// What the first slot for this hash holds. One load that waits for no other: [`Index::guess`] goes on from it.
@@ -60,7 +57,7 @@ impl Index {
     /// The place that the address with this hash has, if it has one: nearly always, for no address is compared.
     #[inline]
     pub(super) fn guess(&self, hash: u64, first_slot: u32) -> Option<u32> {
-        let mask = self.mask();
+        let mask = self.mask;
         if first_slot == 0 || first_slot & !mask != self.tag(hash) {
             return self.find(hash, |_| true);
         }
@@ -70,7 +67,7 @@ impl Index {
     /// The place of the address with this hash that `is_it` confirms.
     #[inline]
     pub(super) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
-        let (mask, tag) = (self.mask(), self.tag(hash));
+        let (mask, tag) = (self.mask, self.tag(hash));
         let mut at = self.home(hash);
         // A slot is always vacant, for the load stays under three quarters: the search ends.
         while let Some(&slot) = self.slots.get(at as usize) {
@@ -91,9 +88,9 @@ impl Index {
     pub(super) fn insert(&mut self, hash: u64, place: u32, hash_of: impl Fn(&Self, u32) -> u64) {
         if (self.len + 1) * 4 > self.slots.len() * 3 {
             let old = std::mem::take(&mut self.slots);
-            let old_mask = self.mask();
-            self.bits += 1;
-            self.slots = vec![0; 1 << self.bits];
+            let old_mask = self.mask;
+            self.slots = vec![0; old.len() * 2];
+            self.mask = old_mask << 1 | 1;
             for slot in old.into_iter().filter(|&slot| slot != 0) {
                 let place = (slot & old_mask).wrapping_sub(1);
                 self.put(hash_of(self, place), place);
@@ -104,7 +101,7 @@ impl Index {
     }
 
     fn put(&mut self, hash: u64, place: u32) {
-        let (mask, tag) = (self.mask(), self.tag(hash));
+        let (mask, tag) = (self.mask, self.tag(hash));
         let mut at = self.home(hash);
         while let Some(slot) = self.slots.get_mut(at as usize) {
             if *slot == 0 {

@@ -204,6 +204,30 @@ fn receivers_are_bounded_and_never_listed() {
 }
 
 #[test]
+fn addresses_are_never_taken_for_each_other() {
+    // So many that hashes agree in the bits that the index keeps.
+    let mac = |n: u64| Mac::from_u64(0x1000_0000_0000 | n << 8);
+    let frames: Vec<Frame> = (0..300_000).map(|n| Frame::data(mac(n % 150_000), mac(n * 7 % 150_000))).collect();
+    let observed: Vec<_> =
+        frames.iter().map(|it| Observed { time: it.time, facts: it.facts(), original_len: it.len }).collect();
+    let mut counted = Tally::new(200_000);
+    counted.add_all(&observed);
+    assert_eq!(counted.transmitters(), 150_000);
+    assert!(counted.stations().all(|it| (it.counts().frames_sent, it.counts().frames_received) == (2, 2)));
+}
+
+#[test]
+fn parts_that_would_have_met_a_bound_together_are_not_merged() {
+    let to = |ra| Frame { outcome: Outcome::WithoutTa, ..Frame::data(AP, ra) };
+    let mut receivers = tally(&[to(AP)], 1);
+    assert_eq!(receivers.merge(tally(&[to(PHONE)], 1)), Err(MergeError));
+    let mut senders = tally(&[Frame::data(AP, AP)], 1);
+    assert_eq!(senders.merge(tally(&[Frame::data(PHONE, PHONE)], 1)), Err(MergeError));
+    let mut same = tally(&[Frame::data(AP, AP)], 1);
+    assert_eq!(same.merge(tally(&[Frame::data(AP, AP)], 1)), Ok(()));
+}
+
+#[test]
 fn a_hidden_name_is_none_and_the_bound_on_names_is_told() {
     let mut counted = Tally::new(3);
     Frame::naming(0x08, AP, b"").add_to(&mut counted);

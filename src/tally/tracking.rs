@@ -217,28 +217,28 @@ mod tests {
     proptest! {
         #[test]
         fn never_more_than_the_budget_within_a_period(
-            windows in proptest::collection::vec((0i64..4, proptest::collection::btree_set(0u64..20, 0..8), 0u8..10), 1..80),
+            windows in proptest::collection::vec((0i64..200, proptest::collection::btree_set(0u64..20, 0..8), 0u8..10), 1..80),
             budget in 1usize..6, track_after in 1u32..4, listed in 0u64..2,
         ) {
             let rules = rules(budget, track_after, (0..listed).map(mac).collect());
             let mut tracker = Tracker::default();
-            let mut hour = 0;
+            let mut minute = 0;
             let mut history: Vec<(i64, Mac)> = Vec::new();
             for (step, numbers, restart) in windows {
-                hour += step;
+                minute += step;
                 let macs: Vec<Mac> = numbers.into_iter().map(mac).collect();
                 let saved = tracker.encode();
-                let (is_tracked, changed) = tracker.window(&rules, UnixNanos(hour * HOUR), &macs);
+                let (is_tracked, changed) = tracker.window(&rules, UnixNanos(minute * (HOUR / 60)), &macs);
                 prop_assert_eq!(changed, tracker.encode() != saved);
-                history.extend(macs.iter().zip(is_tracked).filter(|(_, tracked)| *tracked).map(|(&mac, _)| (hour, mac)));
+                history.extend(macs.iter().zip(is_tracked).filter(|(_, tracked)| *tracked).map(|(&mac, _)| (minute, mac)));
                 if restart == 0 {
                     tracker = Tracker::decode(&tracker.encode()).unwrap();
                 }
             }
             for &(from, _) in &history {
                 let distinct: BTreeSet<Mac> =
-                    history.iter().filter(|(hour, _)| (from..from + 10).contains(hour)).map(|&(_, mac)| mac).collect();
-                prop_assert!(distinct.len() <= budget, "{} tracked from hour {from}", distinct.len());
+                    history.iter().filter(|(minute, _)| (from..from + 600).contains(minute)).map(|&(_, mac)| mac).collect();
+                prop_assert!(distinct.len() <= budget, "{} tracked from minute {from}", distinct.len());
             }
         }
 

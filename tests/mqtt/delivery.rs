@@ -2,7 +2,7 @@
 
 use super::{broker::Broker, rig::*};
 use airtally::mqtt::Leaf;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// Asks for what is missing until all of `0..count` is there, as ingest does with `last_seq`.
 async fn ask_until_complete(ingest: &Ingest, memory: &Memory, count: u64) {
@@ -116,6 +116,35 @@ async fn a_topic_that_the_broker_refuses_holds_up_no_other() {
     log.says(&["refuses what we publish to airtally/home/attic/event", "not authorised (0x87)", "ACL"]).await;
     until("the refused gap alone to be pending", || memory.pending() == 1).await;
     sensor.stop().await;
+    ingest.stop().await;
+}
+
+/// Nanoseconds that this thread, and so this test's runtime, has spent on a processor.
+fn busy() -> u64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    stat.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_broker_that_hangs_costs_no_processor_and_no_long_stop() {
+    let broker = Broker::start("");
+    let (memory, inbox) = (Memory::new(), Arc::default());
+    let ingest = Ingest::ready(local(broker.port), &inbox).await;
+    let sensor = Sensor::start(local(broker.port), &memory);
+    until("the sensor", || !inbox.payloads(&Leaf::Status).is_empty()).await;
+    broker.freeze();
+    // More than the window, and news that has no place in it.
+    memory.append(0..100, 100);
+    sensor.status.send_modify(|status| status.last_seq = Some(99));
+    pause(1_500).await;
+    let before = busy();
+    pause(1_000).await;
+    let spent = Duration::from_nanos(busy() - before);
+    assert!(spent < Duration::from_millis(100), "{spent:?} of a second");
+    assert_eq!(memory.pending(), 100);
+    let took = sensor.stop().await;
+    assert!(took < Duration::from_secs(6), "{took:?}");
+    drop(broker);
     ingest.stop().await;
 }
 

@@ -30,20 +30,14 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE source (
     id INTEGER PRIMARY KEY, label TEXT NOT NULL, origin TEXT NOT NULL, sha256 TEXT NOT NULL, fetched_at TEXT NOT NULL,
     etag TEXT, last_modified TEXT, rows INTEGER NOT NULL, bytes INTEGER NOT NULL, body BLOB NOT NULL);
--- Each name once; 0 stands for none.
-CREATE TABLE name (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
--- prefix is the lowest address, as a number; registry is 0 for none, then MA-L, MA-M, MA-S, IAB, CID.
+-- Sorted by prefix, which is the lowest address, as a number; registry is MA-L, MA-M, MA-S, IAB, CID or null.
 CREATE TABLE entry (
-    prefix INTEGER NOT NULL, bits INTEGER NOT NULL, registry INTEGER NOT NULL, short INTEGER NOT NULL,
-    organisation INTEGER NOT NULL, address INTEGER NOT NULL, PRIMARY KEY (prefix, bits)) WITHOUT ROWID;
+    prefix INTEGER NOT NULL, bits INTEGER NOT NULL, registry TEXT, short TEXT, organisation TEXT, address TEXT);
 CREATE TABLE special (
     prefix INTEGER NOT NULL, bits INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (prefix, bits)) WITHOUT ROWID;
 CREATE TABLE local_entry (
     prefix INTEGER NOT NULL, bits INTEGER NOT NULL, short TEXT, organisation TEXT, address TEXT,
     PRIMARY KEY (prefix, bits)) WITHOUT ROWID;
-CREATE VIEW vendor AS
-    SELECT printf('%012x/%d', prefix, bits) AS prefix, s.text AS short, o.text AS organisation, a.text AS address
-    FROM entry LEFT JOIN name s ON s.id = short LEFT JOIN name o ON o.id = organisation LEFT JOIN name a ON a.id = address;
 ";
 
 /// Reads the registry that the cache at `path` holds.
@@ -196,26 +190,19 @@ fn meta(db: &Connection, key: &str) -> Result<String, Fault> {
 
 fn read_registry(db: &Connection) -> Result<Registry, Fault> {
     let mut builder = Builder::default();
-    let mut names = vec![Span::default()];
-    let mut statement = db.prepare("SELECT text FROM name ORDER BY id")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        names.push(builder.text(row.get_ref(0)?.as_str().map_err(|_| Fault::Damage("a name is no text"))?));
-    }
-    let name = |id: usize| names.get(id).copied().ok_or(Fault::Damage("a name is missing"));
     let mut statement = db.prepare("SELECT prefix, bits, registry, short, organisation, address FROM entry")?;
     let mut rows = statement.query([])?;
     let mut count = 0u64;
     while let Some(row) = rows.next()? {
-        let registry = match unsigned::<usize>(row, 2)? {
-            0 => None,
-            number => Some(Assignment::ALL.get(number - 1).copied().ok_or(Fault::Damage("a registry is unknown"))?),
+        let registry = match text(row, 2)? {
+            None => None,
+            Some(name) => Some(Assignment::from_ieee(name).ok_or(Fault::Damage("a registry is unknown"))?),
         };
-        builder.row(
-            prefix(row)?,
-            registry,
-            [name(unsigned(row, 3)?)?, name(unsigned(row, 4)?)?, name(unsigned(row, 5)?)?],
-        );
+        let mut names = [Span::default(); 3];
+        for (column, name) in (3..).zip(&mut names) {
+            *name = text(row, column)?.map_or(Span::default(), |text| builder.text(text));
+        }
+        builder.row(prefix(row)?, registry, names);
         count += 1;
     }
     if meta(db, "entries")? != count.to_string() {
@@ -248,6 +235,11 @@ fn prefix(row: &rusqlite::Row<'_>) -> Result<Prefix, Fault> {
         (address, bits) if address < 1 << 48 && bits <= 48 => Ok(Prefix::new(address, bits)),
         _ => Err(Fault::Damage("a prefix is out of range")),
     }
+}
+
+/// The text in a column, without a copy.
+fn text<'a>(row: &'a rusqlite::Row<'_>, column: usize) -> Result<Option<&'a str>, Fault> {
+    row.get_ref(column)?.as_str_or_null().map_err(|_| Fault::Damage("a name is no text"))
 }
 
 /// The number in a column, which is never negative in a sound cache.
@@ -366,23 +358,11 @@ fn write_sources(db: &Connection, sources: &[Source], now: UnixNanos) -> rusqlit
 }
 
 fn write_entries(db: &Connection, entries: &[Row]) -> rusqlite::Result<()> {
-    let mut names: HashMap<&str, i64> = HashMap::new();
-    let mut insert_name = db.prepare("INSERT INTO name VALUES (?1, ?2)")?;
     let mut insert = db.prepare("INSERT INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
     for row in entries {
-        let mut ids = [0i64; 3];
-        for (id, name) in ids.iter_mut().zip([&row.short, &row.organisation, &row.address]) {
-            if let Some(name) = name.as_deref().filter(|name| !name.is_empty()) {
-                let next = int(names.len() + 1);
-                *id = *names.entry(name).or_insert(next);
-                if *id == next {
-                    insert_name.execute(params![next, name])?;
-                }
-            }
-        }
-        let registry =
-            Assignment::ALL.iter().position(|each| Some(*each) == row.registry).map_or(0, |place| int(place + 1));
-        insert.execute(params![int(row.prefix.first()), row.prefix.bits(), registry, ids[0], ids[1], ids[2]])?;
+        let registry = row.registry.map(Assignment::name);
+        let (prefix, bits) = (int(row.prefix.first()), row.prefix.bits());
+        insert.execute(params![prefix, bits, registry, row.short, row.organisation, row.address])?;
     }
     Ok(())
 }
