@@ -119,6 +119,9 @@ fn replay(mode: PrivacyMac, ssids: bool) -> (Planted, Places) {
         config.influx.push(influx_v1(&influx.url, "airtally"));
         config.log.level = LogLevel::Trace;
     });
+    // The listener is a subscriber too: what is sent before ingest has subscribed would count as delivered.
+    rig.replay_mark("first");
+    await_sensor(&history(rig.path()).path, "first");
     let mut listen = Command::new("mosquitto_sub");
     listen.args(["-h", "127.0.0.1", "-p", &rig.broker.port.to_string(), "-t", "#", "-v", "-V", "5"]);
     let wire = rig.path().join("wire.txt");

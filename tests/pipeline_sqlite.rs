@@ -4,14 +4,18 @@
 
 mod support;
 
-use airtally::Mac;
+use airtally::{
+    Mac,
+    config::{Pace, SourceKind},
+};
 use rusqlite::Connection;
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fs::File, path::Path, process::Command, time::Duration};
 use support::{
     history::{await_sensor, compare, number, open},
-    pipeline::{Expected, Rig, expectations},
+    pipeline::{Expected, Rig, expectations, start_sensor, write},
+    program::{Daemon, airtally},
     synth::{self, tally::Tally},
-    synthesise,
+    synthesise, wait_until,
 };
 
 /// Everything but when it was stored, and but the marks.
@@ -135,4 +139,50 @@ fn every_column_is_what_the_generator_meant() {
         assert_eq!(row.get::<_, bool>(16).unwrap(), meant.randomised, "{mac}");
     }
     assert_eq!(seen, tally.stations.len());
+}
+
+/// `command`'s output as the sensor's standard input.
+fn replay_stdin(rig: &Rig, name: &str, capture: &Path) {
+    let mut config = rig.sensor(name, Path::new(""));
+    config.source.kind = SourceKind::Stdin;
+    let file = write(rig.path(), name, &config);
+    let mut command = airtally();
+    command.arg("sensor").arg("--config").arg(file).stdin(File::open(capture).unwrap());
+    Daemon::start(name, &mut command, &rig.path().join(format!("{name}.log"))).succeed(Duration::from_secs(60));
+}
+
+#[test]
+fn standard_input_counts_like_the_file_in_pcap_and_pcapng() {
+    let (rig, path) = Rig::with_history();
+    let (capture, tally) = synthesise(rig.path(), &synth::Options::default());
+    let ng = rig.path().join("synth.pcapng");
+    let status = Command::new("editcap").args(["-F", "pcapng"]).args([&capture, &ng]).status();
+    assert!(status.expect("editcap (package wireshark-common)").success());
+    replay_stdin(&rig, "in-pcap", &capture);
+    replay_stdin(&rig, "in-pcapng", &ng);
+    rig.replay(&[Expected::synthetic("from-pcapng", ng.clone(), &tally)], |_| ());
+    rig.replay_mark("mark");
+    await_sensor(&path, "mark");
+    let expected = ["in-pcap", "in-pcapng", "from-pcapng"].map(|name| Expected::synthetic(name, ng.clone(), &tally));
+    compare(&open(&path).unwrap(), &expected);
+}
+
+#[test]
+fn each_pass_of_a_loop_is_a_run_of_its_own() {
+    let (rig, path) = Rig::with_history();
+    let options = synth::Options { frames: 2_000, seconds: 3, stations: 60, ..synth::Options::default() };
+    let (capture, tally) = synthesise(rig.path(), &options);
+    let mut config = rig.sensor("round", &capture);
+    config.source.pace = Pace::Recorded;
+    config.source.repeat = true;
+    config.window.length = Duration::from_secs(1);
+    let mut sensor = start_sensor(rig.path(), &config);
+    let passes = |frames: u64| {
+        let sql =
+            format!("SELECT count(*) FROM (SELECT sum(frames) AS n FROM windows GROUP BY run) WHERE n = {frames}");
+        open(&path).map_or(0, |database| number(&database, &sql))
+    };
+    wait_until("two whole passes are stored", Duration::from_secs(60), || passes(tally.frames) >= 2);
+    assert!(sensor.stop().success());
+    assert_eq!(number(&open(&path).unwrap(), "SELECT count(*) FROM gaps"), 0);
 }

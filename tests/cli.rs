@@ -1,0 +1,114 @@
+//! The command line: help, version, check, and the exit status that each end promises.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::{
+    fs,
+    path::Path,
+    process::{Output, Stdio},
+};
+use support::{
+    program::{airtally, run, text},
+    temp_dir,
+};
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn help_lists_every_command_with_examples() {
+    let output = run(["--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    let help = out(&output);
+    for command in ["sensor", "ingest", "inspect", "history", "oui", "check"] {
+        assert!(help.contains(&format!("  {command} ")), "{command} is not in:\n{help}");
+        let output = run([command, "--help"]);
+        assert_eq!(output.status.code(), Some(0), "{command} --help");
+        if command != "oui" {
+            assert!(out(&output).contains("Example"), "{command} --help has no example");
+        }
+        assert!(out(&output).contains("Usage:"), "{command} --help");
+    }
+    assert!(help.contains("Examples:") && help.contains("Exit status"), "{help}");
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    let output = run(["--version"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(out(&output), format!("airtally {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn usage_mistakes_are_status_2_and_name_what_is_near() {
+    for arguments in [&["sensr"][..], &[], &["sensor", "--confg", "x"], &["check"], &["history", "--top", "many"]] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output));
+        assert!(!output.stderr.is_empty(), "{arguments:?} says nothing");
+    }
+    assert!(text(&run(["sensr"])).contains("'sensor'"));
+}
+
+#[test]
+fn check_takes_the_samples_and_finds_mistakes() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let output = run(["check".into(), samples.join("sensor.toml"), samples.join("ingest.toml")]);
+    // The samples' defaults are complete but for what only the user knows.
+    assert!([Some(0), Some(2)].contains(&output.status.code()), "{}", text(&output));
+
+    let dir = temp_dir();
+    let path = dir.path().join("sensor.toml");
+    for (wrong, line, expected) in [
+        ("[source]\nkind = \"file\"\nfil = \"x.pcap\"\n", "line 3", "did you mean 'file'?"),
+        ("[window]\nlength = 10\n", "line 2", "length"),
+        ("sensor = \"pi\"\n[window\n", "line 2", "]"),
+        ("sensor = \"a/b\"\n", "sensor", "'/'"),
+        ("[window]\nlength = \"10 parsecs\"\n", "line 2", "10 parsecs"),
+        ("[privacy]\nmac = \"secret\"\n", "line 2", "pseudonym"),
+    ] {
+        fs::write(&path, wrong).unwrap();
+        let output = run(["check".as_ref(), path.as_os_str()]);
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{wrong}: {said}");
+        assert!(said.contains("sensor.toml") && said.contains(line) && said.contains(expected), "{wrong}: {said}");
+        if line.starts_with("line") {
+            assert!(said.contains("column"), "{said}");
+        }
+    }
+    let output = run(["check".as_ref(), dir.path().join("absent.toml").as_os_str()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output).contains("absent.toml"), "{}", text(&output));
+}
+
+#[test]
+fn daemons_refuse_a_bad_configuration_before_they_do_anything() {
+    let dir = temp_dir();
+    let path = dir.path().join("bad.toml");
+    fs::write(&path, "[mqtt]\nprot = 1883\n").unwrap();
+    for command in ["sensor", "ingest"] {
+        let output = run([command.as_ref(), "--config".as_ref(), path.as_os_str()]);
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+        assert!(text(&output).contains("did you mean 'port'?"), "{}", text(&output));
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing was made");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let mut child = airtally().arg("--help").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+}
+
+#[test]
+fn a_history_that_is_not_there_is_not_made() {
+    let dir = temp_dir();
+    let path = dir.path().join("history.sqlite");
+    let output = run(["history".as_ref(), "--db".as_ref(), path.as_os_str()]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(!path.exists());
+}
