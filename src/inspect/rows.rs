@@ -325,9 +325,9 @@ pub fn channel_number(freq_mhz: u16) -> Option<u16> {
         2_484 => Some(14),
         5_935 => Some(2),
         2_412..=2_472 if freq_mhz % 5 == 2 => Some((freq_mhz - 2_407) / 5),
-        4_910..=4_980 if freq_mhz % 5 == 0 => Some((freq_mhz - 4_000) / 5),
-        5_035..=5_895 if freq_mhz % 5 == 0 => Some((freq_mhz - 5_000) / 5),
-        5_955..=7_115 if freq_mhz % 5 == 0 => Some((freq_mhz - 5_950) / 5),
+        4_910..=4_980 if freq_mhz.is_multiple_of(5) => Some((freq_mhz - 4_000) / 5),
+        5_035..=5_895 if freq_mhz.is_multiple_of(5) => Some((freq_mhz - 5_000) / 5),
+        5_955..=7_115 if freq_mhz.is_multiple_of(5) => Some((freq_mhz - 5_950) / 5),
         _ => None,
     }
 }

@@ -162,7 +162,7 @@ mod tests {
         assert!(watch.ready().unwrap().is_empty());
         fs::write(&path, "12").unwrap();
         assert!(watch.ready().unwrap().is_empty());
-        assert_eq!(watch.ready().unwrap(), [path.clone()]);
+        assert_eq!(watch.ready().unwrap(), std::slice::from_ref(&path));
         watch.done(&path).unwrap();
         assert!(watch.ready().unwrap().is_empty());
 

@@ -158,14 +158,20 @@ pub struct Counts {
 pub struct Station<'a> {
     tally: &'a Tally,
     entry: &'a Entry,
-    rare: Rare,
-    extra: Extra,
 }
 
 impl<'a> Station<'a> {
     pub(super) fn new(tally: &'a Tally, entry: &'a Entry) -> Self {
-        let rare = tally.rare_of(entry);
-        Self { tally, entry, rare, extra: tally.extra_of(&rare) }
+        Self { tally, entry }
+    }
+
+    // Looked up when asked for: reports sort hundreds of thousands of stations.
+    fn rare(&self) -> Rare {
+        self.tally.rare_of(self.entry)
+    }
+
+    fn extra(&self) -> Extra {
+        self.tally.extra_of(&self.rare())
     }
 
     /// Its address.
@@ -197,7 +203,8 @@ impl<'a> Station<'a> {
     /// What it sent and received.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let (entry, carried) = (self.entry, self.extra.counts);
+        let (entry, extra) = (self.entry, self.extra());
+        let carried = extra.counts;
         let mut counts = Counts {
             frames_sent: carried.frames_sent + u64::from(entry.frames),
             bytes_sent: carried.bytes_sent + u64::from(entry.bytes),
@@ -208,7 +215,7 @@ impl<'a> Station<'a> {
             retries: carried.retries + u64::from(entry.retries),
         };
         // Every frame sent is of one of four types, so one of them need not be counted.
-        let others = counts.management + counts.control + self.extra.extension;
+        let others = counts.management + counts.control + extra.extension;
         counts.data = counts.frames_sent.saturating_sub(others);
         counts
     }
@@ -217,8 +224,9 @@ impl<'a> Station<'a> {
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "sums of dBm stay far below 2^53")]
     pub fn signal(&self) -> Option<Signal> {
-        let frames = self.extra.signals + u64::from(self.entry.signals);
-        let sum = self.extra.signal_sum + i64::from(self.entry.signal_sum);
+        let extra = self.extra();
+        let frames = extra.signals + u64::from(self.entry.signals);
+        let sum = extra.signal_sum + i64::from(self.entry.signal_sum);
         (frames > 0).then(|| Signal {
             min: self.entry.signal_min,
             mean: (sum as f64 * 10.0 / frames as f64).round() / 10.0 + 0.0, // never -0.0
@@ -230,7 +238,7 @@ impl<'a> Station<'a> {
     /// Frequencies it was heard on, in MHz, ascending.
     #[must_use]
     pub fn freqs_mhz(&self) -> Vec<u16> {
-        let bits = u128::from(self.extra.channels) << 64 | u128::from(self.entry.channels);
+        let bits = u128::from(self.extra().channels) << 64 | u128::from(self.entry.channels);
         let mut freqs: Vec<u16> = (0..)
             .zip(&self.tally.channels)
             .filter(|&(place, _)| bits >> place & 1 != 0)
@@ -260,13 +268,13 @@ impl<'a> Station<'a> {
     /// Whether it used more names than are kept.
     #[must_use]
     pub fn names_cut(&self) -> bool {
-        self.rare.cut
+        self.rare().cut
     }
 
     /// How the network that it announced first protects itself.
     #[must_use]
     pub fn security(&self) -> Option<Security> {
-        self.rare.security
+        self.rare().security
     }
 
     /// When the earliest of its frames was captured.
@@ -283,6 +291,6 @@ impl<'a> Station<'a> {
 
     fn names(&self, origin: Origin) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let tally = self.tally;
-        tally.names_from(self.rare.names).filter(move |name| name.origin == origin).map(Name::octets)
+        tally.names_from(self.rare().names).filter(move |name| name.origin == origin).map(Name::octets)
     }
 }
