@@ -211,7 +211,7 @@ fn vendors_are_named_by_the_registry_that_was_there_when_the_window_began() {
             stations.chain(rows.vendors.iter().filter_map(|row| row.vendor.clone())).collect()
         };
         assert_eq!(named(&closed[0]), Vec::<String>::new(), "still the one it began with");
-        assert_eq!(named(closed.last().unwrap()), [name.clone()], "and no name for a randomised address");
+        assert_eq!(named(closed.last().unwrap()), std::slice::from_ref(&name), "and no name for a randomised address");
     }
 }
 
