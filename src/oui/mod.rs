@@ -1,7 +1,7 @@
 //! The vendor registry: registry files → SQLite cache → longest-prefix lookup in memory; special addresses.
 //!
-//! * [`source`]: tells what a registry file is and parses it ([`ethers`]: Wireshark's `manuf` and `wka`;
-//!   [`ieee`]: the IEEE's CSV files).
+//! * [`source`]: tells what a registry file is and parses it (`ethers`: Wireshark's `manuf` and `wka`;
+//!   `ieee`: the IEEE's CSV files).
 //! * [`merge`]: several parsed files to one sorted, deduplicated registry with its hash.
 //! * [`cache`]: the SQLite file it is kept in; [`Watch`] notices when another process replaces it.
 //! * [`snapshot`]: the registry that travels with the program, for a start without a cache.

@@ -76,7 +76,7 @@ impl Spool {
     }
 
     /// Windows of a run from 0 to `last_seq` that neither arrived whole nor were declared lost: ranges, both ends
-    /// included, ascending, at most `max` of them. Needs [`Settings::ledger`].
+    /// included, ascending, at most `max` of them. Needs [`super::Settings::ledger`].
     ///
     /// # Errors
     /// When the store cannot be read.
