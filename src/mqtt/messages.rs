@@ -46,7 +46,7 @@ pub struct RunRange {
 pub struct Status {
     /// Whether it does its work.
     pub state: State,
-    /// Why not, in one word: `clock`, `no_subscriber`, `refused`, `connection_lost`, `stopped`.
+    /// Why, in one word: `spool`, `clock`, `no_subscriber`, `refused`, `connection_lost`, `stopped`.
     #[serde(default)]
     pub reason: Option<String>,
     /// The run in progress.

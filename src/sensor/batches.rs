@@ -22,6 +22,17 @@ pub enum Runs {
     File(run::ContentHash),
 }
 
+impl Runs {
+    /// The one run, where there is but one.
+    #[must_use]
+    pub const fn fresh(&self) -> Option<Uuid> {
+        match self {
+            Self::Fresh(run) => Some(*run),
+            Self::File(_) => None,
+        }
+    }
+}
+
 /// How a configuration asks to count.
 #[must_use]
 pub fn counter_settings(config: &Sensor, live: bool) -> CounterSettings {

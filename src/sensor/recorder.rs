@@ -3,12 +3,14 @@
 use super::{
     batches::{Batches, Runs},
     clock::system_now,
+    condition::{Condition, Conditions, Part},
     counting::Counted,
+    events::Events,
 };
 use crate::{
     batch::{Clock, Gap},
     config::{Sensor, SourceKind},
-    mqtt::{RunRange, State, Status},
+    mqtt::{RunRange, Status},
     spool::{NewEntry, RunInfo, SharedSpool, SpoolError},
 };
 use std::{
@@ -32,6 +34,8 @@ pub struct Recorder {
     batches: Batches,
     spool: Arc<SharedSpool>,
     status: watch::Sender<Status>,
+    conditions: Conditions,
+    events: Events,
     said: Option<Instant>,
 }
 
@@ -44,13 +48,15 @@ impl Recorder {
         runs: Runs,
         spool: &Arc<SharedSpool>,
         status: watch::Sender<Status>,
+        conditions: Conditions,
+        events: Events,
     ) -> Self {
         let clock = match runs {
             Runs::Fresh(_) if config.source.kind == SourceKind::Interface => Clock::System,
             _ => Clock::Capture,
         };
         let batches = Batches::new(config, registry, runs, clock);
-        Self { batches, spool: Arc::clone(spool), status, said: None }
+        Self { batches, spool: Arc::clone(spool), status, conditions, events, said: None }
     }
 
     /// The run of the next window.
@@ -116,8 +122,8 @@ impl Recorder {
                 Ok(appended) => {
                     say_evicted(&appended.evicted);
                     if tries > 0 {
-                        self.degrade(None);
-                        tracing::info!("the spool takes windows again");
+                        self.conditions.report(Part::Spool, Condition::Good);
+                        self.events.notice("spool_works", "The spool takes windows again.".into(), []);
                     }
                     self.spool.announce();
                     return Ok(());
@@ -128,19 +134,16 @@ impl Recorder {
                     if *stop.borrow() && tries >= LAST_TRIES {
                         return Err(error);
                     }
-                    self.degrade(Some("spool"));
+                    if tries == 1 {
+                        let message = "Windows cannot be spooled now and wait in memory: the sensor's log says why.";
+                        self.events.warn("spool_fails", message.into(), []);
+                    }
+                    self.conditions.report(Part::Spool, Condition::Degraded("spool"));
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(Duration::from_secs(30));
                 }
             }
         }
-    }
-
-    fn degrade(&self, reason: Option<&str>) {
-        self.status.send_modify(|status| {
-            status.state = if reason.is_some() { State::Degraded } else { State::Online };
-            status.reason = reason.map(str::to_owned);
-        });
     }
 
     /// Tells the status what is in the spool now.

@@ -1,0 +1,87 @@
+//! Takes a running sensor down, in order: the source first, then what its windows pass through, so that everything
+//! counted is kept, and delivered if it can be.
+
+use super::{SensorError, clock, outbox::SpoolOutbox, recorder, running::Running};
+use crate::{spool::SharedSpool, stop};
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+/// How long a sensor whose source has ended waits to be asked again, where a connection broke meanwhile: a broker that
+/// was killed may have lost what it acknowledged.
+const LINGER: Duration = Duration::from_secs(20);
+
+/// Waits for SIGTERM or SIGINT, or for the source to end and everything to be delivered; then takes the sensor down.
+///
+/// # Errors
+/// What failed while it ran. What was counted is spooled all the same.
+pub(super) async fn wait_and_end(running: Running) -> Result<(), SensorError> {
+    let Running { signals, spool, outbox, counting, mut recording, stop_recording, publishing, .. } = running;
+    let (stop_publishing, mut keepers) = (running.stop_publishing, running.keepers);
+
+    let mut recorded = None;
+    let signal = tokio::select! {
+        result = &mut recording => { recorded = Some(result); None }
+        signal = stop::requested() => Some(signal?),
+        () = failed(&publishing) => Some("the publisher"),
+    };
+    if let Some(signal) = signal {
+        tracing::info!(signal, "stopping: the open window is closed and kept");
+        signals.stop.store(true, Ordering::Relaxed);
+        let _ = stop_recording.send(true);
+    }
+    let recorded = match recorded {
+        Some(recorded) => recorded,
+        None => recording.await,
+    };
+    if signal.is_none() {
+        tokio::select! {
+            () = delivered(&spool, &outbox) => tracing::info!("everything is delivered"),
+            signal = stop::requested() => tracing::info!(signal = signal?, "stopping before everything is delivered"),
+            () = failed(&publishing) => {}
+        }
+    }
+    let _ = stop_publishing.send(true);
+    let published = publishing.await;
+    keepers.shutdown().await;
+    if let Some(settled) = spool.with(|spool| spool.settle(clock::system_now())).await {
+        recorder::say_evicted(&settled?.evicted);
+    }
+
+    let counted = counting.join();
+    if let Ok(Err(error)) = recorded {
+        return Err(error.into());
+    }
+    if let Ok(Err(error)) = published {
+        return Err(error.into());
+    }
+    match counted {
+        Ok(result) => result,
+        Err(_) => Err(io::Error::other("the counting thread ended early").into()),
+    }
+}
+
+/// Returns when the publisher has ended although nobody told it to.
+async fn failed<T>(publisher: &tokio::task::JoinHandle<T>) {
+    while !publisher.is_finished() {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Returns when the broker has everything, and nobody is likely to ask for any of it again.
+async fn delivered(spool: &Arc<SharedSpool>, outbox: &Arc<SpoolOutbox>) {
+    let mut progress = outbox.progress();
+    loop {
+        let last = *progress.borrow_and_update();
+        let counts = spool.with(|spool| spool.counts()).await.and_then(Result::ok);
+        let waiting = counts.is_none_or(|counts| counts.undelivered.iter().any(|(_, entries)| *entries > 0));
+        let linger = if outbox.connections() > 1 { LINGER } else { Duration::ZERO };
+        if !waiting && last.elapsed() >= linger {
+            return;
+        }
+        let patience = if waiting { Duration::from_secs(5) } else { linger.saturating_sub(last.elapsed()) };
+        let _ = tokio::time::timeout(patience, progress.changed()).await;
+    }
+}

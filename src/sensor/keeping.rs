@@ -1,0 +1,49 @@
+//! What looks after a running sensor: windows that have waited too long, a new vendor cache, a capture on which nothing
+//! arrives.
+
+use super::{clock, counting::Signals, recorder};
+use crate::{capture::Waker, oui::Watch, spool::SharedSpool};
+use std::{
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::Duration,
+};
+
+/// How often the spool moves what has waited too long to disk, and the vendor cache is looked at.
+const TIDY_EVERY: Duration = Duration::from_secs(10);
+/// A capture that has not looked at its interface for this long is woken, so that windows close though nothing arrives.
+const WAKE_EVERY: Duration = Duration::from_millis(500);
+
+/// Moves what has waited too long to disk, and takes up a new vendor cache, for ever.
+pub(super) async fn tidy(spool: Arc<SharedSpool>, mut vendors: Watch, signals: Arc<Signals>) {
+    let mut tidy = tokio::time::interval(TIDY_EVERY);
+    loop {
+        tidy.tick().await;
+        match spool.with(|spool| spool.age_out(clock::system_now())).await {
+            Some(Ok(moved)) => recorder::say_evicted(&moved.evicted),
+            Some(Err(error)) => tracing::warn!(%error, "cannot move undelivered windows to disk"),
+            None => {}
+        }
+        match vendors.poll() {
+            Some(Ok(registry)) => {
+                tracing::info!(entries = registry.len(), "took up a new vendor cache");
+                *signals.registry.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(registry));
+            }
+            Some(Err(error)) => tracing::warn!("the vendor cache was replaced and the old one stays: {error}"),
+            None => {}
+        }
+    }
+}
+
+/// Wakes a capture that waits for a frame, for ever.
+pub(super) async fn wake(waker: Waker, signals: Arc<Signals>) {
+    let mut wake = tokio::time::interval(WAKE_EVERY);
+    let mut beat = 0;
+    loop {
+        wake.tick().await;
+        let now = signals.beat.load(Ordering::Relaxed);
+        if now == beat {
+            waker.wake();
+        }
+        beat = now;
+    }
+}
