@@ -38,6 +38,30 @@ need_packages() {
         >/dev/null || die "apt-get could not install ${missing[*]}"
 }
 
+# Installs packages from bookworm's backports, which it adds to the sources where they are missing.
+need_backports() {
+    if ! grep -rqs bookworm-backports /etc/apt/sources.list /etc/apt/sources.list.d; then
+        say "adding bookworm-backports to the package sources"
+        echo 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm-backports main' |
+            as_root tee /etc/apt/sources.list.d/bookworm-backports.list >/dev/null
+        apt_updated=no
+    fi
+    apt_update
+    say "installing $* from backports"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends -t bookworm-backports \
+        "$@" >/dev/null || die "apt-get could not install $*"
+}
+
+# Lets the kernel run arm64 programs on another processor, by qemu-user.
+need_foreign_programs() {
+    command -v qemu-aarch64-static >/dev/null || need_backports qemu-user-static binfmt-support
+    need_packages arch-test
+    arch-test arm64 >/dev/null 2>&1 && return 0
+    mountpoint -q /proc/sys/fs/binfmt_misc || as_root mount -t binfmt_misc none /proc/sys/fs/binfmt_misc
+    as_root /usr/lib/systemd/systemd-binfmt /usr/lib/binfmt.d/qemu-aarch64.conf || true
+    arch-test arm64 >/dev/null 2>&1 || die "this kernel does not run arm64 programs: is binfmt_misc there?"
+}
+
 apt_update() {
     [ "$apt_updated" = no ] || return 0
     as_root apt-get update -qq || die "apt-get update failed: is there a network?"
