@@ -3,6 +3,7 @@
 //! The rooms, in the order data flows:
 //!
 //! * [`capture`]: where frames come from: an interface, capture files, standard input.
+//! * [`radio`]: the card: channels, plan, and the kernel's side of it.
 //! * [`dot11`]: bytes to frame facts: capture headers, the 802.11 header, information elements.
 //! * [`oui`]: registry files, the SQLite cache, the longest-prefix lookup that names vendors.
 //! * [`tally`]: frames to a window's counts, in bounded memory; privacy is applied here.
@@ -27,6 +28,7 @@ pub mod keyfile;
 pub mod mac;
 pub mod mqtt;
 pub mod oui;
+pub mod radio;
 pub mod sink;
 pub mod spool;
 pub mod stop;

@@ -23,7 +23,7 @@ fn help_lists_every_command_with_examples() {
     let output = run(["--help"]);
     assert_eq!(output.status.code(), Some(0));
     let help = out(&output);
-    for command in ["sensor", "ingest", "inspect", "history", "oui", "check"] {
+    for command in ["sensor", "ingest", "inspect", "history", "oui", "radio", "check"] {
         assert!(help.contains(&format!("  {command} ")), "{command} is not in:\n{help}");
         let output = run([command, "--help"]);
         assert_eq!(output.status.code(), Some(0), "{command} --help");

@@ -9,6 +9,7 @@ mod inspect_progress;
 mod inspect_table;
 mod log;
 mod oui;
+mod radio;
 mod sensor;
 
 use clap::{Parser, Subcommand};
@@ -29,6 +30,7 @@ Examples:
   airtally sensor --config /etc/airtally/sensor.toml   count, and publish each window
   airtally ingest --config /etc/airtally/ingest.toml   store what sensors publish
   airtally check sensor.toml ingest.toml               what is wrong with a configuration
+  airtally radio list                                  the wireless cards there are
   airtally oui update --from /usr/share/wireshark/manuf --db oui.sqlite
   airtally history --db history.sqlite                 the busiest stations stored
 
@@ -41,6 +43,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     History(history::HistoryArgs),
     Oui(oui::OuiArgs),
+    Radio(radio::RadioArgs),
     Check(check::CheckArgs),
 }
 
@@ -60,6 +63,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::History(arguments) => history::run(&arguments),
         Command::Oui(arguments) => oui::run(arguments),
+        Command::Radio(arguments) => radio::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
     };
     match result {

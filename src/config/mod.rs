@@ -4,12 +4,14 @@
 
 mod ingest;
 mod load;
+mod radio;
 mod secret;
 mod sensor;
 pub mod units;
 
 pub use ingest::{DeadLetters, Influx, InfluxApi, Ingest, IngestSpool, Sqlite, Web};
 pub use load::{ConfigError, Kind, load_ingest, load_sensor, parse_ingest, parse_sensor};
+pub use radio::{Order, Radio, RadioMode};
 pub use secret::{SecretError, SecretFile};
 pub use sensor::{Oui, Pace, Privacy, PrivacyMac, Sensor, Source, SourceKind, Spool, Tracking, Window};
 

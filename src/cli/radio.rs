@@ -1,0 +1,28 @@
+//! `airtally radio`: what cards there are, and what they can do.
+
+mod list;
+
+use clap::{Args, Subcommand};
+
+/// Looks at wireless cards: what there is, what the sensor would do with it, whether it hears
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  airtally radio list")]
+pub struct RadioArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    List(list::ListArgs),
+}
+
+/// Runs the command.
+pub fn run(arguments: &RadioArgs) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match &arguments.command {
+            Command::List(arguments) => list::run(arguments).await,
+        }
+    })
+}
