@@ -41,19 +41,21 @@ fn main() -> anyhow::Result<()> {
     let mut source = Source::open_file(&capture)?;
     let mut frames = 0_u64;
     let began = Instant::now();
-    let mut take = |packet: Packet<'_>| {
-        frames += 1;
+    let mut take = |packets: &[Packet<'_>]| {
+        frames += packets.len() as u64;
         match phase {
             Phase::Read => {
-                black_box(packet);
+                black_box(packets);
             }
             Phase::Parse => {
-                black_box(dot11::parse(packet.link, packet.data, packet.original_len));
+                for packet in packets {
+                    black_box(dot11::parse(packet.link, packet.data, packet.original_len));
+                }
             }
-            Phase::Tally => report.add(&packet),
+            Phase::Tally => report.add_all(packets),
         }
     };
-    while source.poll(&mut take)? != Polled::End {}
+    while source.poll_blocks(&mut take)? != Polled::End {}
     let took = began.elapsed();
     #[expect(clippy::cast_precision_loss, reason = "a figure of three digits is printed")]
     let each = took.as_nanos() as f64 / frames.max(1) as f64;

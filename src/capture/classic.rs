@@ -18,6 +18,8 @@ const MODIFIED_RECORD_HEADER: usize = 24;
 const PLAUSIBLE_SECONDS: u32 = 7 * 86_400;
 /// Nor are packets longer than this; capture programs keep no more.
 const PLAUSIBLE_LEN: u32 = 256 << 10;
+/// Packets handed over at a time: enough for memory to be waited for together, few enough to stay in the cache.
+const BLOCK: usize = 32;
 
 /// What the file header says about the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,30 +76,46 @@ impl Header {
         if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
     }
 
-    /// Hands over the whole records at the beginning of `bytes`, but none that begins within its last `beyond`
-    /// octets. Says how many octets they took, and how many the record after them needs, as far as is known.
+    /// Hands over the whole records at the beginning of `bytes`, in blocks of at most [`BLOCK`], but none that begins
+    /// within its last `beyond` octets. Says how many octets they took, and how many the record after them needs, as
+    /// far as is known.
     #[inline]
-    fn records<F: FnMut(Packet<'_>)>(self, bytes: &[u8], beyond: usize, each: &mut F) -> (usize, usize) {
+    fn records<F: FnMut(&[Packet<'_>])>(self, bytes: &[u8], beyond: usize, each: &mut F) -> (usize, usize) {
+        let mut block = [Packet { time: UnixNanos(0), link: self.link, data: &[], original_len: 0 }; BLOCK];
         let mut rest = bytes;
         loop {
-            let done = bytes.len() - rest.len();
-            if rest.len() <= beyond {
-                return (done, self.record_header);
+            let mut filled = 0;
+            let mut ended = None;
+            for place in &mut block {
+                if rest.len() <= beyond {
+                    ended = Some(self.record_header);
+                    break;
+                }
+                let Some((head, _)) = rest.split_first_chunk::<RECORD_HEADER>() else {
+                    ended = Some(self.record_header);
+                    break;
+                };
+                let [s0, s1, s2, s3, f0, f1, f2, f3, c0, c1, c2, c3, l0, l1, l2, l3] = *head;
+                let captured = self.word([c0, c1, c2, c3]) as usize;
+                let need = self.record_header.saturating_add(captured);
+                let Some((record, after)) = rest.split_at_checked(need) else {
+                    ended = Some(need);
+                    break;
+                };
+                let seconds = i64::from(self.word([s0, s1, s2, s3]));
+                let fraction = i64::from(self.word([f0, f1, f2, f3])) * i64::from(self.unit_nanos);
+                place.time = UnixNanos(seconds * 1_000_000_000 + fraction);
+                place.data = record.get(self.record_header..).unwrap_or_default();
+                place.original_len = self.word([l0, l1, l2, l3]);
+                rest = after;
+                filled += 1;
             }
-            let Some((head, _)) = rest.split_first_chunk::<RECORD_HEADER>() else { return (done, self.record_header) };
-            let [s0, s1, s2, s3, f0, f1, f2, f3, c0, c1, c2, c3, l0, l1, l2, l3] = *head;
-            let captured = self.word([c0, c1, c2, c3]) as usize;
-            let need = self.record_header.saturating_add(captured);
-            let Some((record, after)) = rest.split_at_checked(need) else { return (done, need) };
-            let seconds = i64::from(self.word([s0, s1, s2, s3]));
-            let fraction = i64::from(self.word([f0, f1, f2, f3])) * i64::from(self.unit_nanos);
-            each(Packet {
-                time: UnixNanos(seconds * 1_000_000_000 + fraction),
-                link: self.link,
-                data: record.get(self.record_header..).unwrap_or_default(),
-                original_len: self.word([l0, l1, l2, l3]),
-            });
-            rest = after;
+            if filled > 0 {
+                each(block.get(..filled).unwrap_or_default());
+            }
+            if let Some(need) = ended {
+                return (bytes.len() - rest.len(), need);
+            }
         }
     }
 }
@@ -140,9 +158,9 @@ impl Classic {
         &mut self.input
     }
 
-    /// See [`super::Source::poll`].
+    /// See [`super::Source::poll_blocks`].
     #[inline]
-    pub(super) fn poll<F: FnMut(Packet<'_>)>(&mut self, each: &mut F) -> Result<Polled, CaptureError> {
+    pub(super) fn poll_blocks<F: FnMut(&[Packet<'_>])>(&mut self, each: &mut F) -> Result<Polled, CaptureError> {
         let bytes = self.input.bytes();
         let wanted = usize::try_from(self.end.saturating_sub(self.input.offset())).unwrap_or(usize::MAX);
         let (done, need) = self.header.records(bytes, bytes.len().saturating_sub(wanted), each);

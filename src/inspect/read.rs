@@ -91,7 +91,7 @@ pub(super) fn source_into(
     let mut offset = source.offset();
     loop {
         let polled = if gate.is_open {
-            source.poll(&mut |packet| report.add(&packet))
+            source.poll_blocks(&mut |packets| report.add_all(packets))
         } else {
             source.poll(&mut |packet| {
                 if gate.admits(&packet) {

@@ -4,9 +4,12 @@ use super::groups::Groups;
 use crate::{
     Mac, UnixNanos,
     capture::{CaptureError, Packet},
-    dot11::{self, LinkType, Outcome},
-    tally::{MergeError, Station, Tally},
+    dot11::{self, Facts, LinkType, Outcome},
+    tally::{MergeError, Observed, Station, Tally},
 };
+
+/// Packets parsed before they are counted, where there are many stations.
+const BLOCK: usize = 32;
 
 /// One capture of a report.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -49,9 +52,37 @@ impl Report {
         }
     }
 
+    /// Counts packets in their order.
+    #[inline]
+    pub fn add_all(&mut self, packets: &[Packet<'_>]) {
+        let mut rest = packets;
+        // Parsed frames are large: kept for a while only where that repays.
+        while self.tally.is_large()
+            && let Some((block, after)) = rest.split_first_chunk::<BLOCK>()
+        {
+            let observed = block.map(|packet| Observed {
+                time: packet.time,
+                facts: self.parse(&packet),
+                original_len: packet.original_len,
+            });
+            self.tally.add_all(&observed);
+            rest = after;
+        }
+        for packet in rest {
+            self.add(packet);
+        }
+    }
+
     /// Counts a packet.
     #[inline]
     pub fn add(&mut self, packet: &Packet<'_>) {
+        let facts = self.parse(packet);
+        self.tally.add(packet.time, &facts, packet.original_len);
+    }
+
+    /// Parses a packet, and counts what the tally does not.
+    #[inline]
+    fn parse<'a>(&mut self, packet: &Packet<'a>) -> Facts<'a> {
         let facts = dot11::parse(packet.link, packet.data, packet.original_len);
         self.first = self.first.min(packet.time.0);
         self.last = self.last.max(packet.time.0);
@@ -61,7 +92,7 @@ impl Report {
         {
             self.groups.add(ra);
         }
-        self.tally.add(packet.time, &facts, packet.original_len);
+        facts
     }
 
     /// Adds what was counted after this; the result is what counting both in a row would have given.

@@ -51,11 +51,18 @@ struct Search {
 const NOBODY: u64 = u64::MAX;
 
 impl Tally {
+    /// Whether there are so many stations that [`Tally::add_all`] is faster than [`Tally::add`] for each frame.
+    #[must_use]
+    #[inline]
+    pub fn is_large(&self) -> bool {
+        self.entries.len() >= WORTHWHILE
+    }
+
     /// Counts frames in their order: the same as [`Tally::add`] for each, and several times faster where there are
     /// more stations than a cache holds.
     pub fn add_all(&mut self, frames: &[Observed<'_>]) {
         for block in frames.chunks(BLOCK) {
-            if self.entries.len() < WORTHWHILE {
+            if !self.is_large() {
                 for frame in block {
                     self.add(frame.time, &frame.facts, frame.original_len);
                 }
