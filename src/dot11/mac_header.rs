@@ -26,7 +26,7 @@ const HTC: u8 = 0x80;
 
 /// Reads one frame.
 #[must_use]
-#[inline]
+#[inline(always)]
 pub fn read(frame: &[u8]) -> Facts<'_> {
     let Some(&[first, second]) = frame.first_chunk() else { return Facts::only(Outcome::Malformed) };
     if first & 0x03 != 0 {
@@ -43,7 +43,7 @@ pub fn read(frame: &[u8]) -> Facts<'_> {
 }
 
 /// Management frames (9.3.3): receiver, transmitter, BSSID.
-#[inline]
+#[inline(always)]
 fn management(frame: &[u8], kind: FrameKind, flags: u8) -> Facts<'_> {
     let mut facts = Facts { kind: Some(kind), retry: flags & RETRY != 0, ..start(frame) };
     let Some(header) = frame.first_chunk::<THREE_ADDRESSES>() else { return facts };
@@ -64,7 +64,7 @@ fn management(frame: &[u8], kind: FrameKind, flags: u8) -> Facts<'_> {
 
 /// The capability information and the elements of a management frame's body (9.3.3, tables 9-32 to 9-42), by the
 /// fixed fields before them.
-#[inline]
+#[inline(always)]
 fn body(kind: FrameKind, body: &[u8]) -> (Option<u16>, &[u8]) {
     const NO_CAPABILITY: usize = usize::MAX;
     let (capability_at, elements_at) = match kind.0 {
@@ -181,7 +181,7 @@ fn wrapper(frame: &[u8], facts: &mut Facts<'_>) {
 }
 
 /// Data frames (9.3.2): three addresses or four, whose meaning ToDS and FromDS decide (table 9-30).
-#[inline]
+#[inline(always)]
 fn data(frame: &[u8], kind: FrameKind, flags: u8) -> Facts<'_> {
     let (to_ds, from_ds) = (flags & TO_DS != 0, flags & FROM_DS != 0);
     let mut facts = Facts { kind: Some(kind), retry: flags & RETRY != 0, to_ds, from_ds, ..start(frame) };
@@ -221,7 +221,7 @@ fn extension(frame: &[u8], kind: FrameKind) -> Facts<'_> {
 }
 
 /// Malformed until the addresses prove to be there; the receiver where it is.
-#[inline]
+#[inline(always)]
 fn start(frame: &[u8]) -> Facts<'_> {
     Facts { ra: frame.first_chunk::<ONE_ADDRESS>().map(address::<4, ONE_ADDRESS>), ..Facts::only(Outcome::Malformed) }
 }

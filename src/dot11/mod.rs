@@ -202,7 +202,7 @@ fn parse_rare<'a>(link: LinkType, data: &'a [u8], original_len: u32) -> Facts<'a
 }
 
 /// The frame behind a capture header.
-#[inline]
+#[inline(always)]
 fn frame<'a>(radio: Radio, data: &'a [u8], original_len: u32) -> Facts<'a> {
     let captured = data.get(radio.header_len..).unwrap_or_default();
     let original_len = usize::try_from(original_len).unwrap_or(usize::MAX);

@@ -15,6 +15,8 @@ const RATE: u32 = 1 << 2;
 const CHANNEL: u32 = 1 << 3;
 const FHSS: u32 = 1 << 4;
 const SIGNAL: u32 = 1 << 5;
+/// What airtally wants, announced by the first present word.
+const KNOWN_BY_FIRST: u32 = FLAGS | CHANNEL | SIGNAL;
 const ZERO_LENGTH_PSDU: u32 = 1 << 26;
 const TLVS: u32 = 1 << 28;
 /// All bits that stand for fields.
@@ -76,7 +78,7 @@ pub fn read(data: &[u8]) -> Option<Radio> {
         leading_fields(present, header, FIXED, &mut radio);
         Some(radio)
     } else {
-        namespaces(header, radio)
+        several_words(present, header, radio)
     }
 }
 
@@ -121,14 +123,35 @@ enum Namespace {
     Beyond,
 }
 
-/// Walks a header of several present words.
+/// Reads a header of several present words: one a further antenna, as a rule, of which nothing is wanted that the
+/// first word did not tell.
+#[inline]
+fn several_words(first: u32, header: &[u8], mut radio: Radio) -> Option<Radio> {
+    let mut at = FIXED;
+    let mut others = 0;
+    loop {
+        let word = u32::from_le_bytes(*header.get(at..)?.first_chunk()?);
+        at += 4;
+        others |= word;
+        if word & MORE == 0 {
+            break;
+        }
+    }
+    if first & KNOWN_BY_FIRST == KNOWN_BY_FIRST && others & FLAGS == 0 {
+        leading_fields(first, header, at, &mut radio);
+        if radio.freq_mhz.is_some() && radio.signal_dbm.is_some() {
+            return Some(radio);
+        }
+    }
+    namespaces(header, Radio { signal_dbm: None, freq_mhz: None, ..radio }, at)
+}
+
+/// Walks all namespaces of a header; `at` is where the fields of the first begin.
 #[cold]
-fn namespaces(header: &[u8], mut radio: Radio) -> Option<Radio> {
-    let words = header.get(4..)?.chunks_exact(4).map(|word| word.try_into().map_or(0, u32::from_le_bytes));
-    let count = words.clone().position(|word| word & MORE == 0)? + 1;
-    let mut at = 4 + 4 * count;
+fn namespaces(header: &[u8], mut radio: Radio, mut at: usize) -> Option<Radio> {
+    let words = header.get(4..at)?.chunks_exact(4).map(|word| word.try_into().map_or(0, u32::from_le_bytes));
     let mut namespace = Namespace::Radiotap;
-    for present in words.take(count) {
+    for present in words {
         match namespace {
             Namespace::Radiotap => {
                 leading_fields(present, header, at, &mut radio);
