@@ -171,13 +171,14 @@ pub fn run(arguments: InspectArgs) -> anyhow::Result<()> {
     if arguments.window.is_some() || arguments.format == FormatArg::Influx {
         return print_windows(&arguments, &options);
     }
-    let registry = arguments.registry(None)?;
+    let named = arguments.named_registry()?;
     let (inputs, mut failures) = files::expand(&arguments.paths);
     let progress = Arc::new(Progress::default());
     let bar = Bar::start(&progress, &inputs);
     let mut out = BufWriter::with_capacity(OUTPUT, io::stdout().lock());
-    let view = arguments.view(&registry);
     if arguments.each {
+        let registry = named.map_or_else(|| usual_registry(Path::new(REGISTRY)), Ok)?;
+        let view = arguments.view(&registry);
         let mut written = Ok(());
         let mut first = true;
         inspect::each(&inputs, &options, &progress, |input, mut report| {
@@ -195,7 +196,9 @@ pub fn run(arguments: InspectArgs) -> anyhow::Result<()> {
         let report = inspect::merged(&inputs, &options, &progress);
         bar.finish();
         if !report.files.is_empty() {
-            view.write(&mut out, &report)?;
+            // Not before: unpacking the snapshot takes as much memory as many stations, which counting has freed.
+            let registry = named.map_or_else(|| usual_registry(Path::new(REGISTRY)), Ok)?;
+            arguments.view(&registry).write(&mut out, &report)?;
         }
         failures.extend(report.failures);
     }
@@ -259,18 +262,25 @@ impl InspectArgs {
         }
     }
 
-    /// The vendor registry: the one that was named, or else the usual one, or else the snapshot, with a note.
+    /// The vendor registry: the one that was named, or else the usual one.
     fn registry(&self, config: Option<&Sensor>) -> anyhow::Result<Registry> {
-        if let Some(path) = &self.oui {
-            return Ok(Registry::load(path)?);
-        }
         let usual = config.map_or(Path::new(REGISTRY), |config| &config.oui.cache);
-        let (registry, note) = cache::load_or_rebuild(usual, system_now())?;
-        if let Some(note) = note {
-            writeln!(io::stderr(), "airtally: {note}")?;
-        }
-        Ok(registry)
+        self.named_registry()?.map_or_else(|| usual_registry(usual), Ok)
     }
+
+    /// The vendor registry that was named.
+    fn named_registry(&self) -> anyhow::Result<Option<Registry>> {
+        Ok(self.oui.as_deref().map(Registry::load).transpose()?)
+    }
+}
+
+/// The vendor registry at the usual place, or else the snapshot, with a note.
+fn usual_registry(path: &Path) -> anyhow::Result<Registry> {
+    let (registry, note) = cache::load_or_rebuild(path, system_now())?;
+    if let Some(note) = note {
+        writeln!(io::stderr(), "airtally: {note}")?;
+    }
+    Ok(registry)
 }
 
 /// `--window` and `--format influx`.
