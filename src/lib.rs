@@ -16,7 +16,8 @@
 //! [`inspect`] uses the first of them to answer what is in a capture file.
 //!
 //! [`sensor`] and [`ingest`] connect these rooms into the two daemons; [`config`] says how; [`cli`] is the
-//! command line; [`keyfile`] keeps the key of pseudonyms. [`Mac`] and [`UnixNanos`] are the words every room shares.
+//! command line; [`keyfile`] keeps the key of pseudonyms; [`watchdog`] tells systemd how a daemon is. [`Mac`] and
+//! [`UnixNanos`] are the words every room shares.
 
 pub mod batch;
 pub mod capture;
@@ -34,6 +35,7 @@ pub mod spool;
 pub mod stop;
 pub mod tally;
 pub mod time;
+pub mod watchdog;
 pub mod web;
 
 pub mod ingest;

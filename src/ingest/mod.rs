@@ -12,6 +12,7 @@ use crate::{
     sink::{self, AnySink, DeadLetterError, DeadLetters, Health, OpenError, Redriven, Sink as _},
     spool::{Settings, SharedSpool, Spool, SpoolError},
     stop,
+    watchdog::{self, Beat, Stages},
 };
 use feed::SpoolFeed;
 use holes::Holes;
@@ -80,29 +81,41 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
     let holes = Arc::new(Mutex::new(Holes::default()));
     let (stop, stopped) = watch::channel(false);
 
-    let followers =
-        sinks.into_iter().map(|sink| follow(sink, &spool, &dead, stopped.clone())).collect::<Result<Vec<_>, _>>()?;
+    let mut stages = Stages::from_environment();
+    let followers = sinks
+        .into_iter()
+        .map(|sink| follow(sink, &spool, &dead, stopped.clone(), stages.add("sink")))
+        .collect::<Result<Vec<_>, _>>()?;
     let (requests, outgoing) = mpsc::channel(REQUESTS_WAITING);
     let subscriber = tokio::spawn(mqtt::subscribe(
-        SubscriberSettings { mqtt: config.mqtt.clone(), name: config.name.clone(), site: config.site.clone() },
+        SubscriberSettings {
+            mqtt: config.mqtt.clone(),
+            name: config.name.clone(),
+            site: config.site.clone(),
+            beat: stages.add("subscriber"),
+        },
         Arc::new(SpoolInbox::new(&spool, &dead, &holes)),
         outgoing,
         stopped.clone(),
     ));
     let web = config.web.as_ref().map(|web| web::start(web, stopped.clone())).transpose()?;
-    let asker = tokio::spawn(ask(config.replay, Arc::clone(&spool), holes, requests));
+    let asker = tokio::spawn(ask(config.replay, Arc::clone(&spool), holes, requests, stages.add("asker")));
+    let told = Arc::clone(&spool);
+    let teller = tokio::spawn(async move { watchdog::tell(stages, || line(&told)).await });
     tracing::info!(name = config.name, site = config.site, version = env!("CARGO_PKG_VERSION"), "storing");
 
     let mut subscriber = subscriber;
     let ended = tokio::select! {
         signal = stop::requested() => {
             tracing::info!(signal = signal?, "stopping: what was taken stays in the spool");
+            watchdog::stopping();
             None
         }
         ended = &mut subscriber => Some(ended),
     };
     let _ = stop.send(true);
     asker.abort();
+    teller.abort();
     let ended = match ended {
         Some(ended) => ended,
         None => subscriber.await,
@@ -126,23 +139,32 @@ fn follow(
     spool: &Arc<SharedSpool>,
     dead: &Arc<Mutex<DeadLetters>>,
     stopped: watch::Receiver<bool>,
+    beat: Beat,
 ) -> io::Result<JoinHandle<()>> {
     let feed = SpoolFeed::new(sink.name(), spool, dead);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (health, _) = watch::channel(Health::Ok);
     thread::Builder::new()
         .name(sink.name().to_owned())
-        .spawn(move || runtime.block_on(sink::follow(sink, feed, health, stopped)))
+        // Its requests have time limits of their own, and all else in it blocks the thread.
+        .spawn(move || runtime.block_on(beat.while_waiting(sink::follow(sink, feed, health, stopped))))
 }
 
 /// Looks for missing windows, and asks their sensors for them.
-async fn ask(replay: bool, spool: Arc<SharedSpool>, holes: Arc<Mutex<Holes>>, requests: mpsc::Sender<OutgoingRequest>) {
+async fn ask(
+    replay: bool,
+    spool: Arc<SharedSpool>,
+    holes: Arc<Mutex<Holes>>,
+    requests: mpsc::Sender<OutgoingRequest>,
+    beat: Beat,
+) {
     let mut look = tokio::time::interval(LOOK_EVERY);
     if !replay {
+        beat.done();
         return;
     }
     loop {
-        look.tick().await;
+        beat.while_waiting(look.tick()).await;
         let (spool, holes) = (Arc::clone(&spool), Arc::clone(&holes));
         let due = tokio::task::spawn_blocking(move || {
             let mut holes = holes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -157,6 +179,17 @@ async fn ask(replay: bool, spool: Arc<SharedSpool>, holes: Arc<Mutex<Holes>>, re
             let _ = requests.try_send(OutgoingRequest { site, sensor, body });
         }
     }
+}
+
+/// How ingest is, in a line for `systemctl status`.
+async fn line(spool: &Arc<SharedSpool>) -> String {
+    let counts = spool.with(|spool| spool.counts()).await.and_then(Result::ok);
+    let waiting: Vec<String> = counts
+        .iter()
+        .flat_map(|counts| &counts.undelivered)
+        .map(|(sink, entries)| format!("{sink} {entries}"))
+        .collect();
+    format!("messages that wait for a database: {}", waiting.join(", "))
 }
 
 /// Offers every dead letter again, once.

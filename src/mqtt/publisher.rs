@@ -10,7 +10,7 @@ use super::{
     retry::{Bucket, Quiet},
     session::{End, Item, Session},
 };
-use crate::config::Mqtt;
+use crate::{config::Mqtt, watchdog::Beat};
 use std::{collections::VecDeque, future::Future, sync::Arc, time::Instant};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
@@ -102,6 +102,8 @@ pub struct PublisherSettings {
     pub sensor: String,
     /// The configuration as `info` may show it: every secret left out.
     pub config: serde_json::Value,
+    /// Marked by the publisher's loop.
+    pub beat: Beat,
 }
 
 /// What outlives a connection.
@@ -164,7 +166,8 @@ pub async fn publish<O: Outbox>(
         let mut why = publisher.reconnect.ended(why, link.was_cut(), &link.broker().client_id);
         drop(link);
         link = loop {
-            if !publisher.reconnect.pause(&why, &mut publisher.stop).await {
+            let beat = publisher.settings.beat.clone();
+            if !beat.while_waiting(publisher.reconnect.pause(&why, &mut publisher.stop)).await {
                 return Ok(());
             }
             match publisher.open() {

@@ -101,9 +101,12 @@ impl<'a, O: Outbox> Session<'a, O> {
     /// Waits for the connection and subscribes to requests. Offers wait for the answer, because a SUBSCRIBE and a
     /// PUBLISH must not share a packet id, and rumqttc does not look.
     async fn begin(&mut self) -> Result<(), End> {
+        let beat = self.publisher.settings.beat.clone();
         loop {
+            beat.turn().await;
             let signal = tokio::select! {
                 signal = self.link.next() => signal,
+                () = beat.keep() => continue,
                 () = stopped(&mut self.publisher.stop) => return Err(End::Stopped),
             };
             match signal {
@@ -140,7 +143,9 @@ impl<'a, O: Outbox> Session<'a, O> {
 
     async fn work(&mut self) -> Result<(), String> {
         let outbox = std::sync::Arc::clone(&self.publisher.outbox);
+        let beat = self.publisher.settings.beat.clone();
         loop {
+            beat.turn().await;
             let more = self.fill().await;
             let wake = tokio::time::Instant::from_std(self.wake());
             let publisher = &mut *self.publisher;
@@ -160,6 +165,7 @@ impl<'a, O: Outbox> Session<'a, O> {
                 }
                 () = tokio::time::sleep_until(wake) => {}
                 () = std::future::ready(()), if more => {}
+                () = beat.keep() => {}
                 () = stopped(&mut publisher.stop) => return Ok(()),
             }
         }

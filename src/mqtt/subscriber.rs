@@ -7,7 +7,7 @@ use super::{
     messages::encode,
     reconnect::{Reconnect, stopped},
 };
-use crate::config::Mqtt;
+use crate::{config::Mqtt, watchdog::Beat};
 use std::{future::Future, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, watch};
 
@@ -66,6 +66,8 @@ pub struct SubscriberSettings {
     pub name: String,
     /// The site to listen to, or `+` for all.
     pub site: String,
+    /// Marked by the subscriber's loop.
+    pub beat: Beat,
 }
 
 /// A question to a sensor.
@@ -127,7 +129,8 @@ pub async fn subscribe<I: Inbox>(
         drop(link);
         link = loop {
             subscriber.inbox.disconnected(&why);
-            if !subscriber.reconnect.pause(&why, &mut subscriber.stop).await {
+            let beat = subscriber.settings.beat.clone();
+            if !beat.while_waiting(subscriber.reconnect.pause(&why, &mut subscriber.stop)).await {
                 return Ok(());
             }
             match subscriber.open() {
@@ -159,7 +162,9 @@ impl<I: Inbox> Subscriber<I> {
         let mut session = false;
         let mut ready = false;
         let mut left = None;
+        let beat = self.settings.beat.clone();
         loop {
+            beat.turn().await;
             let signal = tokio::select! {
                 signal = next(&mut left, link) => signal,
                 request = self.requests.recv(), if ready && self.requests_open && link.room() > 0 => {
@@ -169,6 +174,7 @@ impl<I: Inbox> Subscriber<I> {
                     }
                     continue;
                 }
+                () = beat.keep() => continue,
                 () = stopped(&mut self.stop) => {
                     leave(link).await;
                     return End::Stopped;

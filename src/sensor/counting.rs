@@ -8,19 +8,23 @@ use crate::{
     dot11,
     oui::Registry,
     tally::{Closed, Counter, KeyError},
+    watchdog::Beat,
 };
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 /// A frame can reach us this long after its time stamp, by the kernel's own batching: a live window stays open as long.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// How long to wait before the async side is asked again whether it has room for a window.
+const FULL_PAUSE: Duration = Duration::from_millis(10);
 
 /// A closed window, and whether it is the run's last.
 #[derive(Debug)]
@@ -48,7 +52,7 @@ pub struct Signals {
     /// Set once: end the run, close the open window.
     pub stop: AtomicBool,
     /// Goes up each time that the thread has looked at its source: while it stands still the thread is blocked.
-    pub beat: AtomicU64,
+    pub beat: Beat,
     /// A vendor registry that replaces the one in use, from the next window on.
     pub registry: Mutex<Option<Arc<Registry>>>,
 }
@@ -105,7 +109,7 @@ fn take(source: &mut Source, sheet: &mut Sheet<'_>, timing: Timing) -> Result<()
                 sheet.frame(packet.time, &packet);
             })?,
         };
-        sheet.signals.beat.fetch_add(1, Ordering::Relaxed);
+        sheet.signals.beat.mark();
         if let Some(failure) = sheet.failure.take() {
             return Err(failure.into());
         }
@@ -155,8 +159,13 @@ impl Sheet<'_> {
 
     /// Waits while the async side is behind: then the kernel's buffer holds frames, and its drops are counted.
     fn hand_over(&self, window: Closed, last: bool) {
-        // An error means that the other side is gone, which it is only when the whole program ends.
-        let _ = self.windows.blocking_send(Counted { window, last });
+        let mut counted = Counted { window, last };
+        // Closed means that the other side is gone, which it is only when the whole program ends.
+        while let Err(TrySendError::Full(back)) = self.windows.try_send(counted) {
+            counted = back;
+            self.signals.beat.mark();
+            thread::sleep(FULL_PAUSE);
+        }
     }
 }
 
@@ -177,7 +186,7 @@ impl Pacer {
                 return;
             }
             thread::sleep(rest.min(Duration::from_millis(100)));
-            signals.beat.fetch_add(1, Ordering::Relaxed);
+            signals.beat.mark();
         }
     }
 }

@@ -2,7 +2,7 @@
 //! counted is kept, and delivered if it can be.
 
 use super::{SensorError, clock, outbox::SpoolOutbox, recorder, running::Running};
-use crate::{spool::SharedSpool, stop};
+use crate::{spool::SharedSpool, stop, watchdog};
 use std::{
     io,
     sync::{Arc, atomic::Ordering},
@@ -29,6 +29,7 @@ pub(super) async fn wait_and_end(running: Running) -> Result<(), SensorError> {
     };
     if let Some(signal) = signal {
         tracing::info!(signal, "stopping: the open window is closed and kept");
+        watchdog::stopping();
         signals.stop.store(true, Ordering::Relaxed);
         let _ = stop_recording.send(true);
     }

@@ -2,11 +2,12 @@
 //! arrives.
 
 use super::{clock, counting::Signals, recorder};
-use crate::{capture::Waker, oui::Watch, spool::SharedSpool};
+use crate::{capture::Waker, mqtt::Status, oui::Watch, spool::SharedSpool, watchdog::Beat};
 use std::{
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
+use tokio::sync::watch;
 
 /// How often the spool moves what has waited too long to disk, and the vendor cache is looked at.
 const TIDY_EVERY: Duration = Duration::from_secs(10);
@@ -14,10 +15,10 @@ const TIDY_EVERY: Duration = Duration::from_secs(10);
 const WAKE_EVERY: Duration = Duration::from_millis(500);
 
 /// Moves what has waited too long to disk, and takes up a new vendor cache, for ever.
-pub(super) async fn tidy(spool: Arc<SharedSpool>, mut vendors: Watch, signals: Arc<Signals>) {
+pub(super) async fn tidy(spool: Arc<SharedSpool>, mut vendors: Watch, signals: Arc<Signals>, beat: Beat) {
     let mut tidy = tokio::time::interval(TIDY_EVERY);
     loop {
-        tidy.tick().await;
+        beat.while_waiting(tidy.tick()).await;
         match spool.with(|spool| spool.age_out(clock::system_now())).await {
             Some(Ok(moved)) => recorder::say_evicted(&moved.evicted),
             Some(Err(error)) => tracing::warn!(%error, "cannot move undelivered windows to disk"),
@@ -40,10 +41,27 @@ pub(super) async fn wake(waker: Waker, signals: Arc<Signals>) {
     let mut beat = 0;
     loop {
         wake.tick().await;
-        let now = signals.beat.load(Ordering::Relaxed);
+        let now = signals.beat.marks();
         if now == beat {
             waker.wake();
         }
         beat = now;
+    }
+}
+
+/// How the sensor is, in a line for `systemctl status`.
+pub(super) async fn line(spool: &Arc<SharedSpool>, status: &watch::Receiver<Status>) -> String {
+    let counts = spool.with(|spool| spool.counts()).await.and_then(Result::ok);
+    let waiting: u64 = counts.iter().flat_map(|counts| &counts.undelivered).map(|(_, entries)| entries).sum();
+    let status = status.borrow();
+    let state = match &status.reason {
+        Some(reason) => format!("{:?} ({reason})", status.state).to_lowercase(),
+        None => format!("{:?}", status.state).to_lowercase(),
+    };
+    match (status.frames_last_window, status.last_seq) {
+        (Some(frames), Some(seq)) => {
+            format!("{state}: {frames} frames in window {seq}, {waiting} messages wait for the broker")
+        }
+        _ => format!("{state}: in the first window, {waiting} messages wait for the broker"),
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     oui::{self, OuiError, Registry, Watch},
     spool::{Opening, Settings, SharedSpool, Spool, SpoolError},
     tally::Tracker,
+    watchdog::Stages,
 };
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -27,6 +28,8 @@ use tokio::sync::{mpsc, watch};
 /// A sensor that can start.
 pub(super) struct Opened {
     pub config: Arc<Sensor>,
+    /// What the watchdog looks at; the counting thread is there already.
+    pub stages: Stages,
     pub signals: Arc<Signals>,
     pub source: Source,
     /// The vendor registry in use.
@@ -48,7 +51,8 @@ pub(super) struct Opened {
 /// What keeps it from starting.
 pub(super) fn open(config: Sensor) -> Result<Opened, SensorError> {
     let config = Arc::new(config);
-    let signals = Arc::new(Signals::default());
+    let mut stages = Stages::from_environment();
+    let signals = Arc::new(Signals { beat: stages.add("counting"), ..Signals::default() });
     let (status, statuses) = watch::channel(Status::online(None));
     let conditions = Conditions::new(status.clone());
     // Before anything else: most mistakes are here, and a person is waiting for the answer.
@@ -64,7 +68,7 @@ pub(super) fn open(config: Sensor) -> Result<Opened, SensorError> {
     let recorder = Recorder::new(&config, registry.hash(), runs, &spool, status, conditions, tell);
     declare(&spool, &opening, &recorder)?;
     spool.lock().begin_run(clock::system_now(), &config.site, &config.sensor, recorder.run())?;
-    Ok(Opened { config, signals, source, registry, vendors, tracker, spool, recorder, statuses, events })
+    Ok(Opened { config, stages, signals, source, registry, vendors, tracker, spool, recorder, statuses, events })
 }
 
 /// Opens the source; a file again, at its beginning.

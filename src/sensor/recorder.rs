@@ -12,6 +12,7 @@ use crate::{
     config::{Sensor, SourceKind},
     mqtt::{RunRange, Status},
     spool::{NewEntry, RunInfo, SharedSpool, SpoolError},
+    watchdog::Beat,
 };
 use std::{
     sync::Arc,
@@ -73,9 +74,10 @@ impl Recorder {
         mut self,
         mut windows: mpsc::Receiver<Counted>,
         stop: watch::Receiver<bool>,
+        beat: Beat,
     ) -> Result<(), SpoolError> {
         let mut ready = Vec::with_capacity(WINDOWS_AT_ONCE);
-        while windows.recv_many(&mut ready, WINDOWS_AT_ONCE).await > 0 {
+        while beat.while_waiting(windows.recv_many(&mut ready, WINDOWS_AT_ONCE)).await > 0 {
             let mut entries = Vec::new();
             let mut tracked = None;
             let mut frames = 0;
@@ -84,9 +86,10 @@ impl Recorder {
                 tracked = counted.window.tracker.clone().or(tracked);
                 self.parts(counted, &mut entries)?;
             }
-            self.append(entries, tracked, &stop).await?;
+            self.append(entries, tracked, &stop, &beat).await?;
             self.say(frames, windows.is_closed() && windows.is_empty()).await;
         }
+        beat.done();
         Ok(())
     }
 
@@ -104,6 +107,7 @@ impl Recorder {
         entries: Vec<NewEntry>,
         tracked: Option<Vec<u8>>,
         stop: &watch::Receiver<bool>,
+        beat: &Beat,
     ) -> Result<(), SpoolError> {
         let entries = Arc::new(entries);
         let mut wait = Duration::from_secs(1);
@@ -139,7 +143,7 @@ impl Recorder {
                         self.events.warn("spool_fails", message.into(), []);
                     }
                     self.conditions.report(Part::Spool, Condition::Degraded("spool"));
-                    tokio::time::sleep(wait).await;
+                    beat.while_waiting(tokio::time::sleep(wait)).await;
                     wait = (wait * 2).min(Duration::from_secs(30));
                 }
             }

@@ -17,6 +17,7 @@ use crate::{
     oui::Registry,
     spool::{SharedSpool, SpoolError},
     tally::{Counter, Tracker},
+    watchdog,
 };
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -50,7 +51,19 @@ pub(super) struct Running {
 /// # Errors
 /// When the system refuses a thread.
 pub(super) fn start(opened: Opened) -> Result<Running, SensorError> {
-    let Opened { config, signals, mut source, registry, vendors, tracker, spool, recorder, statuses, events } = opened;
+    let Opened {
+        config,
+        mut stages,
+        signals,
+        mut source,
+        registry,
+        vendors,
+        tracker,
+        spool,
+        recorder,
+        statuses,
+        events,
+    } = opened;
     let outbox = SpoolOutbox::new(&config.site, &config.sensor, &spool);
     let (stop_recording, recording_stopped) = watch::channel(false);
     let (stop_publishing, publishing_stopped) = watch::channel(false);
@@ -60,9 +73,10 @@ pub(super) fn start(opened: Opened) -> Result<Running, SensorError> {
             site: config.site.clone(),
             sensor: config.sensor.clone(),
             config: public(&config),
+            beat: stages.add("publisher"),
         },
         Arc::clone(&outbox),
-        statuses,
+        statuses.clone(),
         events,
         publishing_stopped,
     ));
@@ -71,16 +85,20 @@ pub(super) fn start(opened: Opened) -> Result<Running, SensorError> {
     let (windows, closed) = mpsc::channel(WINDOWS_BETWEEN);
     let counting = {
         let (config, signals) = (Arc::clone(&config), Arc::clone(&signals));
-        thread::Builder::new()
-            .name("counting".into())
-            .spawn(move || count(&config, &mut source, &registry, tracker, &signals, &windows))?
+        thread::Builder::new().name("counting".into()).spawn(move || {
+            let counted = count(&config, &mut source, &registry, tracker, &signals, &windows);
+            signals.beat.done();
+            counted
+        })?
     };
-    let recording = tokio::spawn(recorder.record(closed, recording_stopped));
+    let recording = tokio::spawn(recorder.record(closed, recording_stopped, stages.add("recorder")));
     let mut keepers = JoinSet::new();
-    keepers.spawn(keeping::tidy(Arc::clone(&spool), vendors, Arc::clone(&signals)));
+    keepers.spawn(keeping::tidy(Arc::clone(&spool), vendors, Arc::clone(&signals), stages.add("keeper")));
     if let Some(waker) = waker {
         keepers.spawn(keeping::wake(waker, Arc::clone(&signals)));
     }
+    let told = Arc::clone(&spool);
+    keepers.spawn(async move { watchdog::tell(stages, || keeping::line(&told, &statuses)).await });
     tracing::info!(site = config.site, sensor = config.sensor, version = env!("CARGO_PKG_VERSION"), "counting");
     Ok(Running { signals, spool, outbox, counting, recording, stop_recording, publishing, stop_publishing, keepers })
 }

@@ -31,7 +31,7 @@ impl Read for Stdin {
             if self.signals.stop.load(Ordering::Relaxed) {
                 return Ok(0);
             }
-            self.signals.beat.fetch_add(1, Ordering::Relaxed);
+            self.signals.beat.mark();
             let ready = match poll(&mut [PollFd::new(&stdin.as_fd(), PollFlags::IN)], Some(&LOOK_EVERY)) {
                 Ok(ready) => ready,
                 Err(rustix::io::Errno::INTR) => continue,

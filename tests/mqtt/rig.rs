@@ -4,6 +4,7 @@ use airtally::{
     batch::{BATCH_SCHEMA, GAP_SCHEMA},
     config::Mqtt,
     mqtt::*,
+    watchdog::Beat,
 };
 use serde_json::{Value, json};
 use std::{
@@ -192,6 +193,7 @@ impl Sensor {
             site: "home".into(),
             sensor: "attic".into(),
             config: json!({"window": {"length": "10s"}}),
+            beat: Beat::default(),
         };
         let publisher = publish(settings, Arc::clone(outbox), status_receiver, events_receiver, stop_receiver);
         Self { status, events, stop, task: tokio::spawn(publisher) }
@@ -277,7 +279,7 @@ impl Ingest {
     pub fn start(mqtt: Mqtt, inbox: &Arc<Collector>) -> Self {
         let (requests, requests_receiver) = mpsc::channel(8);
         let (stop, stop_receiver) = watch::channel(false);
-        let settings = SubscriberSettings { mqtt, name: "one".into(), site: "+".into() };
+        let settings = SubscriberSettings { mqtt, name: "one".into(), site: "+".into(), beat: Beat::default() };
         let subscriber = subscribe(settings, Arc::clone(inbox), requests_receiver, stop_receiver);
         Self { inbox: Arc::clone(inbox), requests, stop, task: tokio::spawn(subscriber) }
     }
