@@ -23,7 +23,7 @@ fn help_lists_every_command_with_examples() {
     let output = run(["--help"]);
     assert_eq!(output.status.code(), Some(0));
     let help = out(&output);
-    for command in ["sensor", "ingest", "inspect", "history", "oui", "radio", "check"] {
+    for command in ["sensor", "ingest", "inspect", "history", "oui", "radio", "check", "setup"] {
         assert!(help.contains(&format!("  {command} ")), "{command} is not in:\n{help}");
         let output = run([command, "--help"]);
         assert_eq!(output.status.code(), Some(0), "{command} --help");
@@ -111,4 +111,62 @@ fn a_history_that_is_not_there_is_not_made() {
     let output = run(["history".as_ref(), "--db".as_ref(), path.as_os_str()]);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
     assert!(!path.exists());
+}
+
+#[test]
+fn every_command_has_a_manual_page_and_every_shell_its_completions() {
+    let home = temp_dir();
+    let output = airtally().arg("manual").arg(home.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    for name in ["airtally", "airtally-sensor", "airtally-ingest", "airtally-setup", "airtally-oui-update"] {
+        let page = fs::read_to_string(home.path().join(format!("{name}.1"))).unwrap();
+        assert!(page.contains(".SH SYNOPSIS"), "{name}: {page}");
+    }
+    for completion in ["airtally.bash", "_airtally", "airtally.fish"] {
+        assert!(fs::read_to_string(home.path().join(completion)).unwrap().contains("inspect"), "{completion}");
+    }
+    let hidden = fs::read_dir(home.path()).unwrap().any(|entry| {
+        let name = entry.unwrap().file_name();
+        name == "airtally-manual.1" || name.to_string_lossy().contains("help")
+    });
+    assert!(!hidden, "pages of what is no command of its own");
+}
+
+#[test]
+fn setup_asks_nobody_who_is_not_there() {
+    let output = airtally().arg("setup").stdin(Stdio::null()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("--yes"), "{}", text(&output));
+}
+
+#[test]
+fn setup_writes_what_it_was_told_and_keeps_the_rest() {
+    let home = temp_dir();
+    let secrets = home.path().join("ingest.secrets");
+    fs::create_dir(&secrets).unwrap();
+    fs::write(home.path().join("pw"), "sesame\n").unwrap();
+    let setup = |more: &[&str]| {
+        let output = airtally()
+            .args(["setup", "--role", "ingest", "--yes", "--no-start", "--directory"])
+            .arg(home.path())
+            .args(more)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        fs::read_to_string(home.path().join("ingest.toml")).unwrap()
+    };
+    let password = home.path().join("pw");
+    let password = ["--user", "me", "--password-file", password.to_str().unwrap()];
+    let written = setup(&[&["--ingest", "cellar", "--broker", "broker.lan:1884"][..], &password].concat());
+    for line in ["name = \"cellar\"", "host = \"broker.lan\"", "port = 1884", "[sqlite]", "# Largest message."] {
+        assert!(written.contains(line), "{line} is not in:\n{written}");
+    }
+    assert!(!written.contains("sesame"), "the secret is not in the configuration");
+    assert_eq!(fs::read_to_string(secrets.join("mqtt-password")).unwrap(), "sesame\n");
+    let again = setup(&["--store", "influx-v1", "--influx-url", "http://db:8086"]);
+    for line in ["name = \"cellar\"", "host = \"broker.lan\"", "url = \"http://db:8086\"", "username = \"me\""] {
+        assert!(again.contains(line), "{line} is not in:\n{again}");
+    }
+    let output = airtally().arg("check").arg(home.path().join("ingest.toml")).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
 }

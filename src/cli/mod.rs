@@ -8,9 +8,11 @@ mod inspect;
 mod inspect_progress;
 mod inspect_table;
 mod log;
+mod manual;
 mod oui;
 mod radio;
 mod sensor;
+mod setup;
 
 use clap::{Parser, Subcommand};
 use format::UsageError;
@@ -29,6 +31,7 @@ Examples:
   airtally inspect capture.pcap                        who is in a capture
   airtally sensor --config /etc/airtally/sensor.toml   count, and publish each window
   airtally ingest --config /etc/airtally/ingest.toml   store what sensors publish
+  sudo airtally setup                                  make this machine a sensor, or ingest
   airtally check sensor.toml ingest.toml               what is wrong with a configuration
   airtally radio list                                  the wireless cards there are
   airtally oui update --from /usr/share/wireshark/manuf --db oui.sqlite
@@ -45,6 +48,8 @@ enum Command {
     Oui(oui::OuiArgs),
     Radio(radio::RadioArgs),
     Check(check::CheckArgs),
+    Setup(setup::SetupArgs),
+    Manual(manual::ManualArgs),
 }
 
 /// Runs the command that the arguments name, and says how it ended.
@@ -65,6 +70,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Oui(arguments) => oui::run(arguments),
         Command::Radio(arguments) => radio::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Setup(arguments) => setup::run(&arguments),
+        Command::Manual(arguments) => manual::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -12,6 +12,7 @@ mod fault;
 mod lane;
 mod link;
 mod messages;
+mod probe;
 mod publisher;
 mod reconnect;
 mod requests;
@@ -25,6 +26,7 @@ pub use messages::{
     EVENT_SCHEMA, Event, EventMessage, INFO_SCHEMA, Info, REPLAY_SCHEMA, ReplayAnswer, ReplayRequest, RunRange,
     STATUS_SCHEMA, State, Status, StatusMessage,
 };
+pub use probe::probe;
 pub use publisher::{Offer, OfferKind, Outbox, OutboxError, PublisherSettings, publish};
 pub use subscriber::{Inbox, InboxError, Incoming, OutgoingRequest, SubscriberSettings, subscribe};
 pub use topics::{Leaf, Topics};

@@ -1,0 +1,163 @@
+//! The files that setup writes: configuration with its comments kept, secrets, the word to NetworkManager.
+
+use anyhow::{Context as _, anyhow};
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, chown},
+    path::{Path, PathBuf},
+};
+use toml_edit::{DocumentMut, Item, Table, Value};
+
+/// A configuration file being edited.
+pub struct Document {
+    path: PathBuf,
+    toml: DocumentMut,
+}
+
+impl Document {
+    /// The file at `path`, or `sample` where there is none.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read, or is not TOML.
+    pub fn open(path: &Path, sample: &str) -> anyhow::Result<Self> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => sample.to_owned(),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        let toml = text.parse().map_err(|error| anyhow!("{}: {error}", path.display()))?;
+        Ok(Self { path: path.to_owned(), toml })
+    }
+
+    /// The text at `table.key`, or at `key` where the table is empty; the default where there is none.
+    pub fn text(&self, table: &str, key: &str, default: &str) -> String {
+        let found =
+            if table.is_empty() { self.toml.get(key) } else { self.toml.get(table).and_then(|table| table.get(key)) };
+        found.and_then(Item::as_str).unwrap_or(default).to_owned()
+    }
+
+    /// Sets a key, and leaves everything around it as it is. A dot in `table` leads to a table within.
+    pub fn set(&mut self, table: &str, key: &str, value: impl Into<Value>) {
+        let mut at = self.toml.as_table_mut();
+        for name in table.split('.').filter(|name| !name.is_empty()) {
+            let next = at.entry(name).or_insert_with(|| Item::Table(Table::new()));
+            if !next.is_table() {
+                *next = Item::Table(Table::new());
+            }
+            let Some(inner) = next.as_table_mut() else { return };
+            at = inner;
+        }
+        at.insert(key, Item::Value(value.into()));
+    }
+
+    /// Removes a key.
+    pub fn unset(&mut self, table: &str, key: &str) {
+        let at = if table.is_empty() { Some(self.toml.as_table_mut()) } else { self.toml[table].as_table_mut() };
+        if let Some(at) = at {
+            at.remove(key);
+        }
+    }
+
+    /// Adds a table to an array of tables, replacing the one of the same name.
+    pub fn put(&mut self, array: &str, table: Table) {
+        let name = table.get("name").and_then(Item::as_str).unwrap_or_default().to_owned();
+        let tables = self.toml.entry(array).or_insert_with(|| Item::ArrayOfTables(toml_edit::ArrayOfTables::new()));
+        if let Some(tables) = tables.as_array_of_tables_mut() {
+            tables.retain(|one| one.get("name").and_then(Item::as_str) != Some(&name));
+            tables.push(table);
+        }
+    }
+
+    /// Writes the file, readable for the group of its folder.
+    ///
+    /// # Errors
+    /// When it cannot be written; what was there stays.
+    pub fn write(&self) -> anyhow::Result<PathBuf> {
+        write(&self.path, self.toml.to_string().as_bytes(), 0o640, true)?;
+        Ok(self.path.clone())
+    }
+}
+
+/// Replaces the file at `path` in one piece. With `shared` its group is that of its folder.
+///
+/// # Errors
+/// When it cannot be written; what was there stays.
+pub fn write(path: &Path, content: &[u8], mode: u32, shared: bool) -> anyhow::Result<()> {
+    let written = || -> io::Result<()> {
+        let folder = path.parent().unwrap_or_else(|| Path::new("."));
+        let part = path.with_extension("part");
+        let _ = fs::remove_file(&part);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&part)?;
+        file.write_all(content)?;
+        if shared {
+            let group = fs::metadata(folder)?.gid();
+            chown(&part, None, Some(group))?;
+        }
+        file.sync_all()?;
+        fs::rename(&part, path)
+    };
+    written().with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::config::{load_ingest, load_sensor};
+
+    const SENSOR: &str = include_str!("../../../config/sensor.toml");
+    const INGEST: &str = include_str!("../../../config/ingest.toml");
+
+    #[test]
+    fn the_samples_edited_are_good_configurations_with_their_comments() {
+        let home = tempfile::tempdir().unwrap();
+        let mut sensor = Document::open(&home.path().join("sensor.toml"), SENSOR).unwrap();
+        sensor.set("", "site", "attic");
+        sensor.set("mqtt", "host", "broker.example");
+        sensor.set("mqtt", "port", 8883);
+        sensor.set("mqtt.tls", "ca_file", "/etc/airtally/ca.pem");
+        let path = sensor.write().unwrap();
+        let config = load_sensor(&path).unwrap();
+        assert_eq!(
+            (config.site.as_str(), config.mqtt.host.as_str(), config.mqtt.port),
+            ("attic", "broker.example", Some(8883))
+        );
+        assert!(config.mqtt.tls.is_some());
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(SENSOR.lines().filter(|line| line.starts_with("# ")).all(|line| text.contains(line)), "{text}");
+
+        // What was written is what the next time begins with.
+        let mut again = Document::open(&path, SENSOR).unwrap();
+        assert_eq!(again.text("mqtt", "host", "localhost"), "broker.example");
+        again.unset("mqtt", "tls");
+        again.unset("mqtt", "port");
+        assert_eq!(load_sensor(&again.write().unwrap()).unwrap().mqtt.tls, None);
+
+        let mut ingest = Document::open(&home.path().join("ingest.toml"), INGEST).unwrap();
+        ingest.set("sqlite", "path", "/var/lib/airtally-ingest/history.sqlite");
+        for url in ["http://old:8086", "http://new:8086"] {
+            let mut table = Table::new();
+            for (key, value) in [("name", "influx"), ("api", "v1"), ("url", url), ("db", "airtally")] {
+                table.insert(key, toml_edit::value(value));
+            }
+            ingest.put("influx", table);
+        }
+        let config = load_ingest(&ingest.write().unwrap()).unwrap();
+        assert!(config.sqlite.is_some());
+        assert_eq!(config.influx.len(), 1);
+        assert_eq!(config.influx[0].url, "http://new:8086");
+    }
+
+    #[test]
+    fn a_secret_is_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("mqtt-password");
+        for secret in ["first", "second"] {
+            write(&path, secret.as_bytes(), 0o600, false).unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+            assert_eq!(fs::read_to_string(&path).unwrap(), secret);
+        }
+    }
+}
