@@ -181,5 +181,53 @@ ingest() {
 
 # stored SQL: one figure or row of the history.
 stored() { sqlite3 -readonly -cmd '.timeout 5000' "${history:-history.sqlite}" "$1"; }
+# all_stored INTERFACE: the history has as many frames as that witness has heard; for wait_for, once the air is quiet.
+all_stored() {
+    local heard
+    heard=$(heard "$1")
+    [ "$heard" -gt 0 ] && stored_is 'SELECT sum(frames) FROM windows' "$heard"
+}
 # stored_is SQL VALUE: for wait_for.
 stored_is() { [ "$(stored "$1")" = "$2" ]; }
+
+# --- the package -------------------------------------------------------------------------------------------------
+# install_package [FILE]: as a user would, from a local file; the one under test where none is named.
+install_package() {
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${1:-$(echo /mnt/share/airtally_*.deb)}" \
+        >>apt.log 2>&1
+}
+# main_pid UNIT; property UNIT NAME.
+property() { systemctl show --value -p "$2" "$1"; }
+main_pid() { property "$1" MainPID; }
+# capabilities PID SET: a set of /proc/PID/status, in hexadecimal.
+capabilities() { sed -n "s/^$2:\t*//p" "/proc/$1/status"; }
+# is_new UNIT PID: it runs, and not as this process.
+is_new() { [ "$(property "$1" SubState)" = running ] && [ "$(main_pid "$1")" != "$2" ]; }
+
+# system_broker: mosquitto as a service, with the rules and snippet of the package, users sensor-1 and ingest-1.
+system_broker() {
+    local examples=/usr/share/doc/airtally/examples/mosquitto
+    cp $examples/airtally.conf /etc/mosquitto/conf.d/
+    cp $examples/airtally.acl /etc/mosquitto/airtally.acl
+    : >/etc/mosquitto/airtally.passwd
+    mosquitto_passwd -b /etc/mosquitto/airtally.passwd sensor-1 sesame
+    mosquitto_passwd -b /etc/mosquitto/airtally.passwd ingest-1 sesame
+    chown mosquitto: /etc/mosquitto/airtally.passwd /etc/mosquitto/airtally.acl
+    systemctl start mosquitto
+    wait_for 20 listens 1883
+}
+
+# configure_by_hand INTERFACE: what docs/install.md tells a person to write, for this machine's broker.
+configure_by_hand() {
+    echo sesame >/etc/airtally/sensor.secrets/mqtt-password
+    echo sesame >/etc/airtally/ingest.secrets/mqtt-password
+    sed -i -e 's/^kind = .*/kind = "interface"/' -e "s/^interface = .*/interface = \"$1\"/" -e 's/^length = .*/length = "2s"/' \
+        -e 's/^#username = .*/username = "sensor-1"/' \
+        -e 's#^\#password_file = .*#password_file = "/run/credentials/airtally-sensor.service/secret_mqtt-password"#' \
+        /etc/airtally/sensor.toml
+    sed -i -e 's/^#username = .*/username = "ingest-1"/' \
+        -e '0,\#^\#password_file#s#^\#password_file = .*#password_file = "/run/credentials/airtally-ingest.service/secret_mqtt-password"#' \
+        -e 's/^#\[sqlite\]/[sqlite]/' -e 's#^\#path = "/var/lib/airtally-ingest/history.sqlite"#path = "/var/lib/airtally-ingest/history.sqlite"#' \
+        /etc/airtally/ingest.toml
+    "$airtally" check /etc/airtally/sensor.toml /etc/airtally/ingest.toml
+}
