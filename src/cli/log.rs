@@ -1,8 +1,19 @@
 //! The daemons' log: lines on standard error, which systemd hands to the journal with time and unit.
 
 use crate::config::LogLevel;
-use std::io::IsTerminal as _;
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use std::{fmt, io::IsTerminal as _};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{
+        FmtContext, FormatEvent, FormatFields,
+        format::{self, Format, Writer},
+        layer,
+    },
+    layer::SubscriberExt as _,
+    registry::LookupSpan,
+    util::SubscriberInitExt as _,
+};
 
 /// Starts logging at `level`; the environment variable `AIRTALLY_LOG` (like `debug` or `airtally::mqtt=trace`) wins.
 pub fn start(level: LogLevel) {
@@ -17,13 +28,43 @@ pub fn start(level: LogLevel) {
     let filter = EnvFilter::try_from_env("AIRTALLY_LOG")
         .unwrap_or_else(|_| EnvFilter::new(format!("warn,rumqttc=error,airtally={level}")));
     let terminal = std::io::stderr().is_terminal();
-    let layer = fmt::layer()
+    let lines = layer()
         .with_writer(std::io::stderr)
         .with_target(false)
         .with_ansi(terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()));
-    // The journal stamps each line itself.
-    let journal = std::env::var_os("JOURNAL_STREAM").is_some() && !terminal;
     let registry = tracing_subscriber::registry().with(filter);
     // A second start in one process (a test) keeps the first.
-    let _ = if journal { registry.with(layer.without_time()).try_init() } else { registry.with(layer).try_init() };
+    let _ = if is_journal() {
+        let format = format::format().with_target(false).with_level(false).with_ansi(false).without_time();
+        registry.with(layer().with_writer(std::io::stderr).with_ansi(false).event_format(ForJournal(format))).try_init()
+    } else {
+        registry.with(lines).try_init()
+    };
+}
+
+/// Whether standard error goes to the journal: systemd.exec(5), `$JOURNAL_STREAM`.
+pub fn is_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    rustix::fs::fstat(std::io::stderr()).is_ok_and(|stat| format!("{}:{}", stat.st_dev, stat.st_ino) == stream)
+}
+
+/// A line for the journal: its priority in front, as sd-daemon(3) has it, and neither time nor level after it, because
+/// the journal shows both.
+struct ForJournal(Format<format::Full, ()>);
+
+impl<S, N> FormatEvent<S, N> for ForJournal
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let priority = match *event.metadata().level() {
+            Level::ERROR => 3,
+            Level::WARN => 4,
+            Level::INFO => 6,
+            _ => 7,
+        };
+        write!(writer, "<{priority}>")?;
+        self.0.format_event(context, writer, event)
+    }
 }

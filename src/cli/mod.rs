@@ -77,7 +77,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("airtally: {}", sentence(&error));
+            let priority = if log::is_journal() { "<3>" } else { "" };
+            eprintln!("{priority}airtally: {}", sentence(&error));
             ExitCode::from(if is_usage(&error) { 2 } else { 1 })
         }
     }

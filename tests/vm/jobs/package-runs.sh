@@ -48,7 +48,9 @@ most "ingest's exposure, in tenths" 15 "$(exposure airtally-ingest.service | tr 
 note "$(inject wlan1 1000 200)"
 wait_for 30 all_stored wlan3 || true
 equal "frames stored" "$(heard wlan3)" "$(stored 'SELECT sum(frames) FROM windows')"
-holds "nothing logged worse than information" test -z "$(journalctl -u airtally-sensor -u airtally-ingest -p warning -q --no-pager)"
+# The journal knows how bad a line is: one warning, of the vendor cache that nobody has made yet.
+equal "warnings logged" 1 "$(journalctl -u airtally-sensor -u airtally-ingest -p warning -q --no-pager | grep -c "no vendor cache" || true)"
+equal "other warnings" 0 "$(journalctl -u airtally-sensor -u airtally-ingest -p warning -q --no-pager | grep -vc "no vendor cache" || true)"
 
 # The broker away, the sensor counts, and is restarted: nothing it counted is lost.
 systemctl stop mosquitto
@@ -77,7 +79,7 @@ sqlite3 "$spool" "PRAGMA user_version = $format"
 systemctl start airtally-sensor
 
 dpkg --purge airtally >>apt.log 2>&1
-equal "users after purging" "" "$(getent passwd airtally airtally-ingest)"
+equal "users after purging" "" "$(getent passwd airtally airtally-ingest || true)"
 find / -xdev -name '*airtally*' -not -path '/proc/*' -not -path '/etc/mosquitto/*' | sort >after
 equal "files after purging" "" "$(comm -13 before after | xargs)"
 equal "processes after purging" "" "$(pgrep -a airtally | xargs)"
