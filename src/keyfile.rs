@@ -43,10 +43,7 @@ impl KeyFile {
 
     /// Puts a new key in place of the kept one, at once and for good.
     fn replace(&self, rotation_index: i64) -> Result<[u8; 32], KeyError> {
-        let mut key = [0; 32];
-        File::open("/dev/urandom")
-            .and_then(|mut random| random.read_exact(&mut key))
-            .map_err(|source| KeyError::File { action: "read", path: "/dev/urandom".into(), source })?;
+        let key = random()?;
         let fail = |source| self.fail("write", source);
         let new = self.path.with_extension("key.new");
         match fs::remove_file(&new) {
@@ -76,6 +73,44 @@ impl Keys for KeyFile {
             None => self.replace(rotation_index),
         }
     }
+
+    fn forget(&mut self) -> Result<(), KeyError> {
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.fail("remove", error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Keys that nobody keeps, for captures: what an interface is counted with must neither be read nor replaced by a
+/// replay, whose rotations are of another time.
+#[derive(Default)]
+pub struct PassingKeys(Option<(i64, [u8; 32])>);
+
+impl Keys for PassingKeys {
+    fn key(&mut self, rotation_index: i64) -> Result<[u8; 32], KeyError> {
+        if let Some((_, key)) = self.0.filter(|&(index, _)| index == rotation_index) {
+            return Ok(key);
+        }
+        let key = random()?;
+        self.0 = Some((rotation_index, key));
+        Ok(key)
+    }
+
+    fn forget(&mut self) -> Result<(), KeyError> {
+        self.0 = None;
+        Ok(())
+    }
+}
+
+fn random() -> Result<[u8; 32], KeyError> {
+    let mut key = [0; 32];
+    File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut key)).map_err(|source| KeyError::File {
+        action: "read",
+        path: "/dev/urandom".into(),
+        source,
+    })?;
+    Ok(key)
 }
 
 #[cfg(test)]
@@ -120,6 +155,26 @@ mod tests {
         assert_ne!(first, second);
         fs::write(&path, "short").unwrap();
         assert_ne!(keys.key(1).unwrap(), second);
+    }
+
+    #[test]
+    fn a_passing_key_lasts_a_rotation_and_is_nobody_elses() {
+        let (mut one, mut other) = (PassingKeys::default(), PassingKeys::default());
+        let first = one.key(1).unwrap();
+        assert_eq!(one.key(1).unwrap(), first);
+        assert_ne!(other.key(1).unwrap(), first);
+        assert_ne!(one.key(2).unwrap(), first);
+        assert_ne!(one.key(1).unwrap(), first);
+    }
+
+    #[test]
+    fn a_forgotten_key_never_comes_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut keys = KeyFile::new(directory.path());
+        keys.forget().unwrap();
+        let first = keys.key(1).unwrap();
+        keys.forget().unwrap();
+        assert_ne!(keys.key(1).unwrap(), first);
     }
 
     #[test]

@@ -19,10 +19,10 @@ use std::{
 use support::{
     block_on,
     databases::Influxd,
-    history::await_sensor,
+    history::{await_sensor, number, open},
     pipeline::{Expected, Rig, history, influx_v1, start_sensor},
     program::{Daemon, airtally, text},
-    synth::{self, tally::Planted},
+    synth::{Options, tally::Planted},
     synthesise, wait_until,
 };
 
@@ -139,7 +139,7 @@ fn replay(mode: PrivacyMac, ssids: bool) -> (Planted, Places) {
         .unwrap();
     assert!(output.status.success(), "{}", text(&output));
 
-    let options = synth::Options { frames: 4_000, stations: 60, plant: true, ..synth::Options::default() };
+    let options = Options { frames: 4_000, stations: 60, plant: true, ..Options::default() };
     let (capture, tally) = synthesise(dir, &options);
     let mut config = rig.sensor("private", &capture);
     config.privacy.mac = mode;
@@ -226,6 +226,28 @@ fn pseudonyms_withhold_addresses_everywhere() {
             assert_nowhere(&places, "the probed name", |octets| holds_name(octets, &planted.probe_ssid));
         }
     }
+}
+
+/// No key outlives its rotation, so a replay is another run, and touches no key of an interface's.
+#[test]
+fn a_replay_with_pseudonyms_is_a_run_of_its_own_and_leaves_the_live_key_alone() {
+    let (rig, path) = Rig::with_history();
+    let (capture, tally) = synthesise(rig.path(), &Options { frames: 500, ..Options::default() });
+    let expected = Expected::synthetic("twice", capture, &tally);
+    let state = rig.sensor("twice", &expected.path).spool.state_dir;
+    fs::create_dir_all(&state).unwrap();
+    let key = state.join("pseudonym.key");
+    fs::write(&key, "the interface's").unwrap();
+    for _ in 0..2 {
+        rig.replay(std::slice::from_ref(&expected), |config| config.privacy.mac = PrivacyMac::Pseudonym);
+    }
+    rig.replay_mark("last");
+    await_sensor(&path, "last");
+    let database = open(&path).unwrap();
+    assert_eq!(number(&database, "SELECT count(DISTINCT run) FROM windows WHERE sensor = 'twice'"), 2);
+    let frames = "SELECT sum(frames) FROM windows WHERE sensor = 'twice'";
+    assert_eq!(number(&database, frames), 2 * tally.frames);
+    assert_eq!(fs::read(&key).unwrap(), b"the interface's");
 }
 
 #[test]

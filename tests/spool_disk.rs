@@ -75,7 +75,7 @@ fn while_all_is_delivered_in_time_hardly_a_byte_goes_to_disk() {
     let dir = tempdir().unwrap();
     // Large enough that the write-ahead log is not begun again within the test: its growth is what was written.
     let mut spool = open(Settings { max_bytes: 64 << 20, ..sensor(dir.path()) });
-    spool.begin_run(at(0), "home", "s", RUN).unwrap();
+    spool.begin_run(at(0), "home", "s", RUN, None).unwrap();
     let before = bytes_below(&dir.path().join("state"));
     for seq in 0..60 {
         let now = at(i64::try_from(seq).unwrap() + 1);

@@ -328,11 +328,11 @@ fn an_unfinished_run_is_declared_exactly_once() {
     let dir = tempdir().unwrap();
     let mut spool = open(sensor(dir.path()));
     let (clean, killed) = (Uuid::from_u128(1), Uuid::from_u128(2));
-    spool.begin_run(at(0), "home", "s", clean).unwrap();
+    spool.begin_run(at(0), "home", "s", clean, None).unwrap();
     let mut end = window_of("s", clean, 0, 1, 10, 1);
     end[0].last = true;
     spool.append(at(1), &end, &[]).unwrap();
-    spool.begin_run(at(1), "home", "s", killed).unwrap();
+    spool.begin_run(at(1), "home", "s", killed, None).unwrap();
     for seq in 0..3 {
         spool.append(at(3), &window_of("s", killed, seq, 1, 10, 1), &[]).unwrap();
     }
@@ -357,7 +357,7 @@ fn an_unfinished_run_is_declared_exactly_once() {
 #[test]
 fn a_run_that_never_closed_a_window_is_declared_too() {
     let dir = tempdir().unwrap();
-    open(sensor(dir.path())).begin_run(at(5), "home", "s", RUN).unwrap();
+    open(sensor(dir.path())).begin_run(at(5), "home", "s", RUN, None).unwrap();
     let (mut spool, opening) = open_saying(sensor(dir.path()));
     let declared = spool.declare_crash(at(7), &opening.unfinished[0], at(7)).unwrap().unwrap();
     assert_eq!((declared.first_seq, declared.start, declared.end), (0, at(5), at(7)));

@@ -48,7 +48,7 @@ fn a_clock_set_back_does_not_keep_windows_off_the_disk() {
 fn a_power_cut_while_all_is_well_costs_at_most_what_is_declared() {
     let dir = tempdir().unwrap();
     let mut spool = open(sensor(dir.path()));
-    spool.begin_run(at(0), "home", "s", RUN).unwrap();
+    spool.begin_run(at(0), "home", "s", RUN, None).unwrap();
     for seq in 0..20 {
         append(&mut spool, seq);
         if seq < 18 {

@@ -211,8 +211,10 @@ pub struct Capture {
 pub enum Clock {
     /// The capture file's own time stamps.
     Capture,
-    /// The sensor's system clock.
+    /// The sensor's system clock, synchronised.
     System,
+    /// The sensor's own guess: its system clock was not synchronised, and the sensor was switched off before it was.
+    Unsynced,
 }
 
 /// Who counted, and which window of its run this is. `(sensor, run, seq, part)` is unique for ever.
@@ -381,6 +383,29 @@ impl Record {
             Self::Gap(gap) => serde_json::to_vec(gap),
         }
         .unwrap_or_default() // These types have string keys and finite numbers: nothing in them can fail.
+    }
+
+    /// The same record, all its times later by `shift` nanoseconds (which may be negative); a batch's clock is then the
+    /// synchronised one. For records that have not left the sensor: no one else restamps.
+    #[must_use]
+    pub fn restamped(mut self, shift: i64) -> Self {
+        let moved = |time: &mut UnixNanos| time.0 = time.0.saturating_add(shift);
+        match &mut self {
+            Self::Batch(batch) => {
+                batch.clock = Clock::System;
+                moved(&mut batch.start);
+                moved(&mut batch.end);
+                for station in &mut batch.stations {
+                    moved(&mut station.first_seen);
+                    moved(&mut station.last_seen);
+                }
+            }
+            Self::Gap(gap) => {
+                moved(&mut gap.start);
+                moved(&mut gap.end);
+            }
+        }
+        self
     }
 
     /// The site it came from.

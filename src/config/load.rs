@@ -1,6 +1,6 @@
 //! Reading a configuration file: parse, name the nearest valid key, check what serde cannot.
 
-use super::{Influx, InfluxApi, Ingest, Mqtt, Pace, PrivacyMac, Sensor, SourceKind};
+use super::{Influx, InfluxApi, Ingest, Mqtt, Pace, PrivacyMac, Sensor, SourceKind, Sync};
 use serde::de::DeserializeOwned;
 use std::{
     io,
@@ -67,7 +67,7 @@ impl Kind {
         let has = |keys: &[&str]| keys.iter().any(|key| table.contains_key(*key));
         let kind_error = |message: &str| ConfigError::Kind { path: path.to_owned(), message: message.into() };
         match (
-            has(&["sensor", "source", "window", "tracking", "privacy", "oui"]),
+            has(&["sensor", "source", "window", "tracking", "privacy", "oui", "clock"]),
             has(&["name", "replay", "dead_letters", "influx", "sqlite", "web"]),
         ) {
             (true, false) => Ok(Self::Sensor),
@@ -227,6 +227,10 @@ fn check_sensor(config: &Sensor) -> Result<(), Wrong> {
     }
     if config.spool.max_bytes.0 < 1 << 20 {
         wrong("spool.max_bytes", format!("{} is less than 1MiB", config.spool.max_bytes))?;
+    }
+    between("clock.settle", config.clock.settle, SECOND, DAY)?;
+    if config.clock.sync == Sync::Marker && !config.clock.marker.is_absolute() {
+        wrong("clock.marker", format!("'{}' must be the whole path, from /", config.clock.marker.display()))?;
     }
     between("spool.age_out", config.spool.age_out, SECOND, DAY)?;
     check_mqtt(&config.mqtt)

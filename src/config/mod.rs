@@ -13,7 +13,7 @@ pub use ingest::{DeadLetters, Influx, InfluxApi, Ingest, IngestSpool, Sqlite, We
 pub use load::{ConfigError, Kind, load_ingest, load_sensor, parse_ingest, parse_sensor};
 pub use radio::{Order, Radio, RadioMode};
 pub use secret::{SecretError, SecretFile};
-pub use sensor::{Oui, Pace, Privacy, PrivacyMac, Sensor, Source, SourceKind, Spool, Tracking, Window};
+pub use sensor::{Clock, Oui, Pace, Privacy, PrivacyMac, Sensor, Source, SourceKind, Spool, Sync, Tracking, Window};
 
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};

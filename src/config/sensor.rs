@@ -23,6 +23,8 @@ pub struct Sensor {
     pub privacy: Privacy,
     /// The vendor registry.
     pub oui: Oui,
+    /// How the time is known.
+    pub clock: Clock,
     /// The store-and-forward log.
     pub spool: Spool,
     /// The broker.
@@ -41,6 +43,7 @@ impl Default for Sensor {
             tracking: Tracking::default(),
             privacy: Privacy::default(),
             oui: Oui::default(),
+            clock: Clock::default(),
             spool: Spool::default(),
             mqtt: Mqtt::default(),
             log: Log::default(),
@@ -189,6 +192,39 @@ pub struct Oui {
 impl Default for Oui {
     fn default() -> Self {
         Self { cache: "/var/lib/airtally/oui.sqlite".into() }
+    }
+}
+
+/// How it is known that the system clock is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sync {
+    /// A file exists once it is: systemd-timesyncd's, or whatever another time daemon's hook writes.
+    Marker,
+    /// Nobody will ever say: windows are marked `unsynced`.
+    Never,
+}
+
+/// How the time of an interface's windows is known. Captures bring their own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Clock {
+    /// How it is known that the system clock is synchronised.
+    pub sync: Sync,
+    /// The file that exists while the system clock is synchronised, for sync `marker`.
+    pub marker: PathBuf,
+    /// How long a system clock that was set must stand, and be synchronised, before windows follow it.
+    #[serde(with = "units::duration")]
+    pub settle: Duration,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self {
+            sync: Sync::Marker,
+            marker: "/run/systemd/timesync/synchronized".into(),
+            settle: Duration::from_secs(600),
+        }
     }
 }
 

@@ -9,14 +9,15 @@ use crate::{
     capture::{CaptureError, Polled},
     config::Sensor,
     dot11,
+    keyfile::PassingKeys,
     oui::Registry,
     sensor::{
         batches::{Batches, Runs, counter_settings},
         run,
     },
-    tally::{Closed, Counter, KeyError, Keys, Tracker},
+    tally::{Closed, Counter, KeyError, Tracker},
 };
-use std::{fs::File, io, io::Read as _, path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 /// Why the batches of a capture end early.
 #[derive(Debug, thiserror::Error)]
@@ -34,8 +35,8 @@ pub enum WindowsError {
 
 /// Counts one capture as a sensor with this configuration would, and hands over each batch. Gives the warnings.
 ///
-/// The run of a whole file is the sensor's own for it. Of a file that was not counted whole, and of standard input,
-/// it is a new one: those are other windows than the sensor's.
+/// The run of a whole file is the sensor's own for it. Of a file that was not counted whole, of standard input, and
+/// with pseudonyms it is a new one: those are other windows than the sensor's.
 ///
 /// # Errors
 /// When the capture cannot be read on (the open window is handed over before), or `take` fails.
@@ -52,16 +53,18 @@ pub fn batches(
         source.limit(octets);
     }
     let runs = match input {
-        Input::Named(path) | Input::Found(path) if !options.ends_early() && !options.chooses() => {
+        Input::Named(path) | Input::Found(path)
+            if !options.ends_early() && !options.chooses() && run::is_repeatable(config) =>
+        {
             Runs::File(content(path)?)
         }
         _ => Runs::Fresh(run::fresh()),
     };
-    let mut batches = Batches::new(config, registry.hash(), runs, Clock::Capture);
-    let keys = Box::new(OwnKeys::default());
+    let mut batches = Batches::new(config, registry.hash(), runs);
+    let keys = Box::new(PassingKeys::default());
     let mut counter = Counter::new(counter_settings(config, false), Arc::clone(registry), Tracker::default(), keys);
     let mut gate = Gate::new(options)?;
-    let mut hand_over = |window: Closed, last| batches.records(window, last).try_for_each(&mut *take);
+    let mut hand_over = |window: Closed, last| batches.records(window, Clock::Capture, last).try_for_each(&mut *take);
     let ended = loop {
         let mut failure = None::<WindowsError>;
         let polled = source.poll(&mut |packet| {
@@ -92,22 +95,4 @@ pub fn batches(
 
 fn content(path: &Path) -> Result<run::ContentHash, CaptureError> {
     run::ContentHash::of_file(path).map_err(|source| CaptureError::Read { name: path.display().to_string(), source })
-}
-
-/// Keys that nobody keeps: the sensor's own key must neither be read nor replaced by looking at a file.
-#[derive(Default)]
-struct OwnKeys(Option<(i64, [u8; 32])>);
-
-impl Keys for OwnKeys {
-    fn key(&mut self, rotation_index: i64) -> Result<[u8; 32], KeyError> {
-        if let Some((_, key)) = self.0.filter(|&(index, _)| index == rotation_index) {
-            return Ok(key);
-        }
-        let mut key = [0; 32];
-        File::open("/dev/urandom")
-            .and_then(|mut random| random.read_exact(&mut key))
-            .map_err(|source| KeyError::File { action: "read", path: "/dev/urandom".into(), source })?;
-        self.0 = Some((rotation_index, key));
-        Ok(key)
-    }
 }

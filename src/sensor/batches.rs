@@ -20,6 +20,8 @@ pub enum Runs {
     Fresh(Uuid),
     /// A file's: one a pass.
     File(run::ContentHash),
+    /// A file's that cannot be replayed alike: one a pass, and none is ever again.
+    Passing,
 }
 
 impl Runs {
@@ -28,7 +30,7 @@ impl Runs {
     pub const fn fresh(&self) -> Option<Uuid> {
         match self {
             Self::Fresh(run) => Some(*run),
-            Self::File(_) => None,
+            Self::File(_) | Self::Passing => None,
         }
     }
 }
@@ -49,7 +51,6 @@ pub struct Batches {
     config: Arc<Sensor>,
     registry: String,
     runs: Runs,
-    clock: Clock,
     pass: u64,
     run: Uuid,
     seq: u64,
@@ -58,9 +59,9 @@ pub struct Batches {
 impl Batches {
     /// Before the first window of the first pass. `registry` is the vendor registry's hash.
     #[must_use]
-    pub fn new(config: &Arc<Sensor>, registry: &str, runs: Runs, clock: Clock) -> Self {
+    pub fn new(config: &Arc<Sensor>, registry: &str, runs: Runs) -> Self {
         let (config, registry) = (Arc::clone(config), registry.to_owned());
-        let mut batches = Self { config, registry, runs, clock, pass: 0, run: Uuid::nil(), seq: 0 };
+        let mut batches = Self { config, registry, runs, pass: 0, run: Uuid::nil(), seq: 0 };
         batches.run = batches.run_of_pass();
         batches
     }
@@ -68,6 +69,7 @@ impl Batches {
     fn run_of_pass(&self) -> Uuid {
         match self.runs {
             Runs::Fresh(run) => run,
+            Runs::Passing => run::fresh(),
             Runs::File(content) => run::of_file(content, &self.config, &self.registry, self.pass),
         }
     }
@@ -78,12 +80,12 @@ impl Batches {
         self.run
     }
 
-    /// The records of the next window; `last` if it is the last of its pass.
-    pub fn records(&mut self, window: Closed, last: bool) -> impl Iterator<Item = Record> + use<> {
+    /// The records of the next window, whose times come from `clock`; `last` if it is the last of its pass.
+    pub fn records(&mut self, window: Closed, clock: Clock, last: bool) -> impl Iterator<Item = Record> + use<> {
         let (site, sensor) = (self.config.site.clone(), self.config.sensor.clone());
         let identity = Identity { site, sensor, run: self.run, seq: self.seq };
         let room = usize::try_from(self.config.mqtt.max_message.0.saturating_sub(ENVELOPE)).unwrap_or(usize::MAX);
-        let parts = split(&identity, window.start, window.end, self.clock, last, window.contents, room);
+        let parts = split(&identity, window.start, window.end, clock, last, window.contents, room);
         self.seq += 1;
         if last {
             self.pass += 1;

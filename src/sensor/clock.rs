@@ -1,57 +1,70 @@
-//! The live sensor's clock: it runs with CLOCK_BOOTTIME from one reading of the system clock, so that windows never
-//! overlap or run backwards when somebody sets the system clock.
+//! Reads the clocks: time since boot, the system clock, whether that is synchronised, and which boot this is. Decides
+//! nothing: that is `anchor`'s.
 
-use crate::UnixNanos;
+use super::anchor::Reading;
+use crate::{
+    UnixNanos,
+    config::{self, Sync},
+};
 use rustix::time::{ClockId, clock_gettime};
-use std::time::Duration;
+use std::path::PathBuf;
+use uuid::Uuid;
 
-/// A clock that starts at the system's time and then only moves forward, suspend included.
-#[derive(Clone, Copy, Debug)]
-pub struct SensorClock {
-    /// System time less boot time at the start, in nanoseconds.
-    anchor: i64,
+/// Looks at two clocks that are not this far apart were not interrupted in between.
+const AT_ONCE: i64 = 100_000;
+/// Looks at most, before the best is taken.
+const LOOKS: usize = 5;
+
+/// Reads the clocks.
+#[derive(Clone, Debug)]
+pub struct Clocks {
+    /// The file that says that the system clock is synchronised, if one ever does.
+    marker: Option<PathBuf>,
+}
+
+impl Clocks {
+    /// The clocks of this machine.
+    #[must_use]
+    pub fn new(config: &config::Clock) -> Self {
+        Self { marker: (config.sync == Sync::Marker).then(|| config.marker.clone()) }
+    }
+
+    /// Looks at all of them.
+    #[must_use]
+    pub fn read(&self) -> Reading {
+        let synced = self.marker.as_ref().is_some_and(|marker| marker.exists());
+        Reading { synced, ..times() }
+    }
+}
+
+/// Looks at the clocks, and not at whether they are synchronised.
+#[must_use]
+pub fn times() -> Reading {
+    let (boot, system) = both();
+    Reading { boot, system, synced: false }
+}
+
+/// Time since boot and the system clock, at the same moment as far as can be told.
+fn both() -> (i64, i64) {
+    let look = || {
+        let before = read(ClockId::Boottime);
+        let system = read(ClockId::Realtime);
+        let took = read(ClockId::Boottime).saturating_sub(before);
+        (took, before.saturating_add(took / 2), system)
+    };
+    let mut best = look();
+    for _ in 1..LOOKS {
+        if best.0 <= AT_ONCE {
+            break;
+        }
+        best = best.min(look());
+    }
+    (best.1, best.2)
 }
 
 fn read(clock: ClockId) -> i64 {
     let time = clock_gettime(clock);
     UnixNanos::new(time.tv_sec, u32::try_from(time.tv_nsec).unwrap_or(0)).0
-}
-
-/// How far the system clock is ahead of the time since boot, in nanoseconds.
-fn system_ahead_of_boot() -> i64 {
-    read(ClockId::Realtime).saturating_sub(read(ClockId::Boottime))
-}
-
-impl SensorClock {
-    /// Starts it at the system's time.
-    #[must_use]
-    pub fn start() -> Self {
-        Self { anchor: system_ahead_of_boot() }
-    }
-
-    /// The time by this clock.
-    #[must_use]
-    pub fn now(&self) -> UnixNanos {
-        UnixNanos(read(ClockId::Boottime).saturating_add(self.anchor))
-    }
-
-    /// How far the system clock has been moved since the start: what to take from a kernel time stamp.
-    #[must_use]
-    pub fn step(&self) -> i64 {
-        system_ahead_of_boot().saturating_sub(self.anchor)
-    }
-
-    /// A kernel time stamp of a moment ago, by this clock. `step` is a recent reading of [`Self::step`].
-    #[must_use]
-    pub fn of_kernel(stamp: UnixNanos, step: i64) -> UnixNanos {
-        UnixNanos(stamp.0.saturating_sub(step))
-    }
-
-    /// Whether the system clock stands more than a second off, so that somebody has set it.
-    #[must_use]
-    pub fn is_stepped(step: i64) -> bool {
-        step.unsigned_abs() > u64::try_from(Duration::from_secs(1).as_nanos()).unwrap_or(u64::MAX)
-    }
 }
 
 /// The system's time, for what is not counted: status messages and the age of spooled windows.
@@ -60,21 +73,41 @@ pub fn system_now() -> UnixNanos {
     UnixNanos(read(ClockId::Realtime))
 }
 
+/// Which boot this is: proc(5), `/proc/sys/kernel/random/boot_id`. Where the kernel does not tell, one that is never met
+/// again: what is held then counts as an earlier boot's at the next start.
+#[must_use]
+pub fn boot_id() -> Uuid {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    text.trim().parse().unwrap_or_else(|_| Uuid::new_v4())
+}
+
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
-    fn it_follows_the_system_clock_until_that_is_set() {
-        let clock = SensorClock::start();
-        assert!(!SensorClock::is_stepped(clock.step()));
-        assert!(clock.now().saturating_since(system_now()) < Duration::from_secs(1));
+    fn the_marker_is_the_synchronisation() {
+        let directory = tempfile::tempdir().unwrap();
+        let marker = directory.path().join("synchronized");
+        let clocks = Clocks::new(&config::Clock { marker: marker.clone(), ..config::Clock::default() });
+        assert!(!clocks.read().synced);
+        std::fs::write(&marker, "").unwrap();
+        assert!(clocks.read().synced);
+        let never = Clocks::new(&config::Clock { sync: Sync::Never, marker, ..config::Clock::default() });
+        assert!(!never.read().synced);
     }
 
     #[test]
-    fn a_kernel_stamp_loses_the_step() {
-        let hour = 3_600_000_000_000;
-        assert_eq!(SensorClock::of_kernel(UnixNanos(5 * hour), hour), UnixNanos(4 * hour));
-        assert!(SensorClock::is_stepped(-hour));
+    fn the_clocks_are_read_together() {
+        let clocks = Clocks::new(&config::Clock::default());
+        let (first, second) = (clocks.read(), clocks.read());
+        assert!(second.boot >= first.boot);
+        assert!((first.offset() - second.offset()).abs() < 50_000_000, "{first:?} {second:?}");
+    }
+
+    #[test]
+    fn this_boot_has_one_name() {
+        assert_eq!(boot_id(), boot_id());
     }
 }

@@ -1,12 +1,14 @@
-//! The hot path: one thread that takes frames from the source, parses and counts them, and hands over closed windows.
+//! The hot path over a capture: one thread that takes frames from the source, parses and counts them, and hands over
+//! closed windows. `listening` is the same over an interface.
 
-use super::clock::SensorClock;
 use crate::{
     UnixNanos,
+    batch::Clock,
     capture::{CaptureError, Polled, Source},
     config::Pace,
     dot11,
     oui::Registry,
+    spool::Held,
     tally::{Closed, Counter, KeyError},
     watchdog::Beat,
 };
@@ -20,19 +22,27 @@ use std::{
 };
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-/// A frame can reach us this long after its time stamp, by the kernel's own batching: a live window stays open as long.
-const GRACE: Duration = Duration::from_millis(500);
-
 /// How long to wait before the async side is asked again whether it has room for a window.
 const FULL_PAUSE: Duration = Duration::from_millis(10);
 
-/// A closed window, and whether it is the run's last.
+/// What the counting thread hands over, in this order.
 #[derive(Debug)]
-pub struct Counted {
-    /// What was counted.
-    pub window: Closed,
-    /// Set on the last window of a run that ends cleanly.
-    pub last: bool,
+pub enum Counted {
+    /// A window has ended.
+    Window {
+        /// What was counted.
+        closed: Box<Closed>,
+        /// Whether it is the last of a run that ends cleanly.
+        last: bool,
+        /// Where its times come from.
+        clock: Clock,
+        /// Set where it must wait for the time to be known.
+        held: Option<Held>,
+        /// Time that has had its windows, this one included.
+        taken: Vec<(i64, i64)>,
+    },
+    /// The time is known now: this is the system clock less the time since boot, in nanoseconds. What was held goes out.
+    Synchronised(i64),
 }
 
 /// Why counting ended early.
@@ -57,54 +67,32 @@ pub struct Signals {
     pub registry: Mutex<Option<Arc<Registry>>>,
 }
 
-/// How a run's time passes.
-#[derive(Clone, Copy, Debug)]
-pub enum Timing {
-    /// By the clock: frames carry the kernel's stamps, and windows close though nothing arrives.
-    Live(SensorClock),
-    /// By the frames' own stamps, at this pace.
-    Recorded(Pace),
-}
-
-/// Counts one run: until the source ends or fails, or `signals.stop` is set. The open window is closed and handed over
-/// as the last in each case.
+/// Counts one run over a capture: until the source ends or fails, or `signals.stop` is set. The open window is closed
+/// and handed over as the last in each case.
 ///
 /// # Errors
 /// When the source fails; what was counted before is handed over all the same.
 pub fn count(
     source: &mut Source,
     counter: &mut Counter,
-    timing: Timing,
+    pace: Pace,
     signals: &Arc<Signals>,
     windows: &mpsc::Sender<Counted>,
 ) -> Result<(), CountingError> {
     let mut sheet = Sheet { counter, windows, signals, failure: None };
-    if let Timing::Live(clock) = timing {
-        sheet.counter.begin(clock.now())?;
-    }
-    let ended = take(source, &mut sheet, timing);
-    let end = match timing {
-        Timing::Live(clock) => Some(clock.now()),
-        Timing::Recorded(_) => None,
-    };
-    if let Some(window) = sheet.counter.finish(end) {
+    let ended = take(source, &mut sheet, pace);
+    if let Some(window) = sheet.counter.finish(None) {
         sheet.hand_over(window, true);
     }
     ended
 }
 
-fn take(source: &mut Source, sheet: &mut Sheet<'_>, timing: Timing) -> Result<(), CountingError> {
+fn take(source: &mut Source, sheet: &mut Sheet<'_>, pace: Pace) -> Result<(), CountingError> {
     let mut pacer = Pacer::default();
     loop {
-        let polled = match timing {
-            Timing::Live(clock) => {
-                let step = clock.step();
-                source.poll(&mut |packet| {
-                    sheet.frame(SensorClock::of_kernel(packet.time, step), &packet);
-                })?
-            }
-            Timing::Recorded(Pace::Fast) => source.poll(&mut |packet| sheet.frame(packet.time, &packet))?,
-            Timing::Recorded(Pace::Recorded) => source.poll(&mut |packet| {
+        let polled = match pace {
+            Pace::Fast => source.poll(&mut |packet| sheet.frame(packet.time, &packet))?,
+            Pace::Recorded => source.poll(&mut |packet| {
                 pacer.wait_for(packet.time, sheet.signals);
                 sheet.frame(packet.time, &packet);
             })?,
@@ -112,18 +100,6 @@ fn take(source: &mut Source, sheet: &mut Sheet<'_>, timing: Timing) -> Result<()
         sheet.signals.beat.mark();
         if let Some(failure) = sheet.failure.take() {
             return Err(failure.into());
-        }
-        if let Timing::Live(clock) = timing {
-            if let Some(registry) = sheet.signals.registry.try_lock().ok().and_then(|mut new| new.take()) {
-                sheet.counter.set_registry(registry);
-            }
-            if let Some(drops) = source.drops() {
-                sheet.counter.add_drops(drops.kernel, drops.interface);
-            }
-            let settled = UnixNanos(clock.now().0.saturating_sub(i64::try_from(GRACE.as_nanos()).unwrap_or(0)));
-            while let Some(window) = sheet.counter.tick(settled)? {
-                sheet.hand_over(window, false);
-            }
         }
         if polled == Polled::End || sheet.is_stopped() {
             return Ok(());
@@ -157,15 +133,20 @@ impl Sheet<'_> {
         }
     }
 
-    /// Waits while the async side is behind: then the kernel's buffer holds frames, and its drops are counted.
-    fn hand_over(&self, window: Closed, last: bool) {
-        let mut counted = Counted { window, last };
-        // Closed means that the other side is gone, which it is only when the whole program ends.
-        while let Err(TrySendError::Full(back)) = self.windows.try_send(counted) {
-            counted = back;
-            self.signals.beat.mark();
-            thread::sleep(FULL_PAUSE);
-        }
+    fn hand_over(&self, closed: Closed, last: bool) {
+        let (closed, clock) = (Box::new(closed), Clock::Capture);
+        let counted = Counted::Window { closed, last, clock, held: None, taken: Vec::new() };
+        hand_over(counted, self.windows, self.signals);
+    }
+}
+
+/// Waits while the async side is behind: then the kernel's buffer holds frames, and its drops are counted.
+pub fn hand_over(mut counted: Counted, windows: &mpsc::Sender<Counted>, signals: &Signals) {
+    // Closed means that the other side is gone, which it is only when the whole program ends.
+    while let Err(TrySendError::Full(back)) = windows.try_send(counted) {
+        counted = back;
+        signals.beat.mark();
+        thread::sleep(FULL_PAUSE);
     }
 }
 

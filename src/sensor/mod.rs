@@ -3,6 +3,7 @@
 //! `opening` meets every refusal, `running` starts the parts, `keeping` looks after them, `ending` takes them down.
 //! Every part says how it is through `condition`, and what happened through `events`.
 
+pub mod anchor;
 pub mod batches;
 pub mod clock;
 pub mod condition;
@@ -10,6 +11,9 @@ mod counting;
 mod ending;
 pub mod events;
 mod keeping;
+mod known_time;
+mod listening;
+pub mod live;
 mod opening;
 mod outbox;
 mod recorder;

@@ -3,27 +3,31 @@
 
 use super::{
     SensorError,
-    batches::Runs,
-    clock,
+    anchor::{Anchoring, Reading},
+    batches::{Batches, Runs},
+    clock::{self, Clocks},
     condition::Conditions,
     counting::Signals,
     events::Events,
+    known_time::KnownTime,
     outbox::BROKER,
     recorder::{Recorder, TRACKED},
     run,
     stdin::Stdin,
 };
 use crate::{
+    UnixNanos,
     capture::{CaptureError, LiveOptions, Source},
-    config::{Sensor, SourceKind},
+    config::{Sensor, SourceKind, Sync},
     mqtt::{Event, Status},
     oui::{self, OuiError, Registry, Watch},
-    spool::{Opening, Settings, SharedSpool, Spool, SpoolError},
+    spool::{Settings, SharedSpool, Spool},
     tally::Tracker,
     watchdog::Stages,
 };
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
 
 /// A sensor that can start.
 pub(super) struct Opened {
@@ -39,10 +43,33 @@ pub(super) struct Opened {
     pub tracker: Tracker,
     pub spool: Arc<SharedSpool>,
     pub recorder: Recorder,
+    pub time: Time,
+    /// Where parts say how they are.
+    pub conditions: Conditions,
+    /// Where parts tell what happened.
+    pub tell: Events,
     /// What the publisher says of the sensor.
     pub statuses: watch::Receiver<Status>,
-    /// What it tells of what happened.
+    /// What it publishes of what happened.
     pub events: mpsc::Receiver<Event>,
+}
+
+/// Where the time of windows comes from.
+pub(super) enum Time {
+    /// The capture's own.
+    Recorded,
+    /// This machine's clocks.
+    Live(Box<LiveTime>),
+}
+
+/// This machine's clocks, and how a run begins by them.
+pub(super) struct LiveTime {
+    pub clocks: Clocks,
+    pub boot: Uuid,
+    pub reading: Reading,
+    pub anchoring: Anchoring,
+    /// Time that had its windows in earlier runs.
+    pub earlier: Vec<(i64, i64)>,
 }
 
 /// Opens all that a sensor needs.
@@ -57,18 +84,56 @@ pub(super) fn open(config: Sensor) -> Result<Opened, SensorError> {
     let conditions = Conditions::new(status.clone());
     // Before anything else: most mistakes are here, and a person is waiting for the answer.
     let source = open_source(&config, &signals)?;
+    // From here on the kernel keeps frames for us: this is when the run begins.
+    let clocks = Clocks::new(&config.clock);
+    let reading = clocks.read();
     let runs = runs(&config)?;
     let (tell, events) = Events::new(runs.fresh());
     let vendors = Watch::new(&config.oui.cache);
     let registry = Arc::new(registry(&config)?);
 
-    let (spool, opening) = Spool::open(clock::system_now(), spool_settings(&config))?;
+    let (mut spool, opening) = Spool::open(clock::system_now(), spool_settings(&config))?;
+    for path in &opening.set_aside {
+        tracing::error!(path = %path.display(), "the spool was damaged: it is set aside, and a fresh one begins");
+    }
     let tracker = tracker(&spool, &runs);
+    let mut known = KnownTime::open(&spool, clock::boot_id(), opening.unfinished)?;
+    let batches = Batches::new(&config, registry.hash(), runs);
+    let time = match config.source.kind {
+        SourceKind::Interface => {
+            let settle = i64::try_from(config.clock.settle.as_nanos()).unwrap_or(i64::MAX);
+            let anchoring = known.start(&mut spool, reading, settle, config.clock.sync == Sync::Never)?;
+            let begin = UnixNanos(reading.boot.saturating_add(anchoring.anchor()));
+            let guess = known.guess(anchoring.anchor());
+            spool.begin_run(begin, &config.site, &config.sensor, batches.run(), guess)?;
+            let earlier = known.earlier().to_vec();
+            Time::Live(Box::new(LiveTime { clocks, boot: known.boot(), reading, anchoring, earlier }))
+        }
+        SourceKind::File | SourceKind::Stdin => {
+            let now = clock::system_now();
+            known.start_capture(&mut spool, batches.run(), now)?;
+            spool.begin_run(now, &config.site, &config.sensor, batches.run(), None)?;
+            Time::Recorded
+        }
+    };
     let spool = SharedSpool::new(spool);
-    let recorder = Recorder::new(&config, registry.hash(), runs, &spool, status, conditions, tell);
-    declare(&spool, &opening, &recorder)?;
-    spool.lock().begin_run(clock::system_now(), &config.site, &config.sensor, recorder.run())?;
-    Ok(Opened { config, stages, signals, source, registry, vendors, tracker, spool, recorder, statuses, events })
+    let recorder = Recorder::new(batches, &spool, known, status, conditions.clone(), tell.clone());
+    Ok(Opened {
+        config,
+        stages,
+        signals,
+        source,
+        registry,
+        vendors,
+        tracker,
+        time,
+        spool,
+        recorder,
+        conditions,
+        tell,
+        statuses,
+        events,
+    })
 }
 
 /// Opens the source; a file again, at its beginning.
@@ -87,6 +152,7 @@ pub(super) fn open_source(config: &Sensor, signals: &Arc<Signals>) -> Result<Sou
 fn runs(config: &Sensor) -> Result<Runs, SensorError> {
     let path = &config.source.file;
     match config.source.kind {
+        SourceKind::File if !run::is_repeatable(config) => Ok(Runs::Passing),
         SourceKind::File => match run::ContentHash::of_file(path) {
             Ok(content) => Ok(Runs::File(content)),
             Err(source) => Err(SensorError::File { path: path.clone(), source }),
@@ -118,7 +184,7 @@ fn spool_settings(config: &Sensor) -> Settings {
 
 /// The set of tracked stations: a file's starts empty, so that every replay gives the same batches.
 fn tracker(spool: &Spool, runs: &Runs) -> Tracker {
-    if matches!(runs, Runs::File(_)) {
+    if matches!(runs, Runs::File(_) | Runs::Passing) {
         return Tracker::default();
     }
     match spool.state(TRACKED) {
@@ -132,22 +198,4 @@ fn tracker(spool: &Spool, runs: &Runs) -> Tracker {
             Tracker::default()
         }
     }
-}
-
-/// Says what opening the spool found, and declares what earlier runs lost when they were cut off. A file's run that
-/// begins again needs no declaration: the replay fills it.
-fn declare(spool: &Arc<SharedSpool>, opening: &Opening, recorder: &Recorder) -> Result<(), SpoolError> {
-    for path in &opening.set_aside {
-        tracing::error!(path = %path.display(), "the spool was damaged: it is set aside, and a fresh one begins");
-    }
-    for unfinished in opening.unfinished.iter().filter(|unfinished| unfinished.run != recorder.run()) {
-        tracing::warn!(
-            run = %unfinished.run,
-            last_seq = unfinished.last_seq,
-            "an earlier run was cut off: what it had not spooled is declared lost"
-        );
-        let now = clock::system_now();
-        spool.lock().declare_crash(now, unfinished, now)?;
-    }
-    Ok(())
 }

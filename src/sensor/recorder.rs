@@ -1,17 +1,17 @@
 //! From a closed window to the spool: appends its parts in one piece with the set of tracked stations.
 
 use super::{
-    batches::{Batches, Runs},
+    batches::Batches,
     clock::system_now,
     condition::{Condition, Conditions, Part},
     counting::Counted,
     events::Events,
+    known_time::{CLOCK, KnownTime},
 };
 use crate::{
-    batch::{Clock, Gap},
-    config::{Sensor, SourceKind},
+    batch::Gap,
     mqtt::{RunRange, Status},
-    spool::{NewEntry, RunInfo, SharedSpool, SpoolError},
+    spool::{NewEntry, RunInfo, SharedSpool, Spool, SpoolError},
     watchdog::Beat,
 };
 use std::{
@@ -19,7 +19,6 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::{mpsc, watch};
-use uuid::Uuid;
 
 /// The spool's name for the set of tracked stations.
 pub const TRACKED: &str = "tracked";
@@ -34,36 +33,34 @@ const LAST_TRIES: u32 = 3;
 pub struct Recorder {
     batches: Batches,
     spool: Arc<SharedSpool>,
+    known: KnownTime,
     status: watch::Sender<Status>,
     conditions: Conditions,
     events: Events,
     said: Option<Instant>,
 }
 
+/// Windows on their way into the spool.
+#[derive(Default)]
+struct Page {
+    entries: Vec<NewEntry>,
+    tracked: Option<Vec<u8>>,
+    taken: Option<Vec<(i64, i64)>>,
+    frames: u64,
+}
+
 impl Recorder {
-    /// A recorder at the first window of the first pass. `registry` is the vendor registry's hash.
+    /// A recorder of windows to which `batches` gives their places.
     #[must_use]
     pub fn new(
-        config: &Arc<Sensor>,
-        registry: &str,
-        runs: Runs,
+        batches: Batches,
         spool: &Arc<SharedSpool>,
+        known: KnownTime,
         status: watch::Sender<Status>,
         conditions: Conditions,
         events: Events,
     ) -> Self {
-        let clock = match runs {
-            Runs::Fresh(_) if config.source.kind == SourceKind::Interface => Clock::System,
-            _ => Clock::Capture,
-        };
-        let batches = Batches::new(config, registry, runs, clock);
-        Self { batches, spool: Arc::clone(spool), status, conditions, events, said: None }
-    }
-
-    /// The run of the next window.
-    #[must_use]
-    pub fn run(&self) -> Uuid {
-        self.batches.run()
+        Self { batches, spool: Arc::clone(spool), known, status, conditions, events, said: None }
     }
 
     /// Records every window until the counting thread is done.
@@ -78,53 +75,70 @@ impl Recorder {
     ) -> Result<(), SpoolError> {
         let mut ready = Vec::with_capacity(WINDOWS_AT_ONCE);
         while beat.while_waiting(windows.recv_many(&mut ready, WINDOWS_AT_ONCE)).await > 0 {
-            let mut entries = Vec::new();
-            let mut tracked = None;
-            let mut frames = 0;
+            let mut page = Page::default();
             for counted in ready.drain(..) {
-                frames = counted.window.contents.capture.frames;
-                tracked = counted.window.tracker.clone().or(tracked);
-                self.parts(counted, &mut entries)?;
+                match counted {
+                    Counted::Window { closed, last, clock, held, taken } => {
+                        page.frames = closed.contents.capture.frames;
+                        page.tracked = closed.tracker.clone().or(page.tracked);
+                        page.taken = (!taken.is_empty()).then_some(taken).or(page.taken);
+                        for record in self.batches.records(*closed, clock, last) {
+                            page.entries.push(NewEntry { held, ..NewEntry::encode(&record)? });
+                        }
+                    }
+                    Counted::Synchronised(anchor) => {
+                        self.append(std::mem::take(&mut page), &stop, &beat).await?;
+                        self.known.synchronised(anchor);
+                        self.release(anchor, &stop, &beat).await?;
+                    }
+                }
             }
-            self.append(entries, tracked, &stop, &beat).await?;
+            let frames = page.frames;
+            self.append(page, &stop, &beat).await?;
             self.say(frames, windows.is_closed() && windows.is_empty()).await;
         }
         beat.done();
         Ok(())
     }
 
-    /// Adds the parts of one window, and moves on to the next window or pass.
-    fn parts(&mut self, counted: Counted, entries: &mut Vec<NewEntry>) -> Result<(), SpoolError> {
-        let Counted { window, last } = counted;
-        for record in self.batches.records(window, last) {
-            entries.push(NewEntry::encode(&record)?);
-        }
-        Ok(())
+    async fn append(&mut self, page: Page, stop: &watch::Receiver<bool>, beat: &Beat) -> Result<(), SpoolError> {
+        let taken = page.taken.map(|taken| self.known.taken(taken));
+        let page = Arc::new((page.entries, page.tracked, taken));
+        self.persist(stop, beat, move |spool| {
+            let (entries, tracked, taken) = &*page;
+            let state: Vec<(&str, &[u8])> = [(TRACKED, tracked), (CLOCK, taken)]
+                .into_iter()
+                .filter_map(|(key, value)| Some((key, value.as_deref()?)))
+                .collect();
+            spool.append(system_now(), entries, &state).map(|appended| say_evicted(&appended.evicted))
+        })
+        .await
     }
 
-    async fn append(
+    /// Lets go what was held, now that the time is known.
+    async fn release(&mut self, anchor: i64, stop: &watch::Receiver<bool>, beat: &Beat) -> Result<(), SpoolError> {
+        let known = self.known.clone();
+        self.persist(stop, beat, move |spool| known.release(spool, anchor)).await
+    }
+
+    /// Does `work` on the spool until it succeeds.
+    async fn persist(
         &self,
-        entries: Vec<NewEntry>,
-        tracked: Option<Vec<u8>>,
         stop: &watch::Receiver<bool>,
         beat: &Beat,
+        work: impl Fn(&mut Spool) -> Result<(), SpoolError> + Clone + Send + 'static,
     ) -> Result<(), SpoolError> {
-        let entries = Arc::new(entries);
         let mut wait = Duration::from_secs(1);
         let mut tries = 0;
         loop {
-            let (these, tracked) = (Arc::clone(&entries), tracked.clone());
-            let appended = self
+            let work = work.clone();
+            let done = self
                 .spool
-                .with(move |spool| {
-                    let state: Vec<(&str, &[u8])> = tracked.iter().map(|bytes| (TRACKED, bytes.as_slice())).collect();
-                    spool.append(system_now(), &these, &state)
-                })
+                .with(move |spool| work(spool))
                 .await
                 .unwrap_or(Err(SpoolError::Refused("the task that writes ended early")));
-            match appended {
-                Ok(appended) => {
-                    say_evicted(&appended.evicted);
+            match done {
+                Ok(()) => {
                     if tries > 0 {
                         self.conditions.report(Part::Spool, Condition::Good);
                         self.events.notice("spool_works", "The spool takes windows again.".into(), []);
@@ -157,11 +171,20 @@ impl Recorder {
         }
         self.said = Some(Instant::now());
         let runs = self.spool.with(|spool| spool.runs()).await;
-        let runs = runs.and_then(Result::ok).map(|runs| ranges(&runs)).unwrap_or_default();
-        let current = runs.iter().rev().find(|range| range.run == self.batches.run()).or(runs.last()).cloned();
+        let runs = runs.and_then(Result::ok).unwrap_or_default();
+        // What is held cannot be asked for yet, so nobody is told of it.
+        let offered: Vec<RunInfo> = runs.into_iter().filter(|run| !self.known.holds(run)).collect();
+        let runs = ranges(&offered);
+        let now = self.batches.run();
+        let current = runs.iter().rev().find(|range| range.run == now).or(runs.last()).cloned();
+        let held = self.known.is_unknown();
         self.status.send_modify(|status| {
-            status.run = current.as_ref().map(|range| range.run).or(status.run);
-            status.last_seq = current.map(|range| range.last_seq).or(status.last_seq);
+            if held {
+                (status.run, status.last_seq) = (Some(now), None);
+            } else {
+                status.run = current.as_ref().map(|range| range.run).or(status.run);
+                status.last_seq = current.map(|range| range.last_seq).or(status.last_seq);
+            }
             status.runs = runs;
             status.frames_last_window = Some(frames);
         });

@@ -3,7 +3,7 @@
 
 use crate::{
     batch::BATCH_SCHEMA,
-    config::{Privacy, Sensor, Tracking, Window},
+    config::{Privacy, PrivacyMac, Sensor, Tracking, Window},
 };
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -43,6 +43,13 @@ impl ContentHash {
 #[must_use]
 pub fn fresh() -> Uuid {
     Uuid::new_v4()
+}
+
+/// Whether the same content gives the same batches again: with pseudonyms it does not, because no key outlives its
+/// rotation, and two replays under one run would overwrite each other's stations by halves.
+#[must_use]
+pub fn is_repeatable(config: &Sensor) -> bool {
+    config.privacy.mac != PrivacyMac::Pseudonym
 }
 
 /// The run of one pass over a file: the same whenever the same content is counted with the same settings.

@@ -3,20 +3,23 @@
 use super::{
     SensorError,
     batches::counter_settings,
-    clock::SensorClock,
-    counting::{self, Counted, Signals, Timing},
+    condition::Conditions,
+    counting::{self, Counted, Signals},
+    events::Events,
     keeping,
-    opening::{self, Opened},
+    listening::{self, Ears},
+    live::Live,
+    opening::{self, LiveTime, Opened, Time},
     outbox::SpoolOutbox,
 };
 use crate::{
     capture::Source,
-    config::{PrivacyMac, Sensor, SourceKind},
-    keyfile::KeyFile,
+    config::{PrivacyMac, Sensor},
+    keyfile::{KeyFile, PassingKeys},
     mqtt::{self, MqttError, PublisherSettings},
     oui::Registry,
     spool::{SharedSpool, SpoolError},
-    tally::{Counter, Tracker},
+    tally::{Counter, Keys, Tracker},
     watchdog,
 };
 use std::{
@@ -51,19 +54,8 @@ pub(super) struct Running {
 /// # Errors
 /// When the system refuses a thread.
 pub(super) fn start(opened: Opened) -> Result<Running, SensorError> {
-    let Opened {
-        config,
-        mut stages,
-        signals,
-        mut source,
-        registry,
-        vendors,
-        tracker,
-        spool,
-        recorder,
-        statuses,
-        events,
-    } = opened;
+    let Opened { config, mut stages, signals, mut source, registry, vendors, tracker, time, spool, recorder, .. } = opened;
+    let Opened { conditions, tell, statuses, events, .. } = opened;
     let outbox = SpoolOutbox::new(&config.site, &config.sensor, &spool);
     let (stop_recording, recording_stopped) = watch::channel(false);
     let (stop_publishing, publishing_stopped) = watch::channel(false);
@@ -83,10 +75,14 @@ pub(super) fn start(opened: Opened) -> Result<Running, SensorError> {
 
     let waker = source.waker();
     let (windows, closed) = mpsc::channel(WINDOWS_BETWEEN);
+    let work = Work { config: Arc::clone(&config), source, registry, tracker, signals: Arc::clone(&signals), windows };
     let counting = {
-        let (config, signals) = (Arc::clone(&config), Arc::clone(&signals));
+        let signals = Arc::clone(&signals);
         thread::Builder::new().name("counting".into()).spawn(move || {
-            let counted = count(&config, &mut source, &registry, tracker, &signals, &windows);
+            let counted = match time {
+                Time::Live(time) => work.listen(*time, conditions, tell),
+                Time::Recorded => work.count(),
+            };
             signals.beat.done();
             counted
         })?
@@ -123,36 +119,53 @@ fn public(config: &Sensor) -> serde_json::Value {
     value
 }
 
-/// The counting thread: one run, or one a pass over a file that begins again.
-fn count(
-    config: &Sensor,
-    source: &mut Source,
-    registry: &Arc<Registry>,
+/// The counting thread's work: one run over an interface, or one a pass over a capture.
+struct Work {
+    config: Arc<Sensor>,
+    source: Source,
+    registry: Arc<Registry>,
     tracker: Tracker,
-    signals: &Arc<Signals>,
-    windows: &mpsc::Sender<Counted>,
-) -> Result<(), SensorError> {
-    let live = config.source.kind == SourceKind::Interface;
-    let timing = if live { Timing::Live(SensorClock::start()) } else { Timing::Recorded(config.source.pace) };
-    let settings = || counter_settings(config, live);
-    let keys = || {
-        let directory = config.privacy.key_dir.as_ref().unwrap_or(&config.spool.state_dir);
-        Box::new(KeyFile::new(directory))
-    };
-    let mut counter = Counter::new(settings(), Arc::clone(registry), tracker, keys());
-    loop {
-        counting::count(source, &mut counter, timing, signals, windows)?;
-        if let Some(warning) = source.warning()
-            && !signals.stop.load(Ordering::Relaxed)
-        {
-            tracing::warn!("{warning}");
+    signals: Arc<Signals>,
+    windows: mpsc::Sender<Counted>,
+}
+
+impl Work {
+    fn counter(&self, live: bool, tracker: Tracker) -> Counter {
+        let directory = self.config.privacy.key_dir.as_ref().unwrap_or(&self.config.spool.state_dir);
+        let keys: Box<dyn Keys + Send> =
+            if live { Box::new(KeyFile::new(directory)) } else { Box::new(PassingKeys::default()) };
+        Counter::new(counter_settings(&self.config, live), Arc::clone(&self.registry), tracker, keys)
+    }
+
+    fn listen(mut self, time: LiveTime, conditions: Conditions, events: Events) -> Result<(), SensorError> {
+        let LiveTime { clocks, boot, reading, anchoring, earlier } = time;
+        let tracker = std::mem::take(&mut self.tracker);
+        let mut counter = self.counter(true, tracker);
+        counter.take(&earlier);
+        let Self { mut source, signals, windows, .. } = self;
+        let mut live = Live::new(counter, anchoring, reading);
+        let ears = Ears { clocks, boot, signals, windows, conditions, events };
+        Ok(listening::listen(&mut source, &mut live, &ears)?)
+    }
+
+    fn count(mut self) -> Result<(), SensorError> {
+        let tracker = std::mem::take(&mut self.tracker);
+        let mut counter = self.counter(false, tracker);
+        loop {
+            counting::count(&mut self.source, &mut counter, self.config.source.pace, &self.signals, &self.windows)?;
+            let stopped = self.signals.stop.load(Ordering::Relaxed);
+            if let Some(warning) = self.source.warning()
+                && !stopped
+            {
+                tracing::warn!("{warning}");
+            }
+            if !self.config.source.repeat || stopped {
+                return Ok(());
+            }
+            // A file of no length must not spin.
+            thread::sleep(Duration::from_secs(1));
+            self.source = opening::open_source(&self.config, &self.signals)?;
+            counter = self.counter(false, Tracker::default());
         }
-        if !config.source.repeat || signals.stop.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        // A file of no length must not spin.
-        thread::sleep(Duration::from_secs(1));
-        *source = opening::open_source(config, signals)?;
-        counter = Counter::new(settings(), Arc::clone(registry), Tracker::default(), keys());
     }
 }

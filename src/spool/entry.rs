@@ -38,6 +38,22 @@ pub struct Key {
     pub part: u32,
 }
 
+/// How a record waits for the time to be known: its own times are a guess.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Held {
+    /// The boot in which it was counted.
+    pub boot: Uuid,
+    /// When it began, in nanoseconds since that boot.
+    pub start: i64,
+}
+
+impl Held {
+    /// Of a record that begins at `there`, where this is of one that begins at `here` by the same guess.
+    pub(super) const fn of(self, here: UnixNanos, there: UnixNanos) -> Self {
+        Self { boot: self.boot, start: self.start.saturating_add(there.0.saturating_sub(here.0)) }
+    }
+}
+
 /// A record to append.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewEntry {
@@ -57,6 +73,8 @@ pub struct NewEntry {
     pub frames: u64,
     /// The `final` mark.
     pub last: bool,
+    /// Set where it must not be offered yet.
+    pub held: Option<Held>,
     /// The JSON that travels.
     pub body: Vec<u8>,
 }
@@ -79,6 +97,7 @@ impl NewEntry {
                 end: batch.end,
                 frames: batch.capture.as_ref().map_or(0, |capture| capture.frames),
                 last: batch.last,
+                held: None,
                 body,
             },
             Record::Gap(gap) => Self {
@@ -90,6 +109,7 @@ impl NewEntry {
                 end: gap.end,
                 frames: gap.frames.unwrap_or(0),
                 last: false,
+                held: None,
                 body,
             },
         };
@@ -191,6 +211,7 @@ pub(super) struct Row {
     pub end: UnixNanos,
     pub frames: u64,
     pub last: bool,
+    pub held: Option<Held>,
     /// When it was appended.
     pub added: UnixNanos,
     /// The readers still waiting for it, a bit each.
@@ -214,6 +235,7 @@ impl Row {
             end: entry.end,
             frames: entry.frames,
             last: entry.last,
+            held: entry.held,
             added,
             pending,
             size: entry.body.len() as u64,

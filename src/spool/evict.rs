@@ -5,7 +5,7 @@
 
 use super::{
     NewEntry, Spool, SpoolError,
-    entry::{Kind, Packer, Row, code},
+    entry::{Held, Kind, Packer, Row, code},
     ring::{SLACK, needed_for},
     rows::{Head, Rows, Spot, signed},
     store::{Failure, Safety, Store},
@@ -32,6 +32,8 @@ struct Loss {
     frames: u64,
     /// When the last of them was appended: the gap has waited since then.
     added: UnixNanos,
+    /// How the first of them was held.
+    held: Option<Held>,
 }
 
 impl Loss {
@@ -47,12 +49,15 @@ impl Loss {
             end: waiting().map(|part| part.end).max()?,
             frames: waiting().fold(0, |frames, part| frames.saturating_add(part.frames)),
             added: waiting().map(|part| part.added).max()?,
+            held: waiting().find_map(|part| part.held),
         })
     }
 
     /// Takes `next` in, if it follows on this.
     fn extend(&mut self, next: &Self) -> bool {
-        let follows = (next.run_id, next.mask) == (self.run_id, self.mask) && next.first == self.last.saturating_add(1);
+        let boot = |loss: &Self| loss.held.map(|held| held.boot);
+        let follows = (next.run_id, next.mask, boot(next)) == (self.run_id, self.mask, boot(self))
+            && next.first == self.last.saturating_add(1);
         if follows {
             self.last = next.last;
             (self.start, self.end) = (self.start.min(next.start), self.end.max(next.end));
@@ -161,12 +166,14 @@ impl Spool {
         let lost = entries.iter().filter(|entry| entry.kind == Kind::Batch);
         self.declare(self.home_is_hot(), |tier| {
             let mut losses: Vec<Loss> = Vec::new();
-            for NewEntry { key, start, end, frames, .. } in lost {
+            for NewEntry { key, start, end, frames, held, .. } in lost {
                 let run_id = tier.run_id(&key.site, &key.sensor, key.run, *start, now)?;
-                let (seq, start, end, frames) = (key.seq, *start, *end, *frames);
+                let (seq, start, end, frames, held) = (key.seq, *start, *end, *frames, *held);
                 match losses.last_mut().filter(|loss| loss.run_id == run_id && loss.first == seq) {
                     Some(loss) => loss.frames = loss.frames.saturating_add(frames),
-                    None => losses.push(Loss { run_id, mask, first: seq, last: seq, start, end, frames, added: now }),
+                    None => {
+                        losses.push(Loss { run_id, mask, first: seq, last: seq, start, end, frames, added: now, held })
+                    }
                 }
             }
             Ok(losses)
@@ -222,7 +229,7 @@ impl Spool {
         Ok(())
     }
 
-    fn tier_mut(&mut self, hot: bool) -> &mut Store {
+    pub(super) fn tier_mut(&mut self, hot: bool) -> &mut Store {
         self.hot.as_mut().filter(|_| hot).unwrap_or(&mut self.cold)
     }
 }
@@ -258,7 +265,8 @@ fn write_loss(tier: &Rows<'_>, loss: &Loss, id: u64, ledger: bool) -> Result<Gap
         }
         tier.remove(other)?;
     }
-    put_gap(tier, loss.run_id, &joined, code::EVICTED_HERE, id, mask, loss.added)?;
+    let held = loss.held.map(|held| held.of(loss.start, joined.start));
+    put_gap(tier, loss.run_id, &joined, held, code::EVICTED_HERE, id, mask, loss.added)?;
     if ledger {
         tier.add_range(loss.run_id, signed(loss.first), signed(loss.last))?;
     }
@@ -274,25 +282,28 @@ fn join_oldest(tier: &Rows<'_>, id: u64) -> Result<bool, Failure> {
     tier.remove(oldest)?;
     let (Some((waiting, second)), Some(other)) = (second, other) else { return Ok(false) };
     let (code, added, mask) = (first.code, first.added, first.pending | waiting);
+    let (held, began) = (first.held, first.start);
     let Some(mut joined) = decode(first) else { return Ok(false) };
     join(&mut joined, &second);
     tier.remove(other)?;
     let run_id = tier.run_id(&joined.site, &joined.sensor, joined.run, joined.start, added)?;
-    put_gap(tier, run_id, &joined, code, id, mask, added)?;
+    put_gap(tier, run_id, &joined, held.map(|held| held.of(began, joined.start)), code, id, mask, added)?;
     Ok(true)
 }
 
+#[allow(clippy::too_many_arguments)] // The columns of one row.
 fn put_gap(
     tier: &Rows<'_>,
     run_id: i64,
     gap: &Gap,
+    held: Option<Held>,
     code: i64,
     id: u64,
     mask: u64,
     added: UnixNanos,
 ) -> Result<(), Failure> {
     if let Ok(entry) = NewEntry::encode(&Record::Gap(gap.clone())) {
-        tier.put(run_id, &Row { id, code, ..Row::pack(&entry, added, mask, &mut Packer::default()) })?;
+        tier.put(run_id, &Row { id, code, held, ..Row::pack(&entry, added, mask, &mut Packer::default()) })?;
     }
     Ok(())
 }

@@ -73,10 +73,26 @@ impl Rows<'_> {
         )
     }
 
+    /// The times of this run are a guess, made in `boot`: its time less the time since that boot.
+    pub fn guess_run(&self, run_id: i64, boot: Uuid, anchor: i64) -> Done<()> {
+        self.set(
+            "UPDATE runs SET boot = ?, anchor = ? WHERE id = ? AND boot IS NULL",
+            params![boot.as_bytes(), anchor, run_id],
+        )
+    }
+
+    /// The guess of `boot` is replaced by the truth.
+    pub fn anchor_runs(&self, boot: Uuid, anchor: i64) -> Done<()> {
+        self.set(
+            "UPDATE runs SET last_end = last_end - anchor + ?2, boot = NULL, anchor = NULL WHERE boot = ?1",
+            params![boot.as_bytes(), anchor],
+        )
+    }
+
     /// Every run, oldest first.
     pub fn runs(&self) -> Done<Vec<RunInfo>> {
         let mut statement = self.conn.prepare_cached(
-            "SELECT site, sensor, run, first_seq, last_seq, last_end, finished FROM runs ORDER BY id",
+            "SELECT site, sensor, run, first_seq, last_seq, last_end, finished, boot, anchor FROM runs ORDER BY id",
         )?;
         let runs = statement
             .query_map([], |row| {
@@ -88,6 +104,7 @@ impl Rows<'_> {
                     last_seq: row.get::<_, Option<i64>>(4)?.map(unsigned),
                     last_end: UnixNanos(row.get(5)?),
                     finished: row.get(6)?,
+                    guess: row.get::<_, Option<[u8; 16]>>(7)?.map(Uuid::from_bytes).zip(row.get(8)?),
                 })
             })?
             .collect::<Result<_, _>>()?;

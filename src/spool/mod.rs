@@ -8,6 +8,7 @@
 //! * [`entry`]: what goes in and what comes out.
 //! * `ring`: [`Spool`] itself: append, read, acknowledge, offer again.
 //! * `tiers`: what moves from memory to disk, and when.
+//! * `held`: records that wait for the time to be known, and their release.
 //! * `evict`: the byte bound: what gives way, and how that is declared.
 //! * `runs`: what is known of each run, and what is declared of one that ended badly; `ledger`: which windows of it
 //!   have arrived, for ingest.
@@ -19,6 +20,7 @@ pub mod entry;
 mod error;
 mod evict;
 mod files;
+mod held;
 mod ledger;
 mod ring;
 mod rows;
@@ -27,7 +29,7 @@ mod shared;
 mod store;
 mod tiers;
 
-pub use entry::{Entry, Key, Kind, NewEntry};
+pub use entry::{Entry, Held, Key, Kind, NewEntry};
 pub use error::SpoolError;
 pub use ring::{Spool, Want};
 pub use shared::SharedSpool;
@@ -102,6 +104,8 @@ pub struct RunInfo {
     pub last_end: UnixNanos,
     /// Whether its `final` mark was appended, or its loss declared.
     pub finished: bool,
+    /// While its times are a guess: in which boot it was, and the guess, as its time less the time since that boot.
+    pub guess: Option<(Uuid, i64)>,
 }
 
 /// What [`Spool::offer_again`] found.

@@ -33,7 +33,7 @@ pub struct Spool {
     /// Acknowledged, not yet written: position and readers.
     acked: BTreeMap<u64, u64>,
     /// Of each reader: a position up to which nothing waits for it.
-    floors: Vec<u64>,
+    pub(super) floors: Vec<u64>,
     pub(super) counts: Counts,
     /// When runs and state were last written from the hot tier to the cold one.
     pub(super) noted: Option<UnixNanos>,
@@ -150,6 +150,9 @@ impl Spool {
                     }
                     hash_map::Entry::Vacant(new) => {
                         let run_id = tier.run_id(&key.site, &key.sensor, key.run, entry.start, now)?;
+                        if let Some(held) = entry.held {
+                            tier.guess_run(run_id, held.boot, entry.start.0.saturating_sub(held.start))?;
+                        }
                         new.insert((run_id, progress_of(entry))).0
                     }
                 };
@@ -209,7 +212,7 @@ impl Spool {
         let limit = max_entries.saturating_add(self.acked.len());
         let mut heads: Vec<(bool, Head)> = Vec::new();
         for (is_hot, tier) in self.tiers() {
-            let found = tier.read(|tier| tier.pending(mask, want, after_id.max(floor), limit))?;
+            let found = tier.read(|tier| tier.pending(mask, want, after_id.max(floor), limit, false))?;
             heads.extend(found.into_iter().map(|head| (is_hot, head)));
         }
         heads.retain(|(_, head)| self.acked.get(&head.id).is_none_or(|acked| acked & mask == 0));
@@ -356,6 +359,11 @@ impl Spool {
 
     pub(super) fn home_is_hot(&self) -> bool {
         self.hot.is_some() && !self.settings.durable
+    }
+
+    /// The hot tier, if there is one, or the cold one.
+    pub(super) const fn tier(&self, hot: bool) -> Option<&Store> {
+        if hot { self.hot.as_ref() } else { Some(&self.cold) }
     }
 
     /// The tiers, and whether each is the hot one.

@@ -1,7 +1,7 @@
 //! The rows of a tier: entries, bodies, cursors, state. Knows no file and begins no transaction.
 
 use super::{
-    entry::{Key, Row, code},
+    entry::{Held, Key, Row, code},
     ring::Want,
     store::Failure,
 };
@@ -33,6 +33,7 @@ pub(super) struct Head {
     pub start: UnixNanos,
     pub end: UnixNanos,
     pub frames: u64,
+    pub held: Option<Held>,
 }
 
 /// The rows of a tier, within a transaction or for reading.
@@ -40,7 +41,7 @@ pub(super) struct Rows<'c> {
     pub(super) conn: &'c Connection,
 }
 
-const HEAD: &str = "id, run_id, kind, seq, part, pending, size, stored, added, start, end, frames";
+const HEAD: &str = "id, run_id, kind, seq, part, pending, size, stored, added, start, end, frames, boot, boot_start";
 
 fn head(row: &rusqlite::Row<'_>) -> rusqlite::Result<Head> {
     Ok(Head {
@@ -54,7 +55,15 @@ fn head(row: &rusqlite::Row<'_>) -> rusqlite::Result<Head> {
         start: UnixNanos(row.get(9)?),
         end: UnixNanos(row.get(10)?),
         frames: unsigned(row.get(11)?),
+        held: held(row, 12)?,
     })
+}
+
+/// The columns `boot` and `boot_start`, from `column` on.
+fn held(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<Held>> {
+    let boot: Option<[u8; 16]> = row.get(column)?;
+    let start: Option<i64> = row.get(column + 1)?;
+    Ok(boot.zip(start).map(|(boot, start)| Held { boot: Uuid::from_bytes(boot), start }))
 }
 
 pub(super) fn uuid(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
@@ -102,15 +111,31 @@ impl Rows<'_> {
         self.number(sql, [signed(mask)])
     }
 
-    /// Entries after `after` that wait for a reader of `mask`, oldest first.
-    pub fn pending(&self, mask: u64, want: Want, after: u64, limit: usize) -> Done<Vec<Head>> {
+    /// Entries after `after` that wait for a reader of `mask`, oldest first; those that are held too, or not.
+    pub fn pending(&self, mask: u64, want: Want, after: u64, limit: usize, held: bool) -> Done<Vec<Head>> {
         let from = match want {
             Want::Everything => "INDEXED BY undelivered WHERE pending <> 0",
             Want::Batches => "INDEXED BY undelivered WHERE pending <> 0 AND kind = 0",
             Want::Gaps => "INDEXED BY gaps WHERE kind <> 0",
         };
-        let sql = format!("SELECT {HEAD} FROM entries {from} AND id > ? AND pending & ? <> 0 ORDER BY id LIMIT ?");
+        let held = if held { "" } else { "AND boot IS NULL" };
+        let sql =
+            format!("SELECT {HEAD} FROM entries {from} AND id > ? AND pending & ? <> 0 {held} ORDER BY id LIMIT ?");
         self.heads(&sql, params![signed(after), signed(mask), signed(limit as u64)])
+    }
+
+    /// The oldest entries that are held since `boot`.
+    pub fn held(&self, boot: Uuid, limit: usize) -> Done<Vec<Head>> {
+        let sql = format!(
+            "SELECT {HEAD} FROM entries INDEXED BY held WHERE boot IS NOT NULL AND boot = ? ORDER BY id LIMIT ?"
+        );
+        self.heads(&sql, params![boot.as_bytes(), signed(limit as u64)])
+    }
+
+    /// Entries that are held since another boot than `but` are held no longer. Says how many.
+    pub fn unhold(&self, but: Option<Uuid>) -> Done<u64> {
+        let sql = "UPDATE entries SET boot = NULL, boot_start = NULL WHERE boot IS NOT NULL AND boot IS NOT ?";
+        Ok(self.change(sql, [but.map(Uuid::into_bytes)])? as u64)
     }
 
     /// The oldest entries of windows (and gaps) that nobody waits for.
@@ -156,7 +181,7 @@ impl Rows<'_> {
     pub fn load(&self, id: u64) -> Done<Option<Row>> {
         let mut statement = self.conn.prepare_cached(
             "SELECT e.id, e.kind, r.site, r.sensor, r.run, e.seq, e.part, e.parts, e.last_seq, e.start, e.end,
-                    e.frames, e.last, e.added, e.pending, e.size, b.body
+                    e.frames, e.last, e.added, e.pending, e.size, b.body, e.boot, e.boot_start
              FROM entries AS e JOIN runs AS r ON r.id = e.run_id LEFT JOIN bodies AS b ON b.id = e.body
              WHERE e.id = ?",
         )?;
@@ -181,6 +206,7 @@ impl Rows<'_> {
                 pending: unsigned(row.get(14)?),
                 size: unsigned(row.get(15)?),
                 body: row.get::<_, Option<Vec<u8>>>(16)?.unwrap_or_default(),
+                held: held(row, 17)?,
             })
         });
         Ok(row.optional()?)
@@ -194,8 +220,8 @@ impl Rows<'_> {
         let body = self.conn.last_insert_rowid();
         self.change(
             "INSERT INTO entries (id, run_id, kind, seq, part, parts, last_seq, start, end, frames, last, added,
-                                  pending, size, stored, body)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                  pending, size, stored, body, boot, boot_start)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 signed(row.id),
                 run_id,
@@ -212,7 +238,9 @@ impl Rows<'_> {
                 signed(row.pending),
                 signed(row.size),
                 signed(row.body.len() as u64),
-                body
+                body,
+                row.held.map(|held| held.boot.into_bytes()),
+                row.held.map(|held| held.start),
             ],
         )?;
         Ok(())

@@ -30,12 +30,23 @@ impl Spool {
         Ok(runs)
     }
 
-    /// Notes on disk that a run begins, so that its loss is declared even if no window of it ever is.
+    /// Notes on disk that a run begins, so that its loss is declared even if no window of it ever is. `guess` as in
+    /// [`RunInfo`].
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub fn begin_run(&mut self, now: UnixNanos, site: &str, sensor: &str, run: Uuid) -> Result<(), SpoolError> {
-        self.cold.write(Safety::Synced, |tier| tier.run_id(site, sensor, run, now, now).map(drop))
+    pub fn begin_run(
+        &mut self,
+        now: UnixNanos,
+        site: &str,
+        sensor: &str,
+        run: Uuid,
+        guess: Option<(Uuid, i64)>,
+    ) -> Result<(), SpoolError> {
+        self.cold.write(Safety::Synced, |tier| {
+            let run_id = tier.run_id(site, sensor, run, now, now)?;
+            guess.map_or(Ok(()), |(boot, anchor)| tier.guess_run(run_id, boot, anchor))
+        })
     }
 
     /// Declares what a run lost that ended without its `final` mark: one gap record, from the end of its last window
@@ -103,6 +114,8 @@ impl RunInfo {
         }
         self.first_seq = self.first_seq.into_iter().chain(other.first_seq).min();
         self.finished |= other.finished;
+        // Both tiers learn of a guess, and of its end, at once; one that came later knows of none.
+        self.guess = self.guess.or(other.guess);
     }
 }
 
@@ -117,5 +130,6 @@ pub(super) fn progress_of(entry: &NewEntry) -> RunInfo {
         last_seq: window,
         last_end: if window.is_some() { entry.end } else { UnixNanos(i64::MIN) },
         finished: entry.last || entry.kind == Kind::Gap(GapReason::Crash),
+        guess: None,
     }
 }

@@ -12,32 +12,42 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 use std::path::{Path, PathBuf};
 
 /// The format of the file (`PRAGMA user_version`).
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 const PAGE: u64 = 4096;
 
 const SCHEMA: &str = "
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY, site TEXT NOT NULL, sensor TEXT NOT NULL, run BLOB NOT NULL,
     first_seq INTEGER, last_seq INTEGER, last_end INTEGER NOT NULL, finished INTEGER NOT NULL,
-    touched INTEGER NOT NULL, UNIQUE (site, sensor, run)
+    touched INTEGER NOT NULL, boot BLOB, anchor INTEGER, UNIQUE (site, sensor, run)
 ) STRICT;
 CREATE INDEX touched ON runs (touched);
 CREATE TABLE entries (
     id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, kind INTEGER NOT NULL, seq INTEGER NOT NULL,
     part INTEGER NOT NULL, parts INTEGER NOT NULL, last_seq INTEGER, start INTEGER NOT NULL, end INTEGER NOT NULL,
     frames INTEGER NOT NULL, last INTEGER NOT NULL, added INTEGER NOT NULL, pending INTEGER NOT NULL,
-    size INTEGER NOT NULL, stored INTEGER NOT NULL, body INTEGER NOT NULL
+    size INTEGER NOT NULL, stored INTEGER NOT NULL, body INTEGER NOT NULL, boot BLOB, boot_start INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX identity ON entries (run_id, kind, seq, part);
 CREATE INDEX undelivered ON entries (id, pending) WHERE pending <> 0;
 CREATE INDEX delivered ON entries (id) WHERE pending = 0;
 CREATE INDEX gaps ON entries (id, pending) WHERE kind <> 0;
+CREATE INDEX held ON entries (id) WHERE boot IS NOT NULL;
 CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
 CREATE TABLE readers (name TEXT PRIMARY KEY, bit INTEGER NOT NULL) STRICT;
 CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL, written INTEGER NOT NULL) STRICT;
 CREATE TABLE settled (
     run_id INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (run_id, first)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// From format 1: it held no records back.
+const TO_FORMAT_2: &str = "
+ALTER TABLE runs ADD COLUMN boot BLOB;
+ALTER TABLE runs ADD COLUMN anchor INTEGER;
+ALTER TABLE entries ADD COLUMN boot BLOB;
+ALTER TABLE entries ADD COLUMN boot_start INTEGER;
+CREATE INDEX held ON entries (id) WHERE boot IS NOT NULL;
 ";
 
 /// What SQLite said; its own type stays in this room's files of SQL.
@@ -123,9 +133,9 @@ impl Store {
             conn.pragma_update(None, "wal_autocheckpoint", (wal_limit / PAGE / 2) as i64)?;
             let sync = if medium == Medium::Memory { "OFF" } else { "FULL" };
             conn.pragma_update(None, "synchronous", sync)?;
-            if found == 0 {
+            if found < FORMAT {
                 let tx = conn.unchecked_transaction()?;
-                tx.execute_batch(SCHEMA)?;
+                tx.execute_batch(if found == 0 { SCHEMA } else { TO_FORMAT_2 })?;
                 tx.pragma_update(None, "user_version", FORMAT)?;
                 tx.commit()?;
             }
@@ -237,6 +247,7 @@ mod tests {
             end: UnixNanos(0),
             frames: 0,
             last: false,
+            held: None,
             body: Vec::new(),
         };
         Row { id, body: vec![7; len], ..Row::pack(&entry, UnixNanos(0), 1, &mut Packer::default()) }
@@ -265,6 +276,31 @@ mod tests {
         store.conn.query_row("PRAGMA max_page_count = 4000", [], |_| Ok(())).unwrap();
         store.write(Safety::Synced, two).unwrap();
         assert_eq!(store.read(|tier| tier.entries()).unwrap(), 2);
+    }
+
+    #[test]
+    fn a_file_of_the_first_format_is_brought_up_to_date_with_what_it_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("spool.sqlite");
+        std::fs::File::create(&path).unwrap();
+        let mut store = Store::open(&path, Medium::Disk, 1 << 20).unwrap();
+        store
+            .write(Safety::Synced, |tier| {
+                let run_id = tier.run_id("home", "s", Uuid::nil(), UnixNanos(0), UnixNanos(0))?;
+                tier.put(run_id, &row(1, 0, 10))
+            })
+            .unwrap();
+        store
+            .conn
+            .execute_batch(
+                "DROP INDEX held; ALTER TABLE runs DROP COLUMN boot; ALTER TABLE runs DROP COLUMN anchor;
+                 ALTER TABLE entries DROP COLUMN boot; ALTER TABLE entries DROP COLUMN boot_start;
+                 PRAGMA user_version = 1;",
+            )
+            .unwrap();
+        drop(store);
+        let store = Store::open(&path, Medium::Disk, 1 << 20).unwrap();
+        assert_eq!(store.read(|tier| Ok((tier.all()?.len(), tier.runs()?.len()))).unwrap(), (1, 1));
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Spool {
         let due = |since: UnixNanos, age: Duration| now.saturating_since(since) >= age || now < since;
         let mut moved = Moved::default();
         let oldest =
-            hot.read(|tier| tier.pending(u64::MAX >> 1, Want::Everything, 0, 1))?.first().map(|head| head.added);
+            hot.read(|tier| tier.pending(u64::MAX >> 1, Want::Everything, 0, 1, true))?.first().map(|head| head.added);
         if oldest.is_some_and(|added| due(added, self.settings.age_out)) {
             moved = self.move_undelivered(now)?;
         }
@@ -101,7 +101,7 @@ impl Spool {
         let Some(hot) = &self.hot else { return Ok(Default::default()) };
         hot.read(|tier| {
             let (mut places, mut need, mut last) = (BTreeSet::new(), SLACK, after);
-            for head in tier.pending(u64::MAX >> 1, Want::Everything, after, MOVED_TOGETHER)? {
+            for head in tier.pending(u64::MAX >> 1, Want::Everything, after, MOVED_TOGETHER, true)? {
                 if need > MOVED_BYTES && !places.contains(&head.spot) {
                     break;
                 }

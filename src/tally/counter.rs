@@ -49,6 +49,8 @@ pub struct Counter {
     registry: Arc<Registry>,
     next_registry: Option<Arc<Registry>>,
     tracker: Tracker,
+    /// Whether the tracker has changed otherwise than by a window.
+    tracker_moved: bool,
     keys: Box<dyn Keys + Send>,
     /// The key of the open window, and which rotation it is of.
     key: Option<(i64, [u8; 32])>,
@@ -77,6 +79,7 @@ impl Counter {
             registry,
             next_registry: None,
             tracker,
+            tracker_moved: false,
             keys,
             key: None,
             late: 0,
@@ -129,6 +132,41 @@ impl Counter {
         }
     }
 
+    /// Tells a live counter that the open window has ended, and that the clock moves by `shift` nanoseconds there: the
+    /// next window begins where the new clock stands. With `restamped`, the windows of this stretch move with it, once,
+    /// wherever they are kept; else they stay as they are. Gives the open window; call [`Counter::tick`] before.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn clock_moves(&mut self, shift: i64, restamped: bool) -> Result<Option<Closed>, KeyError> {
+        let since = self.windows.taken().last().map_or(0, |(from, _)| from);
+        let Some((then, next)) = self.windows.moved(shift, restamped) else { return Ok(None) };
+        let next_key = if self.settings.privacy.mac == PrivacyMac::Pseudonym {
+            self.keys.forget()?;
+            let index = self.rotation_of(next);
+            self.keys.key(index).map(|key| Some((index, key)))?
+        } else {
+            None
+        };
+        let closed = self.windows.open().map(|open| self.close(open));
+        (self.windows, self.key) = (then, next_key);
+        self.windows.begin(next);
+        if restamped {
+            self.tracker_moved |= self.tracker.restamp(UnixNanos(since), shift);
+        }
+        Ok(closed)
+    }
+
+    /// Marks stretches of time that had their windows in earlier runs.
+    pub fn take(&mut self, taken: &[(i64, i64)]) {
+        taken.iter().for_each(|&(from, to)| self.windows.take(from, to));
+    }
+
+    /// Stretches of time that have had their windows; the last is the one the open window is in.
+    pub fn taken(&self) -> impl Iterator<Item = (i64, i64)> {
+        self.windows.taken()
+    }
+
     /// Ends the run. Gives the open window: a live one ends `now`; a file's (`None`) at its aligned end, as if a
     /// later frame had closed it. There is none if nothing was ever opened.
     pub fn finish(&mut self, now: Option<UnixNanos>) -> Option<Closed> {
@@ -168,12 +206,16 @@ impl Counter {
         if self.settings.privacy.mac != PrivacyMac::Pseudonym {
             return Ok(None);
         }
-        let rotation = i64::try_from(self.settings.privacy.rotation.as_nanos()).unwrap_or(i64::MAX);
-        let index = window.end.0.saturating_sub(1).div_euclid(rotation.max(1));
+        let index = self.rotation_of(window);
         match self.key {
             Some((of, key)) if of == index => Ok(Some((of, key))),
             _ => self.keys.key(index).map(|key| Some((index, key))),
         }
+    }
+
+    fn rotation_of(&self, window: Open) -> i64 {
+        let rotation = i64::try_from(self.settings.privacy.rotation.as_nanos()).unwrap_or(i64::MAX);
+        window.end.0.saturating_sub(1).div_euclid(rotation.max(1))
     }
 
     fn close(&mut self, open: Open) -> Closed {
@@ -199,6 +241,7 @@ impl Counter {
         if let Some(registry) = self.next_registry.take() {
             self.registry = registry;
         }
+        let changed = mem::take(&mut self.tracker_moved) || changed;
         Closed { start: open.start, end: open.end, contents, tracker: changed.then(|| self.tracker.encode()) }
     }
 }

@@ -20,6 +20,15 @@ pub trait Keys {
     /// # Errors
     /// When there is none to be had.
     fn key(&mut self, rotation_index: i64) -> Result<[u8; 32], KeyError>;
+
+    /// Destroys the kept key, so that even the same rotation gets another: the clock was moved, and a key must not live
+    /// longer than a rotation by any clock.
+    ///
+    /// # Errors
+    /// When it cannot be destroyed.
+    fn forget(&mut self) -> Result<(), KeyError> {
+        Ok(())
+    }
 }
 
 /// Why there is no key.

@@ -127,6 +127,21 @@ impl Tracker {
         (present.iter().map(|mac| always.contains(mac) || self.seats.contains_key(mac)).collect(), changed)
     }
 
+    /// Moves what was seen at `since` or later by `shift` nanoseconds: the windows since then were restamped. Says
+    /// whether the state to keep has changed.
+    pub fn restamp(&mut self, since: UnixNanos, shift: i64) -> bool {
+        let mut changed = false;
+        for last in self.seats.values_mut().filter(|last| **last >= since.0) {
+            *last = last.saturating_add(shift);
+            changed = true;
+        }
+        for candidate in self.candidates.values_mut().filter(|candidate| candidate.last >= since.0) {
+            candidate.last = candidate.last.saturating_add(shift);
+        }
+        self.ages = self.candidates.iter().map(|(&mac, candidate)| (candidate.last, mac)).collect();
+        changed
+    }
+
     /// Makes a newcomer a candidate; when there are too many, the oldest gives way, unless it is here too.
     fn consider(&mut self, mac: Mac, now: i64, budget: usize) {
         if self.candidates.len() >= budget.saturating_mul(4).saturating_add(1_000) {
@@ -206,6 +221,19 @@ mod tests {
             assert!(tracker.candidates.len() <= 1_040);
             assert_eq!(tracker.candidates.len(), tracker.ages.len());
         }
+    }
+
+    #[test]
+    fn seats_move_with_the_windows_they_were_taken_in() {
+        let rules = rules(1, 2, vec![]);
+        let mut tracker = Tracker::default();
+        tracked(&mut tracker, &rules, 0, &[mac(1)]);
+        assert_eq!(tracked(&mut tracker, &rules, 1, &[mac(1), mac(2)]), [true, false]);
+        // Hours 0 and 1 were hours 500 000 and 500 001: the seat is not ten hours old, and the candidate counts on.
+        assert!(tracker.restamp(UnixNanos(0), 500_000 * HOUR));
+        assert_eq!(tracked(&mut tracker, &rules, 500_002, &[mac(2)]), [false]);
+        assert_eq!(tracker.candidates.len(), tracker.ages.len());
+        assert!(!tracker.restamp(UnixNanos(600_000 * HOUR), 1));
     }
 
     #[test]

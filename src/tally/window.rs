@@ -1,9 +1,11 @@
 //! When a window begins and ends: pure decisions on times that others bring. Counts nothing, reads no clock.
 
 use crate::UnixNanos;
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 const SECOND: i64 = 1_000_000_000;
+/// Stretches of time remembered as taken.
+const MOST_TAKEN: usize = 16;
 /// Live windows that may be owed at once; after a longer silence (a suspend) one long window stands for them.
 const MOST_OWED: i64 = 6;
 
@@ -15,13 +17,18 @@ const MOST_OWED: i64 = 6;
 /// never begins before an earlier one ends.
 ///
 /// Files have no empty windows: the next one is the aligned one that its first frame falls into. Live windows
-/// follow each other without a break.
+/// follow each other without a break, until the clock behind them moves ([`Windows::moved`]). Where it moves back into
+/// time that has had its windows, the next one begins after that time; until then frames count in it, and are late.
 #[derive(Clone, Debug)]
 pub struct Windows {
     length: i64,
     cut: Option<i64>,
     live: bool,
     open: Option<Open>,
+    /// Where the stretch of time began in which windows follow each other without a break.
+    since: i64,
+    /// Stretches of time that have had their windows, by a clock that was then set back.
+    taken: VecDeque<(i64, i64)>,
 }
 
 /// A window that frames may still join.
@@ -44,7 +51,7 @@ impl Windows {
     /// Windows of `length`, ending at multiples of `cut` too; both are held at one second at least.
     #[must_use]
     pub fn new(length: Duration, cut: Option<Duration>, live: bool) -> Self {
-        Self { length: nanos(length), cut: cut.map(nanos), live, open: None }
+        Self { length: nanos(length), cut: cut.map(nanos), live, open: None, since: 0, taken: VecDeque::new() }
     }
 
     /// The window that is open.
@@ -61,8 +68,8 @@ impl Windows {
             Some(open) if !open.is_over(time) => None,
             Some(open) if self.live => {
                 // Whoever wants the empty windows in between ticks before.
-                let end = self.end_after(open.end);
-                Some(Open { start: open.end, end: if time < end { end } else { self.end_after(time) } })
+                let next = self.beginning(open.end);
+                Some(if time < next.end { next } else { self.reaching(next, self.end_after(time)) })
             }
             Some(open) => {
                 let start = self.multiple_at_or_before(time).max(open.end.0);
@@ -80,24 +87,82 @@ impl Windows {
         if owed <= MOST_OWED {
             return Some(next);
         }
-        Some(Open { start: next.start, end: UnixNanos(self.multiple_at_or_before(now)).max(next.end) })
+        Some(self.reaching(next, UnixNanos(self.multiple_at_or_before(now)).max(next.end)))
+    }
+
+    /// The window that follows the open one when the clock behind them moves by `shift` nanoseconds at its end.
+    /// `restamped`: all windows since the stretch began move with it, so that the time they had is free again.
+    #[must_use]
+    pub fn moved(&self, shift: i64, restamped: bool) -> Option<(Self, Open)> {
+        let open = self.open?;
+        let mut then = self.clone();
+        let start = open.end.0.saturating_add(shift);
+        if restamped {
+            then.since = then.since.saturating_add(shift);
+        } else {
+            then.take(self.since, open.end.0);
+            then.since = start;
+        }
+        let next = then.beginning(UnixNanos(start));
+        Some((then, next))
+    }
+
+    /// Marks the time from `from` to `to` as one that has had its windows.
+    pub fn take(&mut self, from: i64, to: i64) {
+        if from < to {
+            self.taken.push_back((from, to));
+            self.taken.drain(..self.taken.len().saturating_sub(MOST_TAKEN));
+        }
+    }
+
+    /// The time that has had its windows, that of the open one included.
+    pub fn taken(&self) -> impl Iterator<Item = (i64, i64)> {
+        let current = self.open.map(|open| (self.since, open.end.0));
+        self.taken.iter().copied().chain(current)
     }
 
     /// Opens a window that one of the other functions gave, in place of the one that is open.
     pub fn begin(&mut self, open: Open) {
+        if self.open.is_none() {
+            self.since = open.start.0;
+        }
         self.open = Some(open);
     }
 
     /// Ends the run: the open window, which then ends at `now` (but not before it began), or as planned if `None`.
     pub fn finish(&mut self, now: Option<UnixNanos>) -> Option<Open> {
         let open = self.open.take()?;
-        Some(Open { start: open.start, end: now.map_or(open.end, |now| now.max(open.start)) })
+        let last = match now {
+            // It waits for the end of time that is taken. A window without length meets no other.
+            Some(now) if now < open.start && self.after_taken(now.0) != now.0 => Open { start: now, end: now },
+            Some(now) => Open { start: open.start, end: now.max(open.start) },
+            None => open,
+        };
+        self.take(self.since, last.end.0);
+        Some(last)
     }
 
-    /// The window that begins at `start`.
+    /// The window that begins at `start`, or where the time after it that is taken ends.
     #[must_use]
     pub fn beginning(&self, start: UnixNanos) -> Open {
-        Open { start, end: self.end_after(start) }
+        let start = UnixNanos(self.after_taken(start.0));
+        self.reaching(Open { start, end: start }, self.end_after(start))
+    }
+
+    /// The window from the start of `open` to `end`, or to where time is taken.
+    fn reaching(&self, open: Open, end: UnixNanos) -> Open {
+        let fronts = self.taken.iter().map(|&(from, _)| from).filter(|&from| from > open.start.0);
+        Open { start: open.start, end: fronts.map(UnixNanos).min().map_or(end, |front| end.min(front)) }
+    }
+
+    /// `start`, or the end of the taken time that it is in or less than a second before.
+    fn after_taken(&self, mut start: i64) -> i64 {
+        while let Some(&(_, to)) =
+            self.taken.iter().find(|&&(from, to)| from.saturating_sub(SECOND) < start && start < to)
+        {
+            start = to;
+        }
+        start
     }
 
     fn end_after(&self, start: UnixNanos) -> UnixNanos {

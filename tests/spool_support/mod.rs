@@ -66,6 +66,7 @@ pub fn window_of(sensor: &str, run: Uuid, seq: u64, parts: u32, len: usize, fram
         end: at(seq as i64 + 1),
         frames: if part == 0 { frames } else { 0 },
         last: false,
+        held: None,
         body: noise(seq * 100 + u64::from(part) + 1, len),
     };
     (0..parts).map(part).collect()

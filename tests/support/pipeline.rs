@@ -94,12 +94,20 @@ pub fn sensor(dir: &Path, name: &str, port: u16, capture: &Path) -> Sensor {
     config.source.file = capture.to_owned();
     config.source.pace = Pace::Fast;
     config.oui.cache = dir.join("oui.sqlite");
+    config.clock.marker = synchronised(dir);
     config.spool.runtime_dir = home.join("run");
     config.spool.state_dir = home.join("state");
     config.mqtt.host = "127.0.0.1".into();
     config.mqtt.port = Some(port);
     config.mqtt.max_backoff = Duration::from_secs(1);
     config
+}
+
+/// The file that says that the clock is right: of this machine's it is assumed.
+pub fn synchronised(dir: &Path) -> PathBuf {
+    let marker = dir.join("synchronized");
+    fs::write(&marker, "").expect("a file in the test's own directory");
+    marker
 }
 
 /// An ingest's configuration without a sink, with everything below `dir`.

@@ -146,16 +146,19 @@ END
 }
 
 # sensor INTERFACE [MORE TOML…]: a sensor on an interface that is a monitor already, windows of two seconds. Each
-# further argument is a line for the top of its configuration's [source] table.
+# further argument is a line for the top of its configuration's [source] table. The file `synchronized` in the job's
+# folder says that the machine's clock is right.
 sensor() {
     local interface=$1
     shift
     {
         printf '%s\n' 'site = "vm"' 'sensor = "sensor-1"' '[source]' 'kind = "interface"' "interface = \"$interface\"" "$@"
         printf '%s\n' '[window]' 'length = "2s"' '[mqtt]' 'host = "127.0.0.1"'
+        printf '%s\n' '[clock]' 'sync = "marker"' "marker = \"$PWD/synchronized\"" 'settle = "10m"'
         printf '%s\n' '[oui]' "cache = \"$PWD/oui.sqlite\""
         printf '%s\n' '[spool]' "runtime_dir = \"$PWD/sensor-run\"" "state_dir = \"$PWD/sensor-state\""
     } >sensor.toml
+    touch synchronized
     run_sensor
 }
 # run_sensor: starts a sensor with sensor.toml; sets sensor_pid.

@@ -1,0 +1,183 @@
+//! The hot path over an interface: as `counting`, with windows that follow each other by the clock, the kernel's drops,
+//! and a system clock that may be wrong, be set, and become right.
+
+use super::{
+    anchor::{News, Standing},
+    clock::{self, Clocks},
+    condition::{Condition, Conditions, Part},
+    counting::{self, Counted, CountingError, Signals},
+    events::Events,
+    live::{Live, Step},
+};
+use crate::{
+    UnixNanos,
+    batch::Clock,
+    capture::{Packet, Polled, Source},
+    dot11,
+    spool::Held,
+    tally::KeyError,
+};
+use std::sync::{Arc, atomic::Ordering};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+/// A frame can reach us this long after its time stamp, by the kernel's own batching: a window stays open as long.
+const GRACE: i64 = 500_000_000;
+/// Nanoseconds of a second.
+const SECOND: f64 = 1e9;
+
+/// What a thread that listens needs beside its source and counter.
+pub struct Ears {
+    /// The clocks.
+    pub clocks: Clocks,
+    /// Which boot this is.
+    pub boot: Uuid,
+    /// What it shares with its keepers.
+    pub signals: Arc<Signals>,
+    /// Where windows go.
+    pub windows: mpsc::Sender<Counted>,
+    /// How the clock is.
+    pub conditions: Conditions,
+    /// What happened to it.
+    pub events: Events,
+}
+
+/// Counts one run over an interface: until the source fails, or `signals.stop` is set. The open window is closed and
+/// handed over as the last in each case.
+///
+/// # Errors
+/// When the source fails; what was counted before is handed over all the same.
+pub fn listen(source: &mut Source, live: &mut Live, ears: &Ears) -> Result<(), CountingError> {
+    live.begin()?;
+    if live.anchoring().standing() == Standing::Held {
+        tracing::warn!(
+            "the system clock is not synchronised: windows are held until it is; where nobody ever synchronises it, set \
+             clock.sync = \"never\""
+        );
+    }
+    ears.say_how_the_clock_is(live);
+    let ended = take(source, live, ears);
+    let mut steps = Vec::new();
+    live.finish(ears.clocks.read().boot, &mut |step| steps.push(step));
+    for step in steps {
+        ears.hand_over(step, live, true);
+    }
+    ended
+}
+
+fn take(source: &mut Source, live: &mut Live, ears: &Ears) -> Result<(), CountingError> {
+    let mut steps = Vec::new();
+    loop {
+        let mut failure = None;
+        let polled = source.poll(&mut |packet| {
+            if failure.is_none() && !ears.is_stopped() {
+                failure = frame(&packet, live, ears, &mut steps).err();
+            }
+        })?;
+        ears.signals.beat.mark();
+        if let Some(failure) = failure {
+            return Err(failure.into());
+        }
+        if let Some(registry) = ears.signals.registry.try_lock().ok().and_then(|mut new| new.take()) {
+            live.counter().set_registry(registry);
+        }
+        if let Some(drops) = source.drops() {
+            live.counter().add_drops(drops.kernel, drops.interface);
+        }
+        let reading = ears.clocks.read();
+        let news = live.look(reading);
+        ears.tell(news);
+        live.tick(reading.boot.saturating_sub(GRACE), &mut |step| steps.push(step))?;
+        ears.hand_all_over(&mut steps, live);
+        ears.say_how_the_clock_is(live);
+        if polled == Polled::End || ears.is_stopped() {
+            return Ok(());
+        }
+    }
+}
+
+#[inline]
+fn frame(packet: &Packet<'_>, live: &mut Live, ears: &Ears, steps: &mut Vec<Step>) -> Result<(), KeyError> {
+    let boot = live.boot_time(packet.time.0, clock::times);
+    let facts = dot11::parse(packet.link, packet.data, packet.original_len);
+    live.packet(boot, &facts, packet.original_len, &mut |step| steps.push(step))?;
+    if !steps.is_empty() {
+        ears.hand_all_over(steps, live);
+    }
+    Ok(())
+}
+
+impl Ears {
+    fn is_stopped(&self) -> bool {
+        self.signals.stop.load(Ordering::Relaxed)
+    }
+
+    fn hand_all_over(&self, steps: &mut Vec<Step>, live: &mut Live) {
+        for step in steps.drain(..) {
+            self.hand_over(step, live, false);
+        }
+    }
+
+    fn hand_over(&self, step: Step, live: &mut Live, last: bool) {
+        let counted = match step {
+            Step::Window { closed, standing, anchor } => {
+                let (clock, held) = match standing {
+                    Standing::Anchored => (Clock::System, None),
+                    Standing::Unsynced => (Clock::Unsynced, None),
+                    // Until it is restamped, it is what it would be if it never were.
+                    Standing::Held => {
+                        (Clock::Unsynced, Some(Held { boot: self.boot, start: closed.start.0.saturating_sub(anchor) }))
+                    }
+                };
+                let taken = live.counter().taken().collect();
+                Counted::Window { closed, last, clock, held, taken }
+            }
+            Step::Moved { anchor, restamp: true, .. } => {
+                let time = UnixNanos(clock::times().boot.saturating_add(anchor));
+                let message = format!("The system clock is synchronised: it is {time}. Held windows go out.");
+                self.events.notice("clock_synchronised", message, []);
+                Counted::Synchronised(anchor)
+            }
+            Step::Moved { by, .. } => {
+                let seconds = seconds(by);
+                let message = format!("Windows follow the system clock, which was set by {seconds:+} s.");
+                self.events.notice("clock_followed", message, [("seconds", seconds.into())]);
+                return;
+            }
+        };
+        counting::hand_over(counted, &self.windows, &self.signals);
+    }
+
+    fn tell(&self, news: Option<News>) {
+        match news {
+            Some(News::Stepped(by)) => {
+                let seconds = seconds(by);
+                let message = format!(
+                    "The system clock was set by {seconds:+} s. Windows keep their time until it has stood long enough."
+                );
+                self.events.warn("clock_step", message, [("seconds", seconds.into())]);
+            }
+            Some(News::Returned) => {
+                self.events.notice("clock_returned", "The system clock is back where windows are.".into(), []);
+            }
+            None => {}
+        }
+    }
+
+    fn say_how_the_clock_is(&self, live: &Live) {
+        let anchoring = live.anchoring();
+        let condition = match anchoring.standing() {
+            Standing::Held => Condition::Degraded("clock"),
+            _ if anchoring.is_apart() => Condition::Degraded("clock"),
+            Standing::Anchored if !anchoring.is_synced() => Condition::Noted("clock_unsynchronised"),
+            Standing::Anchored | Standing::Unsynced => Condition::Good,
+        };
+        self.conditions.report(Part::Clock, condition);
+    }
+}
+
+/// Seconds to a thousandth.
+#[allow(clippy::cast_precision_loss)] // Of a clock step, a millisecond is precise enough.
+fn seconds(nanos: i64) -> f64 {
+    (nanos as f64 / SECOND * 1e3).round() / 1e3
+}
