@@ -1,6 +1,7 @@
 //! `airtally ingest`: connects subscriber, spool and sinks, and takes them down in order.
 
 mod feed;
+mod health;
 mod holes;
 mod inbox;
 mod web;
@@ -82,10 +83,15 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
     let (stop, stopped) = watch::channel(false);
 
     let mut stages = Stages::from_environment();
-    let followers = sinks
-        .into_iter()
-        .map(|sink| follow(sink, &spool, &dead, stopped.clone(), stages.add("sink")))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut healths = Vec::with_capacity(sinks.len());
+    let mut followers = Vec::with_capacity(sinks.len());
+    for sink in sinks {
+        let (health, said) = watch::channel(Health::Ok);
+        healths.push((sink.name().to_owned(), said));
+        followers.push(follow(sink, &spool, &dead, health, stopped.clone(), stages.add("sink"))?);
+    }
+    let (statuses, status) = watch::channel(health::statuses(&healths));
+    let teller = tokio::spawn(health::tell(healths, statuses));
     let (requests, outgoing) = mpsc::channel(REQUESTS_WAITING);
     let subscriber = tokio::spawn(mqtt::subscribe(
         SubscriberSettings {
@@ -96,6 +102,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
         },
         Arc::new(SpoolInbox::new(&spool, &dead, &holes)),
         outgoing,
+        status,
         stopped.clone(),
     ));
     let web = config.web.as_ref().map(|web| web::start(web, stopped.clone())).transpose()?;
@@ -120,6 +127,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
         Some(ended) => ended,
         None => subscriber.await,
     };
+    teller.abort();
     if let Some(web) = web {
         let _ = web.await;
     }
@@ -138,12 +146,12 @@ fn follow(
     sink: AnySink,
     spool: &Arc<SharedSpool>,
     dead: &Arc<Mutex<DeadLetters>>,
+    health: watch::Sender<Health>,
     stopped: watch::Receiver<bool>,
     beat: Beat,
 ) -> io::Result<JoinHandle<()>> {
     let feed = SpoolFeed::new(sink.name(), spool, dead);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (health, _) = watch::channel(Health::Ok);
     thread::Builder::new()
         .name(sink.name().to_owned())
         // Its requests have time limits of their own, and all else in it blocks the thread.

@@ -16,6 +16,9 @@ pub const EVENT_SCHEMA: &str = "airtally.event/1";
 /// The schema of [`ReplayRequest`] and [`ReplayAnswer`].
 pub const REPLAY_SCHEMA: &str = "airtally.replay/1";
 
+/// The schema of [`IngestStatus`].
+pub const INGEST_SCHEMA: &str = "airtally.ingest/1";
+
 /// Whether a sensor does its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -165,6 +168,54 @@ pub struct EventMessage {
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
+}
+
+/// How one of an ingest's sinks is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SinkStatus {
+    /// Its name in the configuration.
+    pub name: String,
+    /// `Online` or `Degraded`.
+    pub state: State,
+    /// What was tried, why it failed, what to do: one sentence, where it is degraded.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// What an ingest knows of itself, retained, on `ingest/<name>`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IngestStatus {
+    /// [`INGEST_SCHEMA`].
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// When this was written. A last will was written when its connection began.
+    pub time: UnixNanos,
+    /// Whether it does its work.
+    pub state: State,
+    /// Why, in one word: `sink` (one of them is degraded), `connection_lost`, `stopped`.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Its sinks, in the configuration's order.
+    #[serde(default)]
+    pub sinks: Vec<SinkStatus>,
+}
+
+impl IngestStatus {
+    /// The status of an ingest with these sinks.
+    #[must_use]
+    pub fn new(name: &str, time: UnixNanos, sinks: Vec<SinkStatus>) -> Self {
+        let degraded = sinks.iter().any(|sink| sink.state != State::Online);
+        let (state, reason) = if degraded { (State::Degraded, Some("sink".to_owned())) } else { (State::Online, None) };
+        Self { schema: INGEST_SCHEMA.to_owned(), name: name.to_owned(), time, state, reason, sinks }
+    }
+
+    /// The same ingest, which is not there any more.
+    #[must_use]
+    pub(super) fn offline(mut self, reason: &str) -> Self {
+        (self.state, self.reason) = (State::Offline, Some(reason.to_owned()));
+        self
+    }
 }
 
 /// Asks a sensor to offer windows again, on `request/replay`.

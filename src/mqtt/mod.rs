@@ -14,6 +14,7 @@ mod link;
 mod messages;
 mod probe;
 mod publisher;
+mod reach;
 mod reconnect;
 mod requests;
 mod retry;
@@ -23,11 +24,12 @@ mod tls;
 mod topics;
 
 pub use messages::{
-    EVENT_SCHEMA, Event, EventMessage, INFO_SCHEMA, Info, REPLAY_SCHEMA, ReplayAnswer, ReplayRequest, RunRange,
-    STATUS_SCHEMA, State, Status, StatusMessage,
+    EVENT_SCHEMA, Event, EventMessage, INFO_SCHEMA, INGEST_SCHEMA, Info, IngestStatus, REPLAY_SCHEMA, ReplayAnswer,
+    ReplayRequest, RunRange, STATUS_SCHEMA, SinkStatus, State, Status, StatusMessage,
 };
 pub use probe::probe;
 pub use publisher::{Offer, OfferKind, Outbox, OutboxError, PublisherSettings, publish};
+pub use reach::reach;
 pub use subscriber::{Inbox, InboxError, Incoming, OutgoingRequest, SubscriberSettings, subscribe};
 pub use topics::{Leaf, Topics};
 

@@ -2,7 +2,7 @@
 //! Does not know what becomes of them.
 
 use super::{
-    Leaf, MqttError, REPLAY_SCHEMA, ReplayRequest, Topics,
+    INGEST_SCHEMA, IngestStatus, Leaf, MqttError, REPLAY_SCHEMA, ReplayRequest, SinkStatus, Topics,
     link::{Delivery, Link, Message, Plan, Signal},
     messages::encode,
     reconnect::{Reconnect, stopped},
@@ -19,6 +19,8 @@ const RECEIVE_MAXIMUM: u16 = 100;
 const MAX_PACKET: u32 = (16 << 20) + (64 << 10);
 /// Requests on the way.
 const WINDOW: u16 = 8;
+/// The status is said at least this often.
+const STATUS_PERIOD: Duration = Duration::from_secs(60);
 /// How long a stop waits for acknowledgements to leave.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -87,6 +89,7 @@ struct Subscriber<I> {
     inbox: Arc<I>,
     requests: mpsc::Receiver<OutgoingRequest>,
     requests_open: bool,
+    sinks: watch::Receiver<Vec<SinkStatus>>,
     reconnect: Reconnect,
     stop: watch::Receiver<bool>,
     /// Whether there was a connection before: then a missing session is a loss.
@@ -98,7 +101,7 @@ enum End {
     Lost(String),
 }
 
-/// Hands every message of the site's sensors to `inbox` and sends `requests`, until told to stop (`stop` becomes
+/// Hands every message of the site's sensors to `inbox`, sends `requests`, and says how `sinks` are, until told to stop (`stop` becomes
 /// true, or its sender is dropped). A request is sent once, best effort; while there is no connection, requests wait
 /// in their channel.
 ///
@@ -109,6 +112,7 @@ pub async fn subscribe<I: Inbox>(
     settings: SubscriberSettings,
     inbox: Arc<I>,
     requests: mpsc::Receiver<OutgoingRequest>,
+    sinks: watch::Receiver<Vec<SinkStatus>>,
     stop: watch::Receiver<bool>,
 ) -> Result<(), MqttError> {
     let mut subscriber = Subscriber {
@@ -118,6 +122,7 @@ pub async fn subscribe<I: Inbox>(
         inbox,
         requests,
         requests_open: true,
+        sinks,
         stop,
         known: false,
     };
@@ -153,7 +158,7 @@ impl<I: Inbox> Subscriber<I> {
                 max_packet: MAX_PACKET,
                 manual_acks: true,
                 window: WINDOW,
-                will: None,
+                will: Some(self.status(Some("connection_lost"))),
             },
         )
     }
@@ -163,6 +168,7 @@ impl<I: Inbox> Subscriber<I> {
         let mut ready = false;
         let mut left = None;
         let beat = self.settings.beat.clone();
+        let mut due = tokio::time::interval(STATUS_PERIOD);
         loop {
             beat.turn().await;
             let signal = tokio::select! {
@@ -175,7 +181,24 @@ impl<I: Inbox> Subscriber<I> {
                     continue;
                 }
                 () = beat.keep() => continue,
+                _ = due.tick(), if ready => {
+                    self.say(link);
+                    continue;
+                }
+                changed = self.sinks.changed(), if ready && link.room() > 0 => {
+                    if changed.is_ok() {
+                        self.say(link);
+                        continue;
+                    }
+                    // Whoever says how sinks are is gone: the daemon is stopping.
+                    stopped(&mut self.stop).await;
+                    leave(link).await;
+                    return End::Stopped;
+                }
                 () = stopped(&mut self.stop) => {
+                    if link.room() > 0 {
+                        link.send(self.status(Some("stopped")), ());
+                    }
                     leave(link).await;
                     return End::Stopped;
                 }
@@ -196,6 +219,7 @@ impl<I: Inbox> Subscriber<I> {
                     }
                     ready = true;
                     self.welcome(link, session);
+                    due.reset_immediately();
                 }
                 Signal::Arrived(first) => {
                     left = match self.take(link, first).await {
@@ -249,6 +273,30 @@ impl<I: Inbox> Subscriber<I> {
         // If the connection has ended meanwhile, these go nowhere: never to a later one.
         acks.into_iter().for_each(|ack| link.acknowledge(ack));
         Ok(next)
+    }
+
+    /// Says how this ingest is, if there is room; the next minute says it again.
+    fn say(&mut self, link: &mut Link<()>) {
+        self.sinks.mark_unchanged();
+        if link.room() > 0 {
+            link.send(self.status(None), ());
+        }
+    }
+
+    /// The status now, or that this ingest is not there any more for this reason.
+    fn status(&self, gone: Option<&str>) -> Message {
+        let status = IngestStatus::new(&self.settings.name, super::now(), self.sinks.borrow().clone());
+        let status = match gone {
+            Some(reason) => status.offline(reason),
+            None => status,
+        };
+        Message {
+            topic: self.topics.ingest(&self.settings.name),
+            payload: encode(&status),
+            retain: true,
+            properties: vec![("schema".to_owned(), INGEST_SCHEMA.to_owned())],
+            correlation: None,
+        }
     }
 
     fn request(&self, request: &OutgoingRequest) -> Message {

@@ -44,6 +44,12 @@ impl Topics {
         }
     }
 
+    /// The topic of an ingest's own status: of fewer levels than any of a sensor's, so that no filter for those meets it.
+    #[must_use]
+    pub fn ingest(&self, name: &str) -> String {
+        format!("{}/ingest/{name}", self.base)
+    }
+
     /// The filter for every request to one sensor.
     #[must_use]
     pub fn requests(&self, site: &str, sensor: &str) -> String {
@@ -84,6 +90,13 @@ impl Topics {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn an_ingest_is_no_sensor() {
+        let topics = Topics::new("airtally");
+        assert_eq!(topics.ingest("main"), "airtally/ingest/main");
+        assert_eq!(topics.parse(&topics.ingest("main")), None);
+    }
 
     #[test]
     fn a_foreign_topic_is_nothing() {

@@ -6,7 +6,7 @@ use airtally::{UnixNanos, config::SecretFile, mqtt::*};
 use serde_json::Value;
 use std::{path::Path, process::Command, sync::Arc};
 
-fn errors(schema: &str, message: &Value) -> Vec<String> {
+pub fn errors(schema: &str, message: &Value) -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/schema/{schema}.schema.json"));
     let schema: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();

@@ -1,7 +1,8 @@
 //! What ingest may rely on: its queue waits, and nothing is acknowledged that it has not taken.
 
 use super::{broker::Broker, rig::*};
-use airtally::mqtt::Leaf;
+use airtally::mqtt::{Leaf, SinkStatus, State};
+use serde_json::Value;
 use std::sync::{Arc, atomic::Ordering};
 
 #[tokio::test]
@@ -66,4 +67,48 @@ async fn a_forgotten_session_is_told() {
     log.says(&["the broker has forgotten our queue", "persistence true"]).await;
     assert_eq!(*inbox.sessions.lock().unwrap(), [false, false]);
     ingest.stop().await;
+}
+
+/// What is retained of ingest's own status.
+fn status(port: u16) -> Value {
+    let output = std::process::Command::new("mosquitto_sub")
+        .args([
+            "-V",
+            "5",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &port.to_string(),
+            "-C",
+            "1",
+            "-W",
+            "10",
+            "-t",
+            "airtally/ingest/one",
+        ])
+        .output()
+        .unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn ingest_says_how_its_sinks_are_and_that_it_is_gone() {
+    let broker = Broker::start("");
+    let inbox = Arc::<Collector>::default();
+    let ingest = Ingest::ready(local(broker.port), &inbox).await;
+    until("online", || status(broker.port)["state"] == "online").await;
+    let sick = SinkStatus { name: "influx".into(), state: State::Degraded, reason: Some("It is away.".into()) };
+    ingest.sinks.send(vec![sick]).unwrap();
+    until("degraded", || status(broker.port)["reason"] == "sink").await;
+    let said = status(broker.port);
+    assert_eq!(said["sinks"][0]["reason"], "It is away.");
+    assert_eq!(super::documented::errors("ingest", &said), [""; 0]);
+    assert_eq!(inbox.payloads(&Leaf::Status), [Value::Null; 0], "no sensor's status");
+    ingest.stop().await;
+    until("stopped", || status(broker.port)["reason"] == "stopped").await;
+
+    let ingest = Ingest::ready(local(broker.port), &inbox).await;
+    until("online again", || status(broker.port)["state"] == "online").await;
+    ingest.task.abort();
+    until("the last will", || status(broker.port)["reason"] == "connection_lost").await;
 }
