@@ -15,6 +15,8 @@
 //!
 //! [`inspect`] uses the first of them to answer what is in a capture file.
 //!
+//! [`doctor`] examines the machine that a sensor is to run on.
+//!
 //! [`sensor`] and [`ingest`] connect these rooms into the two daemons; [`config`] says how; [`cli`] is the
 //! command line; [`keyfile`] keeps the key of pseudonyms; [`watchdog`] tells systemd how a daemon is. [`Mac`] and
 //! [`UnixNanos`] are the words every room shares.
@@ -23,6 +25,7 @@ pub mod batch;
 pub mod capture;
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod dot11;
 pub mod inspect;
 pub mod keyfile;

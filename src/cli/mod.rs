@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, arguments in, text out. Nothing else imports this room.
 
 mod check;
+mod doctor;
 mod format;
 mod history;
 mod ingest;
@@ -34,6 +35,7 @@ Examples:
   sudo airtally setup                                  make this machine a sensor, or ingest
   airtally check sensor.toml ingest.toml               what is wrong with a configuration
   airtally radio list                                  the wireless cards there are
+  airtally doctor                                      what could keep a sensor here from working
   airtally oui update --from /usr/share/wireshark/manuf --db oui.sqlite
   airtally history --db history.sqlite                 the busiest stations stored
 
@@ -50,6 +52,7 @@ enum Command {
     Check(check::CheckArgs),
     Setup(setup::SetupArgs),
     Manual(manual::ManualArgs),
+    Doctor(doctor::DoctorArgs),
 }
 
 /// Runs the command that the arguments name, and says how it ended.
@@ -72,6 +75,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Setup(arguments) => setup::run(&arguments),
         Command::Manual(arguments) => manual::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
