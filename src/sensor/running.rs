@@ -54,7 +54,8 @@ pub(super) struct Running {
 /// # Errors
 /// When the system refuses a thread.
 pub(super) fn start(opened: Opened) -> Result<Running, SensorError> {
-    let Opened { config, mut stages, signals, mut source, registry, vendors, tracker, time, spool, recorder, .. } = opened;
+    let Opened { config, mut stages, signals, mut source, registry, vendors, tracker, time, spool, recorder, .. } =
+        opened;
     let Opened { conditions, tell, statuses, events, .. } = opened;
     let outbox = SpoolOutbox::new(&config.site, &config.sensor, &spool);
     let (stop_recording, recording_stopped) = watch::channel(false);
