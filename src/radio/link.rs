@@ -118,6 +118,9 @@ pub struct Phy {
     pub rfkill: Rfkill,
     /// Its interfaces.
     pub interfaces: Vec<Interface>,
+    /// Its P2P devices, by the kernel's number of them: wpa_supplicant makes them. They are no network interfaces, and
+    /// while one is started, orders to tune a monitor succeed and do nothing.
+    pub p2p: Vec<u64>,
 }
 
 impl Phy {
@@ -190,6 +193,12 @@ fn explain(refusal: Refusal) -> String {
 ///
 /// All of them fail with the kernel's refusal.
 pub trait Link: Send {
+    /// Whether this process may change interfaces and capture: has CAP_NET_ADMIN and CAP_NET_RAW.
+    fn is_privileged(&self) -> bool;
+
+    /// Whether there is a network interface of this name, wireless or not.
+    fn knows(&self, name: &str) -> bool;
+
     /// Every card, with its interfaces.
     fn phys(&mut self) -> impl Future<Output = Result<Vec<Phy>, LinkError>> + Send;
 
@@ -207,6 +216,9 @@ pub trait Link: Send {
 
     /// Brings an interface up, or takes it down.
     fn set_up(&mut self, index: u32, up: bool) -> impl Future<Output = Result<(), LinkError>> + Send;
+
+    /// Starts or stops a P2P device; one that is so already stays so.
+    fn set_p2p(&mut self, device: u64, started: bool) -> impl Future<Output = Result<(), LinkError>> + Send;
 
     /// Tunes an interface in monitor mode.
     fn tune(&mut self, index: u32, tuning: Tuning) -> impl Future<Output = Result<(), LinkError>> + Send;

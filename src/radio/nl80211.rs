@@ -153,6 +153,20 @@ impl Kernel {
 }
 
 impl Link for Kernel {
+    fn is_privileged(&self) -> bool {
+        // Capabilities 12 and 13 (linux/capability.h).
+        const NEEDED: u64 = 1 << 12 | 1 << 13;
+        let status = text(Path::new("/proc/self/status")).unwrap_or_default();
+        let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+        effective
+            .and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok())
+            .is_some_and(|capabilities| capabilities & NEEDED == NEEDED)
+    }
+
+    fn knows(&self, name: &str) -> bool {
+        !name.contains('/') && Path::new("/sys/class/net").join(name).exists()
+    }
+
     async fn phys(&mut self) -> Result<Vec<Phy>, LinkError> {
         let mut phys: Vec<Phy> = Vec::new();
         let answers = self.ask(
@@ -176,6 +190,9 @@ impl Link for Kernel {
             if let Some(phy) = phys.iter_mut().find(|phy| phy.index == interface.phy) {
                 phy.interfaces.push(interface);
             }
+        }
+        for (owner, device) in answers.iter().filter_map(|attributes| p2p_device(attributes)) {
+            phys.iter_mut().filter(|phy| phy.index == owner).for_each(|phy| phy.p2p.push(device));
         }
         for phy in &mut phys {
             phy.channels.sort_unstable_by_key(|channel| channel.freq_mhz);
@@ -252,6 +269,14 @@ impl Link for Kernel {
         }
     }
 
+    async fn set_p2p(&mut self, device: u64, started: bool) -> Result<(), LinkError> {
+        let (what, cmd) = match started {
+            true => ("start the P2P device", Nl80211Command::StartP2PDevice),
+            false => ("stop the P2P device", Nl80211Command::StopP2PDevice),
+        };
+        self.ask(what, cmd, NLM_F_ACK, vec![Nl80211Attr::Wdev(device)]).await.map(|_| ())
+    }
+
     async fn tune(&mut self, index: u32, tuning: Tuning) -> Result<(), LinkError> {
         let what = format!("tune to channel {tuning} ({} MHz)", tuning.freq_mhz);
         let mut attributes = vec![Nl80211Attr::IfIndex(index), Nl80211Attr::WiphyFreq(tuning.freq_mhz.into())];
@@ -287,6 +312,7 @@ fn add_to(phys: &mut Vec<Phy>, attributes: &[Nl80211Attr]) {
             channels: Vec::new(),
             rfkill: Rfkill::default(),
             interfaces: Vec::new(),
+            p2p: Vec::new(),
         });
     }
     let Some(phy) = phys.iter_mut().find(|phy| phy.index == index) else { return };
@@ -350,6 +376,21 @@ fn interface(attributes: &[Nl80211Attr]) -> Option<Interface> {
         default_route: false,
         managed: None,
     })
+}
+
+/// The card and the number of a P2P device, if the answer is of one.
+fn p2p_device(attributes: &[Nl80211Attr]) -> Option<(u32, u64)> {
+    let (mut phy, mut device, mut is_p2p) = (None, None, false);
+    for attribute in attributes {
+        match attribute {
+            Nl80211Attr::Wiphy(value) => phy = Some(*value),
+            Nl80211Attr::Wdev(value) => device = Some(*value),
+            Nl80211Attr::IfType(value) => is_p2p = *value == Nl80211InterfaceType::P2pDevice,
+            _ => {}
+        }
+    }
+    is_p2p.then_some(())?;
+    Some((phy?, device?))
 }
 
 fn text(path: &Path) -> Option<String> {

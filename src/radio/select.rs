@@ -185,6 +185,7 @@ mod tests {
                 default_route,
                 managed: None,
             }],
+            p2p: Vec::new(),
         }
     }
 
