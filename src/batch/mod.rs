@@ -203,6 +203,13 @@ pub struct Capture {
     /// Frames that the interface dropped; absent for files.
     #[serde(default)]
     pub interface_drops: Option<u64>,
+    /// Milliseconds that the radio lost in changing channels; absent where it is not ours to tune. With `off_ms` and
+    /// the channels' `listened_ms` it adds up to the window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switching_ms: Option<u64>,
+    /// Milliseconds without a radio that listens: absent, down, being set up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub off_ms: Option<u64>,
 }
 
 /// Where a batch's times come from.

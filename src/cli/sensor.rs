@@ -1,7 +1,11 @@
 //! `airtally sensor`: the daemon that listens, counts and publishes.
 
-use super::log;
-use crate::{config::load_sensor, sensor};
+use super::{format::UsageError, log};
+use crate::{
+    config::load_sensor,
+    radio::keeper::RadioError,
+    sensor::{self, SensorError},
+};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -25,6 +29,9 @@ pub fn run(arguments: &SensorArgs) -> anyhow::Result<()> {
     let config = load_sensor(&arguments.config)?;
     log::start(config.log.level);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(sensor::run(config))?;
-    Ok(())
+    runtime.block_on(sensor::run(config)).map_err(|error| match error {
+        // What only a person can mend: the configuration, or the card that it names.
+        SensorError::Radio(error) if !matches!(error, RadioError::Link(_)) => UsageError(error.to_string()).into(),
+        error => anyhow::Error::from(error),
+    })
 }

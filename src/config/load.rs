@@ -1,6 +1,6 @@
 //! Reading a configuration file: parse, name the nearest valid key, check what serde cannot.
 
-use super::{Influx, InfluxApi, Ingest, Mqtt, Pace, PrivacyMac, Sensor, SourceKind, Sync};
+use super::{Influx, InfluxApi, Ingest, Mqtt, Pace, PrivacyMac, Radio, Sensor, SourceKind, Sync};
 use serde::de::DeserializeOwned;
 use std::{
     io,
@@ -67,7 +67,7 @@ impl Kind {
         let has = |keys: &[&str]| keys.iter().any(|key| table.contains_key(*key));
         let kind_error = |message: &str| ConfigError::Kind { path: path.to_owned(), message: message.into() };
         match (
-            has(&["sensor", "source", "window", "tracking", "privacy", "oui", "clock"]),
+            has(&["sensor", "source", "radio", "window", "tracking", "privacy", "oui", "clock"]),
             has(&["name", "replay", "dead_letters", "influx", "sqlite", "web"]),
         ) {
             (true, false) => Ok(Self::Sensor),
@@ -178,6 +178,7 @@ fn topic_level(key: &str, value: &str) -> Result<(), Wrong> {
     }
 }
 
+const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -205,6 +206,7 @@ fn check_sensor(config: &Sensor) -> Result<(), Wrong> {
     if !(64 << 10..=1 << 30).contains(&config.source.buffer.0) {
         wrong("source.buffer", format!("{} is not between 64KiB and 1GiB", config.source.buffer))?;
     }
+    check_radio(&config.radio)?;
     between("window.length", config.window.length, SECOND, DAY)?;
     if config.window.length.subsec_nanos() != 0 {
         wrong("window.length", "must be whole seconds")?;
@@ -234,6 +236,27 @@ fn check_sensor(config: &Sensor) -> Result<(), Wrong> {
     }
     between("spool.age_out", config.spool.age_out, SECOND, DAY)?;
     check_mqtt(&config.mqtt)
+}
+
+fn check_radio(radio: &Radio) -> Result<(), Wrong> {
+    if radio.interface.as_ref().is_some_and(String::is_empty) {
+        wrong(
+            "radio.interface",
+            "name an interface, a card, a MAC address or a place on the bus; leave the key out for \
+                                  the only card that can listen",
+        )?;
+    }
+    between("radio.dwell", radio.dwell, MILLISECOND * 10, SECOND * 3600)?;
+    between("radio.min_dwell", radio.min_dwell, MILLISECOND * 10, SECOND * 3600)?;
+    if radio.adaptive && radio.min_dwell > radio.dwell {
+        wrong("radio.min_dwell", "the least that a channel gets is more than radio.dwell, its average")?;
+    }
+    for (key, time) in [("radio.dwell", radio.dwell), ("radio.min_dwell", radio.min_dwell)] {
+        if time.subsec_nanos() % 1_000_000 != 0 {
+            wrong(key, "must be whole milliseconds")?;
+        }
+    }
+    between("radio.baseline", radio.baseline, SECOND * 10, DAY * 7)
 }
 
 fn check_ingest(config: &Ingest) -> Result<(), Wrong> {

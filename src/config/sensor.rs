@@ -1,6 +1,6 @@
 //! `sensor.toml`: what to listen to, how to count it, what to withhold, where to send it.
 
-use super::{Log, Mqtt, units};
+use super::{Log, Mqtt, Radio, units};
 use crate::Mac;
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
@@ -15,6 +15,8 @@ pub struct Sensor {
     pub sensor: String,
     /// Where frames come from.
     pub source: Source,
+    /// The card, for source kind `radio`.
+    pub radio: Radio,
     /// The tumbling window.
     pub window: Window,
     /// Which stations may have a time series of their own.
@@ -39,6 +41,7 @@ impl Default for Sensor {
             site: "home".into(),
             sensor: "sensor-1".into(),
             source: Source::default(),
+            radio: Radio::default(),
             window: Window::default(),
             tracking: Tracking::default(),
             privacy: Privacy::default(),
@@ -55,12 +58,22 @@ impl Default for Sensor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SourceKind {
-    /// A network interface, already in monitor mode, or Ethernet.
+    /// A wireless card that we set up, tune and give back: see [`Radio`].
+    Radio,
+    /// A network interface as it is: already in monitor mode, or Ethernet.
     Interface,
     /// A capture file.
     File,
     /// A capture on standard input.
     Stdin,
+}
+
+impl SourceKind {
+    /// Whether frames come as they are on the air, and not from a capture.
+    #[must_use]
+    pub const fn is_live(self) -> bool {
+        matches!(self, Self::Radio | Self::Interface)
+    }
 }
 
 /// How fast a file is replayed.
@@ -77,7 +90,7 @@ pub enum Pace {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Source {
-    /// An interface, a file, or standard input.
+    /// A card, an interface, a file, or standard input.
     pub kind: SourceKind,
     /// The interface's name, for kind `interface`.
     pub interface: String,
@@ -88,17 +101,17 @@ pub struct Source {
     /// Begin the file again at its end, for ever; each pass is a run of its own.
     #[serde(rename = "loop")]
     pub repeat: bool,
-    /// Octets kept of each frame, for kind `interface`.
+    /// Octets kept of each frame, for kinds `radio` and `interface`.
     pub snaplen: u32,
-    /// The kernel's capture buffer, for kind `interface`.
+    /// The kernel's capture buffer, for kinds `radio` and `interface`.
     pub buffer: units::Bytes,
 }
 
 impl Default for Source {
     fn default() -> Self {
         Self {
-            kind: SourceKind::Interface,
-            interface: "wlan1".into(),
+            kind: SourceKind::Radio,
+            interface: String::new(),
             file: PathBuf::new(),
             pace: Pace::Recorded,
             repeat: false,

@@ -13,12 +13,15 @@ use std::{
 /// was killed may have lost what it acknowledged.
 const LINGER: Duration = Duration::from_secs(20);
 
+/// What giving the card back takes at most.
+const GIVING_BACK: Duration = Duration::from_secs(15);
+
 /// Waits for SIGTERM or SIGINT, or for the source to end and everything to be delivered; then takes the sensor down.
 ///
 /// # Errors
 /// What failed while it ran. What was counted is spooled all the same.
 pub(super) async fn wait_and_end(running: Running) -> Result<(), SensorError> {
-    let Running { signals, spool, outbox, counting, mut recording, stop_recording, publishing, .. } = running;
+    let Running { signals, spool, outbox, counting, mut recording, stop_recording, publishing, radio, .. } = running;
     let (stop_publishing, mut keepers) = (running.stop_publishing, running.keepers);
 
     let mut recorded = None;
@@ -37,6 +40,12 @@ pub(super) async fn wait_and_end(running: Running) -> Result<(), SensorError> {
         Some(recorded) => recorded,
         None => recording.await,
     };
+    if let Some((stop_radio, keeping)) = radio {
+        let _ = stop_radio.send(true);
+        if tokio::time::timeout(GIVING_BACK, keeping).await.is_err() {
+            tracing::error!("the card could not be given back in time: the next start does it");
+        }
+    }
     if signal.is_none() {
         tokio::select! {
             () = delivered(&spool, &outbox) => tracing::info!("everything is delivered"),

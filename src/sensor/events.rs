@@ -32,13 +32,13 @@ impl Events {
 
     /// Something worth knowing, and nothing to be done: `kind` in one word, `message` as a sentence, and the numbers
     /// that belong to it. No address that the privacy settings withhold may be in any of them.
-    pub fn notice<const N: usize>(&self, kind: &str, message: String, data: [(&str, Value); N]) {
+    pub fn notice<'a>(&self, kind: &str, message: String, data: impl IntoIterator<Item = (&'a str, Value)>) {
         tracing::info!(event = kind, "{message}");
         self.send(kind, message, data);
     }
 
     /// Something that a person may have to look at; as [`Self::notice`] in all else.
-    pub fn warn<const N: usize>(&self, kind: &str, message: String, data: [(&str, Value); N]) {
+    pub fn warn<'a>(&self, kind: &str, message: String, data: impl IntoIterator<Item = (&'a str, Value)>) {
         tracing::warn!(event = kind, "{message}");
         self.send(kind, message, data);
     }
@@ -49,7 +49,7 @@ impl Events {
         self.left_out.load(Ordering::Relaxed)
     }
 
-    fn send<const N: usize>(&self, kind: &str, message: String, data: [(&str, Value); N]) {
+    fn send<'a>(&self, kind: &str, message: String, data: impl IntoIterator<Item = (&'a str, Value)>) {
         let event = Event {
             kind: kind.to_owned(),
             time: system_now(),

@@ -1,8 +1,8 @@
 //! What looks after a running sensor: windows that have waited too long, a new vendor cache, a capture on which nothing
 //! arrives.
 
-use super::{clock, counting::Signals, recorder};
-use crate::{capture::Waker, mqtt::Status, oui::Watch, spool::SharedSpool, watchdog::Beat};
+use super::{antenna::Bell, clock, counting::Signals, recorder};
+use crate::{mqtt::Status, oui::Watch, spool::SharedSpool, watchdog::Beat};
 use std::{
     sync::{Arc, PoisonError},
     time::Duration,
@@ -36,13 +36,15 @@ pub(super) async fn tidy(spool: Arc<SharedSpool>, mut vendors: Watch, signals: A
 }
 
 /// Wakes a capture that waits for a frame, for ever.
-pub(super) async fn wake(waker: Waker, signals: Arc<Signals>) {
+pub(super) async fn wake(bell: Bell, signals: Arc<Signals>) {
     let mut wake = tokio::time::interval(WAKE_EVERY);
     let mut beat = 0;
     loop {
         wake.tick().await;
         let now = signals.beat.marks();
-        if now == beat {
+        if now == beat
+            && let Some(waker) = &*bell.lock().unwrap_or_else(PoisonError::into_inner)
+        {
             waker.wake();
         }
         beat = now;

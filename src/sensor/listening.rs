@@ -3,6 +3,7 @@
 
 use super::{
     anchor::{News, Standing},
+    antenna::{Feed, expose},
     clock::{self, Clocks},
     condition::{Condition, Conditions, Part},
     counting::{self, Counted, CountingError, Signals},
@@ -12,8 +13,9 @@ use super::{
 use crate::{
     UnixNanos,
     batch::Clock,
-    capture::{Packet, Polled, Source},
+    capture::{Packet, Polled},
     dot11,
+    radio::airtime::{Airtime, Witness},
     spool::Held,
     tally::KeyError,
 };
@@ -40,6 +42,8 @@ pub struct Ears {
     pub conditions: Conditions,
     /// What happened to it.
     pub events: Events,
+    /// Where the radio was, if it is ours to know.
+    pub airtime: Option<Airtime>,
 }
 
 /// Counts one run over an interface: until the source fails, or `signals.stop` is set. The open window is closed and
@@ -47,7 +51,7 @@ pub struct Ears {
 ///
 /// # Errors
 /// When the source fails; what was counted before is handed over all the same.
-pub fn listen(source: &mut Source, live: &mut Live, ears: &Ears) -> Result<(), CountingError> {
+pub fn listen(feed: &mut Feed, live: &mut Live, ears: &Ears) -> Result<(), CountingError> {
     live.begin()?;
     if live.anchoring().standing() == Standing::Held {
         tracing::warn!(
@@ -55,8 +59,13 @@ pub fn listen(source: &mut Source, live: &mut Live, ears: &Ears) -> Result<(), C
              clock.sync = \"never\""
         );
     }
+    if let Some(airtime) = &ears.airtime {
+        let anchor = live.anchoring().anchor();
+        let start = live.counter().open_window().map_or(0, |open| open.start.0.saturating_sub(anchor));
+        airtime.open_window(start, open_until(live));
+    }
     ears.say_how_the_clock_is(live);
-    let ended = take(source, live, ears);
+    let ended = take(feed, live, ears);
     let mut steps = Vec::new();
     live.finish(ears.clocks.read().boot, &mut |step| steps.push(step));
     for step in steps {
@@ -65,13 +74,13 @@ pub fn listen(source: &mut Source, live: &mut Live, ears: &Ears) -> Result<(), C
     ended
 }
 
-fn take(source: &mut Source, live: &mut Live, ears: &Ears) -> Result<(), CountingError> {
+fn take(feed: &mut Feed, live: &mut Live, ears: &Ears) -> Result<(), CountingError> {
     let mut steps = Vec::new();
     loop {
         let mut failure = None;
-        let polled = source.poll(&mut |packet| {
+        let polled = feed.poll(&mut |packet, witness| {
             if failure.is_none() && !ears.is_stopped() {
-                failure = frame(&packet, live, ears, &mut steps).err();
+                failure = frame(&packet, witness, live, ears, &mut steps).err();
             }
         })?;
         ears.signals.beat.mark();
@@ -81,10 +90,11 @@ fn take(source: &mut Source, live: &mut Live, ears: &Ears) -> Result<(), Countin
         if let Some(registry) = ears.signals.registry.try_lock().ok().and_then(|mut new| new.take()) {
             live.counter().set_registry(registry);
         }
-        if let Some(drops) = source.drops() {
+        if let Some(drops) = feed.drops() {
             live.counter().add_drops(drops.kernel, drops.interface);
         }
         let reading = ears.clocks.read();
+        feed.counted(reading.boot);
         let news = live.look(reading);
         ears.tell(news);
         live.tick(reading.boot.saturating_sub(GRACE), &mut |step| steps.push(step))?;
@@ -97,9 +107,18 @@ fn take(source: &mut Source, live: &mut Live, ears: &Ears) -> Result<(), Countin
 }
 
 #[inline]
-fn frame(packet: &Packet<'_>, live: &mut Live, ears: &Ears, steps: &mut Vec<Step>) -> Result<(), KeyError> {
+fn frame(
+    packet: &Packet<'_>,
+    witness: Option<&mut Witness>,
+    live: &mut Live,
+    ears: &Ears,
+    steps: &mut Vec<Step>,
+) -> Result<(), KeyError> {
     let boot = live.boot_time(packet.time.0, clock::times);
     let facts = dot11::parse(packet.link, packet.data, packet.original_len);
+    if let Some(witness) = witness {
+        witness.frame(boot, facts.freq_mhz);
+    }
     live.packet(boot, &facts, packet.original_len, &mut |step| steps.push(step))?;
     if !steps.is_empty() {
         ears.hand_all_over(steps, live);
@@ -113,14 +132,23 @@ impl Ears {
     }
 
     fn hand_all_over(&self, steps: &mut Vec<Step>, live: &mut Live) {
+        if steps.is_empty() {
+            return;
+        }
         for step in steps.drain(..) {
             self.hand_over(step, live, false);
+        }
+        if let Some(airtime) = &self.airtime {
+            airtime.extend_window(open_until(live));
         }
     }
 
     fn hand_over(&self, step: Step, live: &mut Live, last: bool) {
         let counted = match step {
-            Step::Window { closed, standing, anchor } => {
+            Step::Window { mut closed, standing, anchor } => {
+                if let Some(airtime) = &self.airtime {
+                    expose(airtime, &mut closed.contents, closed.end.0.saturating_sub(anchor));
+                }
                 let (clock, held) = match standing {
                     Standing::Anchored => (Clock::System, None),
                     Standing::Unsynced => (Clock::Unsynced, None),
@@ -174,6 +202,12 @@ impl Ears {
         };
         self.conditions.report(Part::Clock, condition);
     }
+}
+
+/// Where the open window ends, after boot.
+fn open_until(live: &mut Live) -> i64 {
+    let anchor = live.anchoring().anchor();
+    live.counter().open_window().map_or(i64::MAX, |open| open.end.0.saturating_sub(anchor))
 }
 
 /// Seconds to a thousandth.

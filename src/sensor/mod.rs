@@ -4,6 +4,7 @@
 //! Every part says how it is through `condition`, and what happened through `events`.
 
 pub mod anchor;
+mod antenna;
 pub mod batches;
 pub mod clock;
 pub mod condition;
@@ -21,7 +22,9 @@ pub mod run;
 mod running;
 mod stdin;
 
-use crate::{capture::CaptureError, config::Sensor, mqtt::MqttError, oui::OuiError, spool::SpoolError};
+use crate::{
+    capture::CaptureError, config::Sensor, mqtt::MqttError, oui::OuiError, radio::keeper::RadioError, spool::SpoolError,
+};
 use counting::CountingError;
 use std::{io, path::PathBuf};
 
@@ -31,6 +34,9 @@ pub enum SensorError {
     /// The source cannot be opened, or failed.
     #[error(transparent)]
     Source(#[from] CaptureError),
+    /// The card cannot be had, or not be made to listen.
+    #[error(transparent)]
+    Radio(#[from] RadioError),
     /// Counting failed.
     #[error(transparent)]
     Counting(#[from] CountingError),
@@ -61,6 +67,6 @@ pub enum SensorError {
 /// # Errors
 /// What keeps it from starting, or a source that fails; what was counted is spooled all the same.
 pub async fn run(config: Sensor) -> Result<(), SensorError> {
-    let running = running::start(opening::open(config)?)?;
+    let running = running::start(opening::open(config).await?)?;
     ending::wait_and_end(running).await
 }

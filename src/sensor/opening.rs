@@ -4,6 +4,7 @@
 use super::{
     SensorError,
     anchor::{Anchoring, Reading},
+    antenna::{Antenna, Told},
     batches::{Batches, Runs},
     clock::{self, Clocks},
     condition::Conditions,
@@ -21,6 +22,11 @@ use crate::{
     config::{Sensor, SourceKind, Sync},
     mqtt::{Event, Status},
     oui::{self, OuiError, Registry, Watch},
+    radio::{
+        airtime::Airtime,
+        keeper::{BootClock, Files, Keeper, RadioError},
+        nl80211::Kernel,
+    },
     spool::{Settings, SharedSpool, Spool},
     tally::Tracker,
     watchdog::Stages,
@@ -35,7 +41,7 @@ pub(super) struct Opened {
     /// What the watchdog looks at; the counting thread is there already.
     pub stages: Stages,
     pub signals: Arc<Signals>,
-    pub source: Source,
+    pub source: Origin,
     /// The vendor registry in use.
     pub registry: Arc<Registry>,
     /// Sees when its cache is replaced.
@@ -53,6 +59,19 @@ pub(super) struct Opened {
     /// What it publishes of what happened.
     pub events: mpsc::Receiver<Event>,
 }
+
+/// Where frames come from.
+pub(super) enum Origin {
+    /// A capture.
+    Capture(Source),
+    /// An interface as it is.
+    Interface(Source),
+    /// A card of ours.
+    Radio(Box<OwnCard>, Antenna),
+}
+
+/// The keeper of this machine's card.
+pub(super) type OwnCard = Keeper<Kernel, BootClock, Told>;
 
 /// Where the time of windows comes from.
 pub(super) enum Time {
@@ -76,14 +95,17 @@ pub(super) struct LiveTime {
 ///
 /// # Errors
 /// What keeps it from starting.
-pub(super) fn open(config: Sensor) -> Result<Opened, SensorError> {
+pub(super) async fn open(config: Sensor) -> Result<Opened, SensorError> {
     let config = Arc::new(config);
     let mut stages = Stages::from_environment();
     let signals = Arc::new(Signals { beat: stages.add("counting"), ..Signals::default() });
     let (status, statuses) = watch::channel(Status::online(None));
     let conditions = Conditions::new(status.clone());
     // Before anything else: most mistakes are here, and a person is waiting for the answer.
-    let source = open_source(&config, &signals)?;
+    let source = match config.source.kind {
+        SourceKind::Radio => None,
+        _ => Some(open_source(&config, &signals)?),
+    };
     // From here on the kernel keeps frames for us: this is when the run begins.
     let clocks = Clocks::new(&config.clock);
     let reading = clocks.read();
@@ -96,11 +118,17 @@ pub(super) fn open(config: Sensor) -> Result<Opened, SensorError> {
     for path in &opening.set_aside {
         tracing::error!(path = %path.display(), "the spool was damaged: it is set aside, and a fresh one begins");
     }
+    let source = match (config.source.kind, source) {
+        (SourceKind::Interface, Some(source)) => Origin::Interface(source),
+        (_, Some(source)) => Origin::Capture(source),
+        // The spool is ours alone, and so is what an earlier run left of the card.
+        (_, None) => open_card(&config, &conditions, &tell).await?,
+    };
     let tracker = tracker(&spool, &runs);
     let mut known = KnownTime::open(&spool, clock::boot_id(), opening.unfinished)?;
     let batches = Batches::new(&config, registry.hash(), runs);
     let time = match config.source.kind {
-        SourceKind::Interface => {
+        SourceKind::Radio | SourceKind::Interface => {
             let settle = i64::try_from(config.clock.settle.as_nanos()).unwrap_or(i64::MAX);
             let anchoring = known.start(&mut spool, reading, settle, config.clock.sync == Sync::Never)?;
             let begin = UnixNanos(reading.boot.saturating_add(anchoring.anchor()));
@@ -136,15 +164,31 @@ pub(super) fn open(config: Sensor) -> Result<Opened, SensorError> {
     })
 }
 
-/// Opens the source; a file again, at its beginning.
+/// Gets ready to take the card; takes nothing yet.
+async fn open_card(config: &Sensor, conditions: &Conditions, events: &Events) -> Result<Origin, SensorError> {
+    let airtime = Airtime::default();
+    let link = Kernel::open().map_err(RadioError::from)?;
+    let told = Told { conditions: conditions.clone(), events: events.clone() };
+    let files = Files::new(&config.spool.runtime_dir, &config.spool.state_dir);
+    let mut keeper = Keeper::new(link, BootClock, told, config.radio.clone(), &airtime, files);
+    keeper.check().await?;
+    let antenna = Antenna::new(&airtime, config.source.snaplen, buffer_bytes(config));
+    Ok(Origin::Radio(Box::new(keeper), antenna))
+}
+
+fn buffer_bytes(config: &Sensor) -> u32 {
+    u32::try_from(config.source.buffer.0).unwrap_or(u32::MAX)
+}
+
+/// Opens the source, where that is one thing; a file again, at its beginning.
 pub(super) fn open_source(config: &Sensor, signals: &Arc<Signals>) -> Result<Source, CaptureError> {
     match config.source.kind {
         SourceKind::Interface => Source::open_live(&LiveOptions {
             interface: config.source.interface.clone(),
             snaplen: config.source.snaplen,
-            buffer_bytes: u32::try_from(config.source.buffer.0).unwrap_or(u32::MAX),
+            buffer_bytes: buffer_bytes(config),
         }),
-        SourceKind::File => Source::open_file(&config.source.file),
+        SourceKind::File | SourceKind::Radio => Source::open_file(&config.source.file),
         SourceKind::Stdin => Source::from_reader(Box::new(Stdin::new(signals)), "standard input"),
     }
 }
@@ -157,7 +201,7 @@ fn runs(config: &Sensor) -> Result<Runs, SensorError> {
             Ok(content) => Ok(Runs::File(content)),
             Err(source) => Err(SensorError::File { path: path.clone(), source }),
         },
-        SourceKind::Interface | SourceKind::Stdin => Ok(Runs::Fresh(run::fresh())),
+        SourceKind::Radio | SourceKind::Interface | SourceKind::Stdin => Ok(Runs::Fresh(run::fresh())),
     }
 }
 

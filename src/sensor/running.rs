@@ -2,6 +2,7 @@
 
 use super::{
     SensorError,
+    antenna::Feed,
     batches::counter_settings,
     condition::Conditions,
     counting::{self, Counted, Signals},
@@ -9,7 +10,7 @@ use super::{
     keeping,
     listening::{self, Ears},
     live::Live,
-    opening::{self, LiveTime, Opened, Time},
+    opening::{self, LiveTime, Opened, Origin, Time},
     outbox::SpoolOutbox,
 };
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
     watchdog,
 };
 use std::{
+    io,
     sync::{Arc, atomic::Ordering},
     thread,
     time::Duration,
@@ -45,6 +47,8 @@ pub(super) struct Running {
     pub stop_recording: watch::Sender<bool>,
     pub publishing: JoinHandle<Result<(), MqttError>>,
     pub stop_publishing: watch::Sender<bool>,
+    /// What keeps the card, and is told to give it back.
+    pub radio: Option<(watch::Sender<bool>, JoinHandle<()>)>,
     /// What looks after the others, and may be dropped at any moment.
     pub keepers: JoinSet<()>,
 }
@@ -54,8 +58,7 @@ pub(super) struct Running {
 /// # Errors
 /// When the system refuses a thread.
 pub(super) fn start(opened: Opened) -> Result<Running, SensorError> {
-    let Opened { config, mut stages, signals, mut source, registry, vendors, tracker, time, spool, recorder, .. } =
-        opened;
+    let Opened { config, mut stages, signals, source, registry, vendors, tracker, time, spool, recorder, .. } = opened;
     let Opened { conditions, tell, statuses, events, .. } = opened;
     let outbox = SpoolOutbox::new(&config.site, &config.sensor, &spool);
     let (stop_recording, recording_stopped) = watch::channel(false);
@@ -74,30 +77,56 @@ pub(super) fn start(opened: Opened) -> Result<Running, SensorError> {
         publishing_stopped,
     ));
 
-    let waker = source.waker();
     let (windows, closed) = mpsc::channel(WINDOWS_BETWEEN);
-    let work = Work { config: Arc::clone(&config), source, registry, tracker, signals: Arc::clone(&signals), windows };
-    let counting = {
-        let signals = Arc::clone(&signals);
-        thread::Builder::new().name("counting".into()).spawn(move || {
-            let counted = match time {
-                Time::Live(time) => work.listen(*time, conditions, tell),
-                Time::Recorded => work.count(),
-            };
-            signals.beat.done();
-            counted
-        })?
+    let work = Work { config: Arc::clone(&config), registry, tracker, signals: Arc::clone(&signals), windows };
+    let mut keepers = JoinSet::new();
+    let mut radio = None;
+    let thread = thread::Builder::new().name("counting".into());
+    let counting = match (time, source) {
+        (Time::Live(time), Origin::Radio(keeper, antenna)) => {
+            let (stop, stopped) = watch::channel(false);
+            let feed = listened_to(Feed::Card(antenna), &mut keepers, &signals);
+            let counting = thread.spawn(move || work.listen(feed, *time, conditions, tell))?;
+            radio = Some((stop, tokio::spawn(keeper.run(stopped))));
+            counting
+        }
+        (Time::Live(time), Origin::Interface(source) | Origin::Capture(source)) => {
+            let feed = listened_to(Feed::Interface(source), &mut keepers, &signals);
+            thread.spawn(move || work.listen(feed, *time, conditions, tell))?
+        }
+        (Time::Recorded, Origin::Interface(source) | Origin::Capture(source)) => {
+            let signals = Arc::clone(&signals);
+            thread.spawn(move || {
+                let counted = work.count(source);
+                signals.beat.done();
+                counted
+            })?
+        }
+        (Time::Recorded, Origin::Radio(..)) => return Err(io::Error::other("a card has no recorded time").into()),
     };
     let recording = tokio::spawn(recorder.record(closed, recording_stopped, stages.add("recorder")));
-    let mut keepers = JoinSet::new();
     keepers.spawn(keeping::tidy(Arc::clone(&spool), vendors, Arc::clone(&signals), stages.add("keeper")));
-    if let Some(waker) = waker {
-        keepers.spawn(keeping::wake(waker, Arc::clone(&signals)));
-    }
     let told = Arc::clone(&spool);
     keepers.spawn(async move { watchdog::tell(stages, || keeping::line(&told, &statuses)).await });
     tracing::info!(site = config.site, sensor = config.sensor, version = env!("CARGO_PKG_VERSION"), "counting");
-    Ok(Running { signals, spool, outbox, counting, recording, stop_recording, publishing, stop_publishing, keepers })
+    Ok(Running {
+        signals,
+        spool,
+        outbox,
+        counting,
+        recording,
+        stop_recording,
+        publishing,
+        stop_publishing,
+        radio,
+        keepers,
+    })
+}
+
+/// Sees to it that the wait for frames of a quiet interface ends from time to time.
+fn listened_to(mut feed: Feed, keepers: &mut JoinSet<()>, signals: &Arc<Signals>) -> Feed {
+    keepers.spawn(keeping::wake(feed.bell(), Arc::clone(signals)));
+    feed
 }
 
 /// The configuration as the `info` topic shows it: without who logs in how, and without local paths.
@@ -123,7 +152,6 @@ fn public(config: &Sensor) -> serde_json::Value {
 /// The counting thread's work: one run over an interface, or one a pass over a capture.
 struct Work {
     config: Arc<Sensor>,
-    source: Source,
     registry: Arc<Registry>,
     tracker: Tracker,
     signals: Arc<Signals>,
@@ -138,24 +166,34 @@ impl Work {
         Counter::new(counter_settings(&self.config, live), Arc::clone(&self.registry), tracker, keys)
     }
 
-    fn listen(mut self, time: LiveTime, conditions: Conditions, events: Events) -> Result<(), SensorError> {
+    fn listen(
+        mut self,
+        mut feed: Feed,
+        time: LiveTime,
+        conditions: Conditions,
+        events: Events,
+    ) -> Result<(), SensorError> {
         let LiveTime { clocks, boot, reading, anchoring, earlier } = time;
         let tracker = std::mem::take(&mut self.tracker);
         let mut counter = self.counter(true, tracker);
         counter.take(&earlier);
-        let Self { mut source, signals, windows, .. } = self;
+        let Self { signals, windows, .. } = self;
         let mut live = Live::new(counter, anchoring, reading);
-        let ears = Ears { clocks, boot, signals, windows, conditions, events };
-        Ok(listening::listen(&mut source, &mut live, &ears)?)
+        let finished = Arc::clone(&signals);
+        let airtime = feed.airtime().cloned();
+        let ears = Ears { clocks, boot, signals, windows, conditions, events, airtime };
+        let listened = listening::listen(&mut feed, &mut live, &ears);
+        finished.beat.done();
+        Ok(listened?)
     }
 
-    fn count(mut self) -> Result<(), SensorError> {
+    fn count(mut self, mut source: Source) -> Result<(), SensorError> {
         let tracker = std::mem::take(&mut self.tracker);
         let mut counter = self.counter(false, tracker);
         loop {
-            counting::count(&mut self.source, &mut counter, self.config.source.pace, &self.signals, &self.windows)?;
+            counting::count(&mut source, &mut counter, self.config.source.pace, &self.signals, &self.windows)?;
             let stopped = self.signals.stop.load(Ordering::Relaxed);
-            if let Some(warning) = self.source.warning()
+            if let Some(warning) = source.warning()
                 && !stopped
             {
                 tracing::warn!("{warning}");
@@ -165,7 +203,7 @@ impl Work {
             }
             // A file of no length must not spin.
             thread::sleep(Duration::from_secs(1));
-            self.source = opening::open_source(&self.config, &self.signals)?;
+            source = opening::open_source(&self.config, &self.signals)?;
             counter = self.counter(false, Tracker::default());
         }
     }

@@ -157,6 +157,8 @@ fn window() -> impl Strategy<Value = Vec<Batch>> {
             late,
             kernel_drops: drops.map(|(kernel, _)| kernel),
             interface_drops: drops.map(|(_, interface)| interface),
+            switching_ms: None,
+            off_ms: None,
         };
         let vendors = if mode == Mode::Vendor { vendor_rows(&stations) } else { Vec::new() };
         let stations = if mode == Mode::Vendor { Vec::new() } else { stations };

@@ -1,0 +1,222 @@
+//! Where a sensor's live frames come from: an interface as it is, or a card that comes and goes.
+//! opens the interface that the radio's keeper names, again whenever it names one anew or the interface fails, and waits
+//! while there is none. The run goes on all the while.
+
+use crate::{
+    batch::{Channel, Contents},
+    capture::{CaptureError, Drops, LiveOptions, Packet, Polled, Source, Waker},
+    radio::{
+        airtime::{Airtime, Witness},
+        keeper::{Condition, News, Observer},
+    },
+    sensor::{
+        condition::{self, Conditions, Part},
+        events::Events,
+    },
+};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Between two attempts to open an interface: the first pause, and the longest.
+const SOON: Duration = Duration::from_millis(100);
+const LATER: Duration = Duration::from_secs(2);
+/// What waiting for an interface sleeps at a time.
+const NAP: Duration = Duration::from_millis(50);
+
+/// What ends the wait of whichever source is open.
+pub type Bell = Arc<Mutex<Option<Waker>>>;
+
+/// Where live frames come from.
+pub enum Feed {
+    /// An interface as it is.
+    Interface(Source),
+    /// A card of ours.
+    Card(Antenna),
+}
+
+impl Feed {
+    /// As [`Source::poll`]; each packet of a card comes with the witness, who is to be told its channel.
+    ///
+    /// # Errors
+    /// When an interface fails; a card never does.
+    pub fn poll<F: FnMut(Packet<'_>, Option<&mut Witness>)>(&mut self, each: &mut F) -> Result<Polled, CaptureError> {
+        match self {
+            Self::Interface(source) => source.poll(&mut |packet| each(packet, None)),
+            Self::Card(antenna) => Ok(antenna.poll(&mut |packet, witness| each(packet, Some(witness)))),
+        }
+    }
+
+    /// As [`Source::drops`].
+    pub fn drops(&mut self) -> Option<Drops> {
+        match self {
+            Self::Interface(source) => source.drops(),
+            Self::Card(antenna) => antenna.source.as_mut().and_then(Source::drops),
+        }
+    }
+
+    /// Everything until `boot` after boot is counted.
+    pub fn counted(&mut self, boot: i64) {
+        match self {
+            Self::Card(antenna) if antenna.source.is_some() => antenna.witness.counted(boot),
+            Self::Interface(_) | Self::Card(_) => {}
+        }
+    }
+
+    /// Where the radio was, if it is ours to know.
+    #[must_use]
+    pub const fn airtime(&self) -> Option<&Airtime> {
+        match self {
+            Self::Interface(_) => None,
+            Self::Card(antenna) => Some(&antenna.airtime),
+        }
+    }
+
+    /// What ends its wait for frames, from another thread.
+    pub fn bell(&mut self) -> Bell {
+        match self {
+            Self::Interface(source) => Arc::new(Mutex::new(source.waker())),
+            Self::Card(antenna) => Arc::clone(&antenna.bell),
+        }
+    }
+}
+
+/// A source that outlives its interface.
+pub struct Antenna {
+    airtime: Airtime,
+    witness: Witness,
+    snaplen: u32,
+    buffer_bytes: u32,
+    source: Option<Source>,
+    /// Of the tap that `source` was opened for.
+    generation: u64,
+    /// Not before this.
+    next_try: Instant,
+    pause: Duration,
+    bell: Bell,
+}
+
+impl Antenna {
+    /// An antenna on no interface yet.
+    #[must_use]
+    pub fn new(airtime: &Airtime, snaplen: u32, buffer_bytes: u32) -> Self {
+        Self {
+            airtime: airtime.clone(),
+            witness: Witness::new(airtime),
+            snaplen,
+            buffer_bytes,
+            source: None,
+            generation: 0,
+            next_try: Instant::now(),
+            pause: SOON,
+            bell: Bell::default(),
+        }
+    }
+
+    /// As [`Source::poll`], but an interface that fails is closed, and opened anew when it is there again.
+    fn poll<F: FnMut(Packet<'_>, &mut Witness)>(&mut self, each: &mut F) -> Polled {
+        if self.airtime.is_stale(self.generation) {
+            self.close();
+            (self.next_try, self.pause) = (Instant::now(), SOON);
+        }
+        let witness = &mut self.witness;
+        match &mut self.source {
+            Some(source) => match source.poll(&mut |packet| each(packet, witness)) {
+                Ok(polled) => polled,
+                Err(error) => {
+                    tracing::debug!(%error, "the interface is opened anew");
+                    self.close();
+                    self.next_try = Instant::now() + self.pause;
+                    Polled::Idle
+                }
+            },
+            None => {
+                self.open();
+                Polled::Idle
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        *self.bell.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.source = None;
+    }
+
+    fn open(&mut self) {
+        let tap = self.airtime.tap();
+        self.generation = tap.generation;
+        let Some(interface) = tap.interface.filter(|_| Instant::now() >= self.next_try) else {
+            thread::sleep(NAP);
+            return;
+        };
+        let options = LiveOptions { interface, snaplen: self.snaplen, buffer_bytes: self.buffer_bytes };
+        match Source::open_live(&options) {
+            Ok(mut source) => {
+                *self.bell.lock().unwrap_or_else(PoisonError::into_inner) = source.waker();
+                self.source = Some(source);
+                self.pause = SOON;
+                self.airtime.report(self.generation, None);
+            }
+            Err(error) => {
+                tracing::debug!(%error, "cannot listen yet");
+                self.next_try = Instant::now() + self.pause;
+                self.pause = (self.pause * 2).min(LATER);
+                // An interface takes a moment to come up: that is no trouble.
+                if self.pause > Duration::from_secs(1) {
+                    self.airtime.report(self.generation, Some(error.to_string()));
+                }
+            }
+        }
+    }
+}
+
+/// Fills in how long each frequency was listened to in the window that ended `end` after boot.
+pub fn expose(airtime: &Airtime, contents: &mut Contents, end: i64) {
+    let millis = airtime.close_window(end).millis();
+    for channel in &mut contents.channels {
+        // Heard, though the radio was elsewhere all the time.
+        channel.listened_ms = Some(0);
+    }
+    for (freq_mhz, listened_ms) in millis.listened {
+        match contents.channels.iter_mut().find(|channel| channel.freq_mhz == freq_mhz) {
+            Some(channel) => channel.listened_ms = Some(listened_ms),
+            None => {
+                contents.channels.push(Channel { freq_mhz, listened_ms: Some(listened_ms), frames: 0, bytes: 0 });
+            }
+        }
+    }
+    contents.channels.sort_unstable_by_key(|channel| channel.freq_mhz);
+    contents.capture.switching_ms = Some(millis.switching);
+    contents.capture.off_ms = Some(millis.off);
+}
+
+/// Tells the sensor's status and events of the radio.
+pub struct Told {
+    /// How it is.
+    pub conditions: Conditions,
+    /// What happened.
+    pub events: Events,
+}
+
+impl Observer for Told {
+    fn condition(&mut self, condition: Condition) {
+        self.conditions.report(
+            Part::Radio,
+            match condition {
+                Condition::Good => condition::Condition::Good,
+                Condition::Noted(reason) => condition::Condition::Noted(reason),
+                Condition::Degraded(reason) => condition::Condition::Degraded(reason),
+            },
+        );
+    }
+
+    fn news(&mut self, news: News) {
+        if news.warning {
+            self.events.warn(news.kind, news.message, news.data);
+        } else {
+            self.events.notice(news.kind, news.message, news.data);
+        }
+    }
+}
