@@ -82,7 +82,7 @@ fn rfkill(host: &Host, name: &str, card: &str) -> Finding {
     }
 }
 
-fn regulatory(host: &Host) -> Finding {
+pub(super) fn regulatory(host: &Host) -> Finding {
     let asked =
         host.text("/sys/module/cfg80211/parameters/ieee80211_regdom").filter(|code| code != "00" && !code.is_empty());
     match asked {

@@ -2,7 +2,8 @@
 //! Looks at the machine below a root directory, so that tests have machines of their own; changes nothing.
 //!
 //! * `host`: reads `/sys`, `/proc` and `/run`.
-//! * `card`: the interface, its driver, rfkill, the regulatory domain; `trouble`: what is known of drivers.
+//! * `card`: the interface, its driver, rfkill, the regulatory domain; `radio`: the same of a card that the sensor is to
+//!   take; `trouble`: what is known of drivers.
 //! * `rivals`: who else wants the card. * `rights`: capabilities. * `clock`. * `disk`: the spool and its disks.
 //! * `broker`: a real connection. * `vendors`: the age of the vendor cache.
 
@@ -11,6 +12,7 @@ mod card;
 mod clock;
 mod disk;
 mod host;
+mod radio;
 mod rights;
 mod rivals;
 mod trouble;
@@ -82,10 +84,16 @@ pub struct Report {
 /// Examines this machine for a sensor with this configuration.
 pub async fn examine(host: &Host, config: &Sensor, now: UnixNanos) -> Report {
     let mut findings = Vec::new();
-    if config.source.kind == SourceKind::Interface {
-        let name = config.source.interface.as_str();
-        findings.extend(card::check(host, name));
-        findings.extend(rivals::check(host, name));
+    match config.source.kind {
+        SourceKind::Radio => findings.extend(radio::check(host, &config.radio).await),
+        SourceKind::Interface => {
+            let name = config.source.interface.as_str();
+            findings.extend(card::check(host, name));
+            findings.extend(rivals::check(host, name));
+        }
+        SourceKind::File | SourceKind::Stdin => {}
+    }
+    if config.source.kind.is_live() {
         findings.push(rights::check(host));
         findings.push(clock::check(host, &config.clock));
     }
