@@ -160,8 +160,8 @@ async fn sensor<R: BufRead, W: Write>(arguments: &SetupArgs, asker: &mut Asker<R
     document.set("", "sensor", name);
 
     let interface = card(arguments, asker, &document).await?;
-    document.set("source", "kind", "interface");
-    document.set("source", "interface", interface.as_str());
+    document.set("source", "kind", "radio");
+    document.set("radio", "interface", interface.as_str());
 
     let modes = [
         ("plain", "addresses as they are"),
@@ -192,7 +192,7 @@ async fn card<R: BufRead, W: Write>(
     let suggestion = match &chosen {
         Ok(phy) => names(phy).first().cloned().unwrap_or_default(),
         // A name that is there no more is no suggestion.
-        Err(_) => Some(document.text("source", "interface", ""))
+        Err(_) => Some(document.text("radio", "interface", ""))
             .filter(|name| able.iter().any(|phy| names(phy).contains(name)))
             .unwrap_or_default(),
     };

@@ -227,7 +227,7 @@ system_broker() {
 configure_by_hand() {
     echo sesame >/etc/airtally/sensor.secrets/mqtt-password
     echo sesame >/etc/airtally/ingest.secrets/mqtt-password
-    sed -i -e 's/^kind = .*/kind = "interface"/' -e "s/^interface = .*/interface = \"$1\"/" -e 's/^length = .*/length = "2s"/' \
+    sed -i -e 's/^kind = .*/kind = "interface"/' -e "0,/^#interface/s/^#interface = .*/interface = \"$1\"/" -e 's/^length = .*/length = "2s"/' \
         -e 's/^#username = .*/username = "sensor-1"/' \
         -e 's#^\#password_file = .*#password_file = "/run/credentials/airtally-sensor.service/secret_mqtt-password"#' \
         /etc/airtally/sensor.toml
