@@ -18,6 +18,9 @@ const ASIDE: Duration = Duration::from_secs(10);
 const LONG_ASIDE: Duration = Duration::from_secs(600);
 /// How often the card's channels and its other interfaces are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// An interface that goes down more often than this, in this time, is left down for a while.
+const RAISES: u32 = 5;
+const RAISES_IN: Duration = Duration::from_secs(10);
 /// One channel alone is listened to in stays of this length.
 const ALONE: Duration = Duration::from_secs(1);
 /// How much the newest stay counts in a channel's activity.
@@ -32,6 +35,8 @@ struct Round {
     /// Stays during which the driver named another frequency, by when they began.
     elsewhere: VecDeque<i64>,
     looked: Instant,
+    /// How often the interface was brought up again since when.
+    raised: (u32, Instant),
     /// How many stays and how much time the plan's cycle takes.
     cycle: (usize, Duration),
 }
@@ -45,6 +50,7 @@ impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
             tuned: None,
             elsewhere: VecDeque::new(),
             looked: Instant::now(),
+            raised: (0, Instant::now()),
             cycle: (1, ALONE),
         };
         self.airtime.set_tap(Some(&round.card.name));
@@ -168,6 +174,14 @@ impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
     async fn raise(&mut self, round: &mut Round) -> Result<(), Trouble> {
         self.airtime.leave(self.clock.boot_nanos(), Doing::Off);
         round.tuned = None;
+        if round.raised.1.elapsed() >= RAISES_IN {
+            round.raised = (0, Instant::now());
+        }
+        round.raised.0 += 1;
+        if round.raised.0 > RAISES {
+            let message = format!("{} is taken down again and again by another program", round.card.name);
+            return Err(Trouble { reason: "radio_busy", message });
+        }
         self.tell("radio_down", true, format!("{} is down: bringing it up again.", round.card.name), Vec::new());
         self.link.set_up(round.card.index, true).await?;
         self.reopen(round);

@@ -266,8 +266,14 @@ impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
             };
             self.away();
             self.health.forget();
-            self.report(Condition::Degraded(trouble.reason));
-            self.tell("radio_lost", true, trouble.message, vec![("reason", trouble.reason.into())]);
+            let condition = Condition::Degraded(trouble.reason);
+            if self.is_reported(condition) {
+                // A card may be away for months.
+                tracing::debug!(reason = trouble.reason, "{}", trouble.message);
+            } else {
+                self.report(condition);
+                self.tell("radio_lost", true, trouble.message, vec![("reason", trouble.reason.into())]);
+            }
             if began.elapsed() >= STEADY {
                 pause = SOON;
             }
@@ -289,6 +295,7 @@ impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
         let record = match self.record.take().filter(|record| record.is_of(&phy)) {
             Some(record) => {
                 // It was changed under us: from what it was before, once more.
+                self.record = Some(record.clone());
                 record.restore(&mut self.link).await?;
                 record
             }
@@ -304,8 +311,9 @@ impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
         // As it is after a restoration.
         let phys = self.link.phys().await?;
         let phy = phys.into_iter().find(|other| other.index == phy.index).unwrap_or(phy);
+        // From here on there is something to give back, even if a stop comes in the middle.
+        self.record = Some(record.clone());
         let made = card::make(&mut self.link, &phy, self.radio.mode, wanted.as_deref(), &record).await;
-        self.record = Some(record);
         let card = match made {
             Ok(card) => card,
             Err(error) => {
