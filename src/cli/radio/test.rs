@@ -61,6 +61,9 @@ struct Row {
     refused: Option<String>,
 }
 
+/// What was heard, by the frequency that frames claim.
+type Tally = BTreeMap<Option<u16>, Heard>;
+
 #[derive(Default)]
 struct Heard {
     frames: u64,
@@ -159,7 +162,7 @@ async fn listen(
 struct Listener {
     ended: Arc<AtomicBool>,
     waker: Option<Waker>,
-    thread: Option<thread::JoinHandle<Result<BTreeMap<Option<u16>, Heard>, CaptureError>>>,
+    thread: Option<thread::JoinHandle<Result<Tally, CaptureError>>>,
 }
 
 impl Listener {
@@ -171,7 +174,7 @@ impl Listener {
         }
     }
 
-    fn end(&mut self) -> anyhow::Result<BTreeMap<Option<u16>, Heard>> {
+    fn end(&mut self) -> anyhow::Result<Tally> {
         self.stop();
         match self.thread.take().map(thread::JoinHandle::join) {
             Some(Ok(heard)) => Ok(heard?),
@@ -186,8 +189,8 @@ impl Drop for Listener {
     }
 }
 
-fn count(mut source: Source, ended: &AtomicBool) -> Result<BTreeMap<Option<u16>, Heard>, CaptureError> {
-    let mut heard: BTreeMap<Option<u16>, Heard> = BTreeMap::new();
+fn count(mut source: Source, ended: &AtomicBool) -> Result<Tally, CaptureError> {
+    let mut heard = Tally::new();
     while !ended.load(Ordering::Relaxed) {
         source.poll(&mut |packet| {
             let facts = dot11::parse(packet.link, packet.data, packet.original_len);
