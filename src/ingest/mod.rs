@@ -108,7 +108,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
     let web = config.web.as_ref().map(|web| web::start(web, stopped.clone())).transpose()?;
     let asker = tokio::spawn(ask(config.replay, Arc::clone(&spool), holes, requests, stages.add("asker")));
     let told = Arc::clone(&spool);
-    let teller = tokio::spawn(async move { watchdog::tell(stages, || line(&told)).await });
+    let heart = tokio::spawn(async move { watchdog::tell(stages, || line(&told)).await });
     tracing::info!(name = config.name, site = config.site, version = env!("CARGO_PKG_VERSION"), "storing");
 
     let mut subscriber = subscriber;
@@ -122,7 +122,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
     };
     let _ = stop.send(true);
     asker.abort();
-    teller.abort();
+    heart.abort();
     let ended = match ended {
         Some(ended) => ended,
         None => subscriber.await,
