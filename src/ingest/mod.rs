@@ -91,7 +91,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
         followers.push(follow(sink, &spool, &dead, health, stopped.clone(), stages.add("sink"))?);
     }
     let (statuses, status) = watch::channel(health::statuses(&healths));
-    let teller = tokio::spawn(health::tell(healths, statuses));
+    let health_teller = tokio::spawn(health::tell(healths, statuses));
     let (requests, outgoing) = mpsc::channel(REQUESTS_WAITING);
     let subscriber = tokio::spawn(mqtt::subscribe(
         SubscriberSettings {
@@ -127,7 +127,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
         Some(ended) => ended,
         None => subscriber.await,
     };
-    teller.abort();
+    health_teller.abort();
     if let Some(web) = web {
         let _ = web.await;
     }
