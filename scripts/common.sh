@@ -42,7 +42,14 @@ need_packages() {
 need_backports() {
     if ! grep -rqs bookworm-backports /etc/apt/sources.list /etc/apt/sources.list.d; then
         say "adding bookworm-backports to the package sources"
-        echo 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm-backports main' |
+        # They are where this machine has bookworm itself from.
+        apt_update
+        local archive
+        # shellcheck disable=SC2016 # these are apt's words
+        archive=$(apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+            sed -n 's/^bookworm main //p' | head -n 1)
+        [ -n "$archive" ] || die "the package sources do not have bookworm's main: is this Debian 12?"
+        echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $archive bookworm-backports main" |
             as_root tee /etc/apt/sources.list.d/bookworm-backports.list >/dev/null
         apt_updated=no
     fi
