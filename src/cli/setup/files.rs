@@ -48,7 +48,19 @@ impl Document {
             let Some(inner) = next.as_table_mut() else { return };
             at = inner;
         }
-        at.insert(key, Item::Value(value.into()));
+        let mut value = value.into();
+        // In place: the comments above a key belong to it, and inserting would drop them with the old one.
+        match at.get_mut(key) {
+            Some(item) => {
+                if let Some(old) = item.as_value() {
+                    *value.decor_mut() = old.decor().clone();
+                }
+                *item = Item::Value(value);
+            }
+            None => {
+                at.insert(key, Item::Value(value));
+            }
+        }
     }
 
     /// Removes a key.
