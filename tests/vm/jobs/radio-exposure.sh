@@ -53,10 +53,12 @@ for line in open("messages"):
     plan = total.setdefault(b["sensor"], {})
     capture = b["capture"]
     window = 1000
-    sum_ms = sum(c["listened_ms"] for c in b["channels"]) + capture["switching_ms"] + capture["off_ms"]
+    # A window in which the card was being set up has no channels.
+    channels = b.get("channels", [])
+    sum_ms = sum(c["listened_ms"] for c in channels) + capture["switching_ms"] + capture["off_ms"]
     if sum_ms != window:
         print(f"unequal {b['sensor']} {b['seq']}: {sum_ms}")
-    for c in b["channels"]:
+    for c in channels:
         sums = plan.setdefault(c["freq_mhz"], [0, 0])
         sums[0] += c["listened_ms"]
         sums[1] += c["frames"]

@@ -8,12 +8,14 @@
 radios 4
 ap=$(mac_of wlan0) client=$(mac_of wlan1)
 monitor wlan3 6
+# Its number: a kernel that had radios before counts on.
+phy=$(cat /sys/class/net/wlan2/phy80211/name)
 ip link set wlan2 up
 printf 'ctrl_interface=/run/wpa_supplicant-held\nnetwork={\n ssid="elsewhere"\n psk="correct horse"\n}\n' >held.conf
 wpa_supplicant -B -i wlan2 -c held.conf -P "$PWD/held.pid" -f held.log >/dev/null
 # shown: what `iw dev` shows of the card's names and types, and which links are up.
 shown() {
-    iw dev | sed -n '/^phy#2/,/^phy/p' | sed '1n;/^phy/d' | grep -e phy# -e Interface -e Unnamed -e addr -e type
+    iw dev | sed -n "/^phy#${phy#phy}\$/,/^phy/p" | sed '1n;/^phy/d' | grep -e phy# -e Interface -e Unnamed -e addr -e type
     for name in wlan2 airtally0; do
         if ip -o link show dev "$name" 2>/dev/null | grep -q '[<,]UP[,>]'; then echo "$name up"; fi
     done
@@ -24,7 +26,7 @@ cat before
 broker
 ingest
 subscribe
-$airtally radio list | grep -A4 phy2
+$airtally radio list | grep -A4 "$phy"
 $airtally radio plan --interface wlan2 --channels 2.4:6
 radio_sensor 'interface = "wlan2"
 channels = "2.4:6"'
