@@ -104,6 +104,7 @@ at 8 $day
 note "a day back, and it stays"
 off 0
 send 9
+# shellcheck disable=SC2016 # the inner shell counts
 wait_for 60 sh -c 'test "$(grep -c clock_followed sensor.log)" = 2'
 sleep 3
 send 10
