@@ -4,13 +4,16 @@
 # shellcheck source=tests/vm/radio.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../radio.sh"
 
+# Another job may have set another.
+iw reg set 00
 radios 3
+wait_for 10 sh -c 'iw reg get | grep -q "country 00"'
 iw dev >before
 # refuses WHAT WORDS COMMAND…: exit status 2 and one line with the words.
 refuses() {
     local what=$1 words=$2 status=0
     shift 2
-    "$@" >refusal 2>&1 || status=$?
+    timeout 20 "$@" >refusal 2>&1 || status=$?
     # The log's lines before it are not the refusal.
     tail -n 1 refusal >line
     if [ "$status" = 2 ] && grep -q -- "$words" line && [ "$(grep -c '^airtally:' refusal)" = 1 ]; then
