@@ -70,7 +70,8 @@ kill -9 "$sensor_pid"
 wait_for 10 gone "$sensor_pid"
 holds "kill -9 leaves the card taken" ip link show airtally0
 run_sensor
-sleep 3
+# shellcheck disable=SC2016 # the inner shell counts
+wait_for 30 sh -c '[ "$(grep -c radio_taken sensor.log)" = 3 ]'
 stop "$sensor_pid"
 shown >after
 equal "after kill -9, a restart and a stop iw dev shows what it showed before" "$(cat before)" "$(cat after)"
