@@ -37,10 +37,11 @@ for stage in counting recorder publisher keeper; do hang sensor $stage; done
 for stage in subscriber sink asker; do hang ingest $stage; done
 
 # Sound again: it counts, and is left alone for longer than the watchdog's time.
-pids="$(main_pid airtally-sensor) $(main_pid airtally-ingest)"
 had=$(stored 'SELECT coalesce(sum(frames), 0) FROM windows')
 inject wlan0 400 200 >/dev/null
 holds "it counts again" wait_for 40 stored_is "SELECT sum(frames) >= $had + 400 FROM windows" 1
+# Now both run, whatever was restarted last.
+pids="$(main_pid airtally-sensor) $(main_pid airtally-ingest)"
 least "cut-off runs declared" 4 "$(stored 'SELECT count(*) FROM gaps')"
 
 # Broker away and air quiet are no reasons to be killed.
