@@ -21,16 +21,23 @@ pub(super) fn parse(text: &str) -> Result<Parsed, String> {
             Err(error) => return Err(format!("is not CSV: {error}")),
         }
         let wrong = |problem: &str| format!("line {}: {problem}", line_of(text, &record));
-        let (Some(registry), Some(digits), Some(name)) = (record.get(0), record.get(1), record.get(2)) else {
-            return Err(wrong("has fewer than three fields"));
-        };
-        let registry = Assignment::from_ieee(registry.trim())
-            .ok_or_else(|| wrong("its registry is none of MA-L, MA-M, MA-S, IAB, CID"))?;
-        let prefix = parse_prefix(digits.trim(), registry)
-            .ok_or_else(|| wrong("its assignment does not have the digits that its registry gives out"))?;
+        let (registry, prefix) = assignment(&record).map_err(wrong)?;
+        let name = record.get(2).unwrap_or_default();
         let address = record.get(3).map(clean).filter(|address| !address.is_empty());
         parsed.entry(prefix, Some(registry), None, Some(clean(name)), address);
     }
+}
+
+/// What a row assigns, and by which registry; or what is wrong with it.
+pub(super) fn assignment(record: &csv::StringRecord) -> Result<(Assignment, Prefix), &'static str> {
+    let (Some(registry), Some(digits), Some(_)) = (record.get(0), record.get(1), record.get(2)) else {
+        return Err("has fewer than three fields");
+    };
+    let registry =
+        Assignment::from_ieee(registry.trim()).ok_or("its registry is none of MA-L, MA-M, MA-S, IAB, CID")?;
+    let prefix = parse_prefix(digits.trim(), registry)
+        .ok_or("its assignment does not have the digits that its registry gives out")?;
+    Ok((registry, prefix))
 }
 
 /// The line on which `record` begins. The reader's own count is one short after a CRLF.

@@ -4,7 +4,7 @@
 //! given out more than once names all its holders, in alphabetical order, parted by ` | `; within `manuf` its first line
 //! counts. The order of different prefixes in a file never matters.
 
-use super::{Prefix, source::Row, source::Source, source::hex};
+use super::{Entry, Prefix, source::Row, source::Source, source::hex};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -87,7 +87,7 @@ impl Merged {
     pub fn hash(&self) -> String {
         let mut hasher = Sha256::new();
         for row in &self.entries {
-            hash_row(&mut hasher, row);
+            hash_entry(&mut hasher, row.entry());
         }
         for (prefix, name) in &self.special {
             hasher.update(format!("{prefix:?}\tspecial\t{name}\n"));
@@ -96,17 +96,15 @@ impl Merged {
     }
 }
 
-/// Adds one entry to a hash. No name has a tab or a line end in it, so no two rows look alike.
-pub(super) fn hash_row(hasher: &mut Sha256, row: &Row) {
-    let text = |field: &Option<String>| field.clone().unwrap_or_default();
-    hasher.update(format!(
-        "{:?}\t{}\t{}\t{}\t{}\n",
-        row.prefix,
-        row.registry.map_or("", super::Assignment::name),
-        text(&row.short),
-        text(&row.organisation),
-        text(&row.address)
-    ));
+/// Adds one entry to a hash. No name has a tab or a line end in it, so no two entries look alike.
+pub(super) fn hash_entry(hasher: &mut Sha256, entry: Entry<'_>) {
+    let registry = entry.registry.map(super::Assignment::name);
+    hasher.update(format!("{:?}", entry.prefix));
+    for field in [registry, entry.short_name, entry.organisation, entry.address] {
+        hasher.update("\t");
+        hasher.update(field.unwrap_or_default());
+    }
+    hasher.update("\n");
 }
 
 #[cfg(test)]

@@ -1,10 +1,14 @@
 //! The registry that travels with the program, so that a fresh install names vendors before its first update: the
 //! IEEE's own files, without postal addresses. `scripts/oui-snapshot` makes it; docs/oui.md says from what.
 
-use super::{Registry, merge::merge, source::Source};
+use super::{Registry, ieee, merge::hash_entry, source::Source, source::hex, table::Builder};
+use sha2::{Digest as _, Sha256};
 
 const PACKED: &[u8] = include_bytes!("snapshot/ieee.csv.zst");
 const ORIGIN: &str = include_str!("snapshot/ORIGIN");
+
+/// Rows and octets of names that the snapshot has, or a few more: room taken at once is not taken twice.
+const ROOM: (usize, usize) = (48 << 10, 1 << 20);
 
 /// What the snapshot is and of which day, in one line.
 #[must_use]
@@ -15,24 +19,40 @@ pub fn origin() -> &'static str {
 /// The files that the snapshot holds, one for each registry.
 #[must_use]
 pub fn sources() -> Vec<Source> {
-    const HEADER: &str = super::ieee::HEADER;
     let text = zstd::decode_all(PACKED).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
     let origin = format!("snapshot: {}", origin());
-    let files = text.split(HEADER).filter(|body| !body.is_empty());
-    files.filter_map(|body| Source::parse(&origin, format!("{HEADER}{body}").into_bytes()).ok()).collect()
+    let files = text.split(ieee::HEADER).filter(|body| !body.is_empty());
+    let files = files.map(|body| Source::parse(&origin, format!("{}{body}", ieee::HEADER).into_bytes()));
+    files.filter_map(Result::ok).collect()
 }
 
 impl Registry {
-    /// The registry that travels with the program.
+    /// The registry that travels with the program: what merging its [`sources`] gives, without the copies on the way.
+    /// A sensor on a small machine begins with it.
     #[must_use]
     pub fn snapshot() -> Self {
-        Self::new(&merge(&sources()))
+        let mut builder = Builder::with_room(ROOM.0, ROOM.1);
+        let Ok(text) = zstd::Decoder::with_buffer(PACKED) else { return Self::empty() };
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text);
+        let mut record = csv::StringRecord::new();
+        while reader.read_record(&mut record).unwrap_or(false) {
+            // Not so the first line of each file.
+            if let Ok((registry, prefix)) = ieee::assignment(&record) {
+                builder.holder(prefix, registry, record.get(2).unwrap_or_default());
+            }
+        }
+        let mut registry = builder.build(String::new());
+        let mut hasher = Sha256::new();
+        registry.entries().for_each(|entry| hash_entry(&mut hasher, entry));
+        registry.set_hash(hex(&hasher.finalize()));
+        registry
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oui::merge::merge;
 
     #[test]
     fn it_holds_what_its_origin_says() {
@@ -47,5 +67,13 @@ mod tests {
         assert!(registry.len() > 40_000);
         assert_eq!(registry.vendor(crate::Mac([0xb8, 0x27, 0xeb, 1, 2, 3])), Some("Raspberry Pi Foundation"));
         assert!(PACKED.len() < 600_000);
+    }
+
+    #[test]
+    fn it_is_what_its_files_say() {
+        let (short, long) = (Registry::snapshot(), Registry::new(&merge(&sources())));
+        assert!(short.entries().eq(long.entries()));
+        assert_eq!(short.hash(), long.hash());
+        assert!(short.entries().any(|entry| entry.organisation.is_some_and(|name| name.contains(" | "))));
     }
 }

@@ -1,7 +1,7 @@
 //! One registry file: what kind it is, by its content, and what it says. A file that is not wholly one is refused
 //! with a sentence that says why; nothing of it is used.
 
-use super::{Assignment, Prefix, ethers, ieee};
+use super::{Assignment, Entry, Prefix, ethers, ieee};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
@@ -50,6 +50,19 @@ pub struct Row {
     pub organisation: Option<String>,
     /// Its postal address.
     pub address: Option<String>,
+}
+
+impl Row {
+    /// What it says, borrowed.
+    pub(super) fn entry(&self) -> Entry<'_> {
+        Entry {
+            prefix: self.prefix,
+            registry: self.registry,
+            short_name: self.short.as_deref(),
+            organisation: self.organisation.as_deref(),
+            address: self.address.as_deref(),
+        }
+    }
 }
 
 /// What a file says.

@@ -173,6 +173,10 @@ impl Registry {
         self.rows.is_empty()
     }
 
+    pub(super) fn set_hash(&mut self, hash: String) {
+        self.hash = hash;
+    }
+
     fn owner(&self, address: u64) -> u32 {
         let after = self.starts.partition_point(|start| *start <= address);
         after.checked_sub(1).and_then(|piece| self.owners.get(piece)).copied().unwrap_or(NOBODY)
@@ -208,6 +212,29 @@ pub(super) struct Builder {
 }
 
 impl Builder {
+    /// With room for so many rows and octets of names.
+    pub(super) fn with_room(rows: usize, text: usize) -> Self {
+        Self { text: String::with_capacity(text), rows: Vec::with_capacity(rows), special: Vec::new() }
+    }
+
+    /// Adds a row of a sorted list in which a prefix with several holders has a row for each: they share one name.
+    pub(super) fn holder(&mut self, prefix: Prefix, registry: Assignment, name: &str) {
+        match self.rows.last_mut() {
+            Some(last) if last.prefix == prefix && last.registry == Some(registry) => {
+                let start = last.organisation.start;
+                let before = self.text.get(start as usize..).unwrap_or_default();
+                if before.rsplit(" | ").next() != Some(name) {
+                    self.text.extend([" | ", name]);
+                    last.organisation.len = u16::try_from(self.text.len() - start as usize).unwrap_or_default();
+                }
+            }
+            _ => {
+                let name = self.text(name);
+                self.row(prefix, Some(registry), [Span::default(), name, Span::default()]);
+            }
+        }
+    }
+
     /// Keeps `text`, which is no longer than [`super::source`] lets a name be.
     pub(super) fn text(&mut self, text: &str) -> Span {
         let (Ok(start), Ok(len)) = (u32::try_from(self.text.len()), u16::try_from(text.len())) else {

@@ -6,7 +6,7 @@ use crate::{
     UnixNanos,
     oui::{
         Assignment, OuiError, Prefix, Registry,
-        merge::{Merged, hash_row},
+        merge::{Merged, hash_entry},
         source::{Row, Source, hex},
         table::{Builder, Span},
     },
@@ -219,7 +219,7 @@ fn read_registry(db: &Connection) -> Result<Registry, Fault> {
     if !local.is_empty() {
         let mut hasher = Sha256::new();
         hasher.update(&hash);
-        local.iter().for_each(|row| hash_row(&mut hasher, row));
+        local.iter().for_each(|row| hash_entry(&mut hasher, row.entry()));
         hash = hex(&hasher.finalize());
     }
     let mut seen = HashMap::new();
