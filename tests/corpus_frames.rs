@@ -134,8 +134,8 @@ impl Counted {
         };
         *self.outcomes.entry(class).or_default() += 1;
         if packet.link == LinkType::ETHERNET {
-            facts.sa.iter().for_each(|sa| add(&mut self.eth_src, sa));
-            facts.da.iter().for_each(|da| add(&mut self.eth_dst, da));
+            facts.ends().sa.iter().for_each(|sa| add(&mut self.eth_src, sa));
+            facts.ends().da.iter().for_each(|da| add(&mut self.eth_dst, da));
         }
         if !packet.link.is_wireless() {
             return;
@@ -160,15 +160,15 @@ impl Counted {
         }
         for (address, counts) in [
             (facts.ra, &mut self.ra),
-            (facts.sa, &mut self.sa),
-            (facts.da, &mut self.da),
+            (facts.ends().sa, &mut self.sa),
+            (facts.ends().da, &mut self.da),
             (facts.bssid, &mut self.bssid),
         ] {
             address.iter().for_each(|address| add(counts, address));
         }
         facts.freq_mhz.iter().for_each(|freq| add(&mut self.freqs, freq));
         self.retries += u64::from(facts.retry);
-        self.amsdus += u64::from(facts.amsdu);
+        self.amsdus += u64::from(facts.ends().amsdu);
         // tshark's signals are those of all frames: as if no check sequence had been verified.
         let unverified = dot11::parse(packet.link, packet.data, packet.original_len.saturating_add(4));
         if let (Outcome::Sent(ta), Some(signal)) = (unverified.outcome, facts.signal_dbm) {
@@ -181,7 +181,7 @@ impl Counted {
             Some(FrameKind::PROBE_RESPONSE) => "ssid_probe_resp_hex",
             _ => return,
         };
-        let hex: String = facts.ssid().unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = facts.body().ssid().unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect();
         add(self.ssids.entry(key).or_default(), hex);
     }
 }

@@ -103,7 +103,7 @@ fn data_header(facts: &Facts<'_>, header: &libwifi::frame::components::DataHeade
     let (first, second, third) = (mac(header.address_1), mac(header.address_2), mac(header.address_3));
     assert!(transmitter(facts, header.address_2.0));
     assert_eq!(facts.ra, first);
-    assert_eq!(facts.amsdu, facts.kind.unwrap().0 == 0x28 && header.qos.is_some_and(|qos| qos[0] & 0x80 != 0));
+    assert_eq!(facts.ends().amsdu, facts.kind.unwrap().0 == 0x28 && header.qos.is_some_and(|qos| qos[0] & 0x80 != 0));
     assert_eq!((facts.to_ds, facts.from_ds), (header.frame_control.to_ds(), header.frame_control.from_ds()));
     let (da, sa, bssid) = match (facts.to_ds, facts.from_ds) {
         (false, false) => (first, second, third),
@@ -112,8 +112,8 @@ fn data_header(facts: &Facts<'_>, header: &libwifi::frame::components::DataHeade
         (true, true) => (third, header.address_4.and_then(mac), None),
     };
     assert_eq!(facts.bssid, bssid);
-    if !facts.amsdu {
-        assert_eq!((facts.da, facts.sa), (da, sa));
+    if !facts.ends().amsdu {
+        assert_eq!((facts.ends().da, facts.ends().sa), (da, sa));
     }
 }
 
@@ -333,9 +333,9 @@ fn any_packet(link: LinkType, data: &[u8], original_len: u32) {
         assert!(!ta.is_group());
         assert!(data.windows(5).any(|octets| octets == &ta.0[1..]), "an address that is not in the packet");
     }
-    let elements = dot11::elements::iter(facts.elements).map(|element| element.body.len() + 2).sum::<usize>();
-    assert!(elements <= facts.elements.len() && facts.elements.len() <= data.len());
-    let _ = (facts.ssid(), facts.channel(), facts.security().map(|security| security.to_string()));
+    let elements = dot11::elements::iter(facts.body().elements).map(|element| element.body.len() + 2).sum::<usize>();
+    assert!(elements <= facts.body().elements.len() && facts.body().elements.len() <= data.len());
+    let _ = (facts.body().ssid(), facts.body().channel(), facts.body().security().map(|security| security.to_string()));
     if let Some(kind) = facts.kind {
         assert!(kind.to_string().len() == 6 && !kind.name().is_empty());
     }

@@ -36,7 +36,7 @@ fn to_ds_and_from_ds_decide_what_the_addresses_mean() {
         let data = frame([0x08, flags], &[&A, &B, &C, &[0, 0], &D, &[0; 8]]);
         let facts = bare(&data);
         assert_eq!((facts.outcome, facts.ra), (sent(B), some(A)));
-        assert_eq!((facts.sa, facts.da, facts.bssid), (sa, da, bssid), "ToDS, FromDS {flags:#b}");
+        assert_eq!((facts.ends().sa, facts.ends().da, facts.bssid), (sa, da, bssid), "ToDS, FromDS {flags:#b}");
     }
 }
 
@@ -44,8 +44,8 @@ fn to_ds_and_from_ds_decide_what_the_addresses_mean() {
 fn an_a_msdu_is_marked_and_names_no_end_in_its_third_address() {
     let facts_of = |control: [u8; 2], qos: &[u8], four: &[u8]| {
         let data = frame(control, &[&A, &B, &C, &[0, 0], four, qos, &[0; 8]]);
-        let facts = bare(&data);
-        (facts.amsdu, facts.sa.is_some(), facts.da.is_some())
+        let ends = bare(&data).ends();
+        (ends.amsdu, ends.sa.is_some(), ends.da.is_some())
     };
     assert_eq!(facts_of([0x88, 0x02], &[0x80, 0], &[]), (true, false, true));
     assert_eq!(facts_of([0x88, 0x01], &[0x80, 0], &[]), (true, true, false));
@@ -109,7 +109,7 @@ fn extension_frames_have_the_addresses_of_their_kind() {
     let dmg = frame([0x0c, 0], &[&A, &[0; 20]]);
     assert_eq!((bare(&dmg).outcome, bare(&dmg).bssid), (Outcome::WithoutTa, Some(Mac(A))));
     let s1g = frame([0x1c, 0], &[&A, &[0; 20]]);
-    assert_eq!((bare(&s1g).outcome, bare(&s1g).sa), (sent(A), Some(Mac(A))));
+    assert_eq!((bare(&s1g).outcome, bare(&s1g).ends().sa), (sent(A), Some(Mac(A))));
     assert_eq!(bare(&s1g).kind.unwrap().to_string(), "0x0031");
 }
 
@@ -153,16 +153,16 @@ fn elements_begin_after_the_fixed_fields_and_end_at_the_first_cut_one() {
     let bytes = [0, 4, b'h', b'o', b'm', b'e', 3, 1, 11, 221, 5, 0, 0x50, 0xf2, 4, 9, 255, 2, 35, 7, 48, 20, 1];
     let data = beacon([0x80, 0], 0, 0x0411, &bytes);
     let facts = bare(&data);
-    assert_eq!(facts.capability, Some(0x0411));
-    assert_eq!((facts.ssid(), facts.channel()), (Some(&b"home"[..]), Some(11)));
-    let ids: Vec<_> = elements::iter(facts.elements).map(|element| (element.id, element.extension)).collect();
+    assert_eq!(facts.body().capability, Some(0x0411));
+    assert_eq!((facts.body().ssid(), facts.body().channel()), (Some(&b"home"[..]), Some(11)));
+    let ids: Vec<_> = elements::iter(facts.body().elements).map(|element| (element.id, element.extension)).collect();
     assert_eq!(ids, [(0, None), (3, None), (221, None), (255, Some(35))]);
-    let vendor = elements::iter(facts.elements).find_map(|element| element.vendor());
+    let vendor = elements::iter(facts.body().elements).find_map(|element| element.vendor());
     assert_eq!(vendor, Some(([0, 0x50, 0xf2], 4, &[9][..])));
     // With HT control (+HTC) they begin four octets later; in an encrypted body or a later fragment they do not.
-    assert_eq!(bare(&beacon([0x80, 0x80], 0, 0, &bytes)).ssid(), Some(&b"home"[..]));
-    assert!(bare(&beacon([0x80, 0x40], 0, 0, &bytes)).elements.is_empty());
-    assert!(bare(&beacon([0x80, 0], 1, 0, &bytes)).elements.is_empty());
+    assert_eq!(bare(&beacon([0x80, 0x80], 0, 0, &bytes)).body().ssid(), Some(&b"home"[..]));
+    assert!(bare(&beacon([0x80, 0x40], 0, 0, &bytes)).body().elements.is_empty());
+    assert!(bare(&beacon([0x80, 0], 1, 0, &bytes)).body().elements.is_empty());
 }
 
 #[test]
@@ -170,14 +170,14 @@ fn each_frame_that_names_a_network_is_read() {
     let ssid = [0, 2, b'h', b'i'];
     for (subtype, fixed) in [(0x00, 4), (0x20, 10), (0x40, 0), (0x50, 12), (0x80, 12)] {
         let data = frame([subtype, 0], &[&A, &B, &C, &[0, 0], &vec![0; fixed], &ssid]);
-        assert_eq!(bare(&data).ssid(), Some(&b"hi"[..]), "subtype {subtype:#x}");
+        assert_eq!(bare(&data).body().ssid(), Some(&b"hi"[..]), "subtype {subtype:#x}");
     }
     for (subtype, fixed) in [(0xd0, 0), (0xc0, 2), (0x10, 6)] {
         let data = frame([subtype, 0], &[&A, &B, &C, &[0, 0], &vec![0; fixed], &ssid]);
-        assert_eq!(bare(&data).ssid(), None, "subtype {subtype:#x}");
+        assert_eq!(bare(&data).body().ssid(), None, "subtype {subtype:#x}");
     }
     let hidden = beacon([0x80, 0], 0, 0, &[0, 0]);
-    assert_eq!(bare(&hidden).ssid(), Some(&b""[..]));
+    assert_eq!(bare(&hidden).body().ssid(), Some(&b""[..]));
 }
 
 #[test]
@@ -209,9 +209,9 @@ fn security_is_what_the_network_announces() {
         (vec![48, 2, 1, 0], true, "WPA2-Enterprise"),
     ] {
         let data = beacon([0x80, 0], 0, if privacy { 0x11 } else { 0x01 }, &elements);
-        assert_eq!(bare(&data).security().map(|security| security.to_string()).as_deref(), Some(expected));
+        assert_eq!(bare(&data).body().security().map(|security| security.to_string()).as_deref(), Some(expected));
     }
-    assert_eq!(bare(&frame([0xd4, 0], &[&A])).security(), None);
+    assert_eq!(bare(&frame([0xd4, 0], &[&A])).body().security(), None);
     assert!(Security::WPA2_PERSONAL.contains(Security::OPEN));
 }
 

@@ -16,6 +16,6 @@ fuzz_target!(|input: &[u8]| {
         assert!(!ta.is_group());
         assert!(rest.windows(5).any(|octets| octets == &ta.0[1..]));
     }
-    assert!(facts.elements.len() <= rest.len());
-    let _ = (facts.ssid(), facts.channel(), facts.security().map(|security| security.to_string()));
+    assert!(facts.body().elements.len() <= rest.len());
+    let _ = (facts.body().ssid(), facts.body().channel(), facts.body().security().map(|security| security.to_string()));
 });

@@ -1,7 +1,7 @@
 //! The 802.11 header (IEEE 802.11-2020, 9.2 and 9.3): frame control, addresses, where the elements begin. Knows
 //! no capture header; what it is given ends before the frame check sequence.
 
-use super::{Facts, FrameKind, Outcome};
+use super::{Body, Class, Ends, Facts, FrameKind, Outcome};
 use crate::Mac;
 
 /// Frame control, duration, one address.
@@ -47,26 +47,25 @@ pub fn read(frame: &[u8]) -> Facts<'_> {
 fn management(frame: &[u8], kind: FrameKind, flags: u8) -> Facts<'_> {
     let mut facts = Facts { kind: Some(kind), retry: flags & RETRY != 0, ..start(frame) };
     let Some(header) = frame.first_chunk::<THREE_ADDRESSES>() else { return facts };
-    let (destination, source) = (address::<4, _>(header), address::<10, _>(header));
-    facts.outcome = transmitted_by(source);
-    facts.da = Some(destination);
-    facts.sa = Some(source);
+    facts.outcome = transmitted_by(address::<10, _>(header));
     facts.bssid = Some(address::<16, _>(header));
     (facts.to_ds, facts.from_ds) = (flags & TO_DS != 0, flags & FROM_DS != 0);
-    let Some(header) = frame.first_chunk::<MANAGEMENT>() else { return facts };
-    // An encrypted body says nothing, and a later fragment goes on in the middle of one.
-    if flags & PROTECTED == 0 && header[22] & 0x0f == 0 {
-        let at = if flags & HTC == 0 { MANAGEMENT } else { MANAGEMENT + HT_CONTROL };
-        (facts.capability, facts.elements) = body(kind, frame.get(at..).unwrap_or_default());
-    }
     facts
 }
 
-/// The capability information and the elements of a management frame's body (9.3.3, tables 9-32 to 9-42), by the
-/// fixed fields before them.
-#[inline(always)]
-fn body(kind: FrameKind, body: &[u8]) -> (Option<u16>, &[u8]) {
+/// What the body of a management frame of this kind says (9.3.3, tables 9-32 to 9-42), by the fixed fields before its
+/// elements.
+#[must_use]
+#[inline]
+pub fn body(kind: FrameKind, frame: &[u8]) -> Body<'_> {
     const NO_CAPABILITY: usize = usize::MAX;
+    let Some(header) = frame.first_chunk::<MANAGEMENT>() else { return Body::default() };
+    // An encrypted body says nothing, and a later fragment goes on in the middle of one.
+    if header[1] & PROTECTED != 0 || header[22] & 0x0f != 0 {
+        return Body::default();
+    }
+    let at = if header[1] & HTC == 0 { MANAGEMENT } else { MANAGEMENT + HT_CONTROL };
+    let body = frame.get(at..).unwrap_or_default();
     let (capability_at, elements_at) = match kind.0 {
         0x0 => (0, 4),                   // association request: capability, listen interval
         0x1 | 0x3 => (0, 6),             // (re)association response: capability, status, AID
@@ -79,17 +78,17 @@ fn body(kind: FrameKind, body: &[u8]) -> (Option<u16>, &[u8]) {
             // Authentication: algorithm, sequence, status. Open, shared key and FT go on with elements; SAE and
             // others with fields of their own (9.3.3.11).
             Some([0..=2, 0]) => (NO_CAPABILITY, 6),
-            _ => return (None, &[]),
+            _ => return Body::default(),
         },
-        _ => return (None, &[]),
+        _ => return Body::default(),
     };
     let capability =
         body.get(capability_at..).and_then(<[u8]>::first_chunk).map(|&[low, high]| u16::from_le_bytes([low, high]));
-    (capability, body.get(elements_at..).unwrap_or_default())
+    Body { kind: Some(kind), capability, elements: body.get(elements_at..).unwrap_or_default() }
 }
 
 /// Control frames (9.3.1): a receiver, and for most kinds a transmitter.
-#[inline]
+#[inline(always)]
 fn control(frame: &[u8], kind: FrameKind, flags: u8) -> Facts<'_> {
     let mut facts = Facts { kind: Some(kind), retry: flags & RETRY != 0, ..start(frame) };
     match kind.0 {
@@ -186,34 +185,57 @@ fn data(frame: &[u8], kind: FrameKind, flags: u8) -> Facts<'_> {
     let (to_ds, from_ds) = (flags & TO_DS != 0, flags & FROM_DS != 0);
     let mut facts = Facts { kind: Some(kind), retry: flags & RETRY != 0, to_ds, from_ds, ..start(frame) };
     let Some(header) = frame.first_chunk::<THREE_ADDRESSES>() else { return facts };
+    facts.bssid = match (to_ds, from_ds) {
+        (false, false) => Some(address::<16, _>(header)),
+        (false, true) => Some(address::<10, _>(header)),
+        (true, false) => Some(address::<4, _>(header)),
+        (true, true) if frame.len() < FOUR_ADDRESSES => return facts,
+        (true, true) => None,
+    };
+    facts.outcome = transmitted_by(address::<10, _>(header));
+    facts
+}
+
+/// Source and destination of a frame of this kind.
+pub(super) fn ends(kind: FrameKind, frame: &[u8]) -> Ends {
+    let Some(header) = frame.first_chunk::<THREE_ADDRESSES>() else {
+        let source = frame.first_chunk().filter(|_| kind.0 == 0x31).map(address::<4, ONE_ADDRESS>);
+        return Ends { sa: source, ..Ends::default() };
+    };
     let (first, second, third) = (address::<4, _>(header), address::<10, _>(header), address::<16, _>(header));
-    let four = to_ds && from_ds;
-    // QoS data with a body (subtypes 8 to 11): A-MSDU Present is bit 7 of QoS control (9.2.4.5.9).
-    let qos_at = if four { FOUR_ADDRESSES } else { MANAGEMENT };
-    facts.amsdu = kind.0 & 0x0c == 0x08 && frame.get(qos_at).is_some_and(|qos| qos & 0x80 != 0);
-    // The third and fourth address of an A-MSDU name the BSS: each subframe has its own source and destination.
-    let unless_amsdu = |mac| (!facts.amsdu).then_some(mac);
-    match (to_ds, from_ds) {
-        (false, false) => (facts.da, facts.sa, facts.bssid) = (Some(first), Some(second), Some(third)),
-        (false, true) => (facts.da, facts.bssid, facts.sa) = (Some(first), Some(second), unless_amsdu(third)),
-        (true, false) => (facts.bssid, facts.sa, facts.da) = (Some(first), Some(second), unless_amsdu(third)),
-        (true, true) => {
-            let Some(header) = frame.first_chunk::<FOUR_ADDRESSES>() else { return facts };
-            (facts.da, facts.sa) = (unless_amsdu(third), unless_amsdu(address::<24, _>(header)));
+    match kind.class() {
+        Class::Management => Ends { sa: Some(second), da: Some(first), amsdu: false },
+        Class::Control => Ends::default(),
+        Class::Extension => Ends { sa: Some(first).filter(|_| kind.0 == 0x31), ..Ends::default() },
+        Class::Data => {
+            let ds = (header[1] & TO_DS != 0, header[1] & FROM_DS != 0);
+            let four = ds == (true, true);
+            // QoS data with a body (subtypes 8 to 11): A-MSDU Present is bit 7 of QoS control (9.2.4.5.9).
+            let qos_at = if four { FOUR_ADDRESSES } else { MANAGEMENT };
+            let amsdu = kind.0 & 0x0c == 0x08 && frame.get(qos_at).is_some_and(|qos| qos & 0x80 != 0);
+            let unless_amsdu = |mac| Some(mac).filter(|_| !amsdu);
+            let (sa, da) = match ds {
+                (false, false) => (Some(second), Some(first)),
+                (false, true) => (unless_amsdu(third), Some(first)),
+                (true, false) => (Some(second), unless_amsdu(third)),
+                (true, true) => match frame.first_chunk::<FOUR_ADDRESSES>() {
+                    Some(header) => (unless_amsdu(address::<24, _>(header)), unless_amsdu(third)),
+                    None => (None, None),
+                },
+            };
+            Ends { sa, da, amsdu }
         }
     }
-    facts.outcome = transmitted_by(second);
-    facts
 }
 
 /// Extension frames (9.3.4): DMG beacons, where the BSSID stands alone, and S1G beacons, with their source.
 #[cold]
 fn extension(frame: &[u8], kind: FrameKind) -> Facts<'_> {
-    let mut facts = Facts { kind: Some(kind), ..Facts::only(Outcome::Malformed) };
+    let mut facts = Facts { kind: Some(kind), frame, ..Facts::only(Outcome::Malformed) };
     let only = frame.first_chunk::<ONE_ADDRESS>().map(address::<4, ONE_ADDRESS>);
     match (kind.0, only) {
         (0x30, Some(bssid)) => (facts.outcome, facts.bssid) = (Outcome::WithoutTa, Some(bssid)),
-        (0x31, Some(source)) => (facts.outcome, facts.sa) = (transmitted_by(source), Some(source)),
+        (0x31, Some(source)) => facts.outcome = transmitted_by(source),
         (0x30 | 0x31, None) => {}
         _ => facts.outcome = Outcome::WithoutTa,
     }
@@ -223,7 +245,8 @@ fn extension(frame: &[u8], kind: FrameKind) -> Facts<'_> {
 /// Malformed until the addresses prove to be there; the receiver where it is.
 #[inline(always)]
 fn start(frame: &[u8]) -> Facts<'_> {
-    Facts { ra: frame.first_chunk::<ONE_ADDRESS>().map(address::<4, ONE_ADDRESS>), ..Facts::only(Outcome::Malformed) }
+    let ra = frame.first_chunk().map(address::<4, ONE_ADDRESS>);
+    Facts { ra, frame, ..Facts::only(Outcome::Malformed) }
 }
 
 #[inline]

@@ -49,10 +49,6 @@ pub struct Facts<'a> {
     pub kind: Option<FrameKind>,
     /// Receiver address; `None` for frames cut before it.
     pub ra: Option<Mac>,
-    /// Source address (by ToDS/FromDS; IEEE 802.11-2020, table 9-30).
-    pub sa: Option<Mac>,
-    /// Destination address.
-    pub da: Option<Mac>,
     /// Basic service set identifier, where the frame carries one.
     pub bssid: Option<Mac>,
     /// The ToDS bit.
@@ -61,16 +57,12 @@ pub struct Facts<'a> {
     pub from_ds: bool,
     /// The Retry bit.
     pub retry: bool,
-    /// The QoS control field says that the body is an A-MSDU.
-    pub amsdu: bool,
     /// Signal at the first antenna that reports one, in dBm; absent is absent, never 0.
     pub signal_dbm: Option<i8>,
     /// Centre frequency of the (primary) channel, in MHz.
     pub freq_mhz: Option<u16>,
-    /// The information elements of a management frame whose body has them; empty otherwise.
-    pub elements: &'a [u8],
-    /// The capability information of beacons, probe and association frames (9.4.1.4), where captured.
-    pub capability: Option<u16>,
+    /// The frame as captured, without capture header and check sequence: what else it says is read when asked for.
+    pub frame: &'a [u8],
 }
 
 impl Facts<'_> {
@@ -80,17 +72,13 @@ impl Facts<'_> {
             outcome,
             kind: None,
             ra: None,
-            sa: None,
-            da: None,
             bssid: None,
             to_ds: false,
             from_ds: false,
             retry: false,
-            amsdu: false,
             signal_dbm: None,
             freq_mhz: None,
-            elements: &[],
-            capability: None,
+            frame: &[],
         }
     }
 
@@ -103,6 +91,46 @@ impl Facts<'_> {
 }
 
 impl<'a> Facts<'a> {
+    /// What the body of a management frame says.
+    #[must_use]
+    #[inline]
+    pub fn body(&self) -> Body<'a> {
+        match self.kind {
+            Some(kind) if kind.class() == Class::Management => mac_header::body(kind, self.frame),
+            _ => Body::default(),
+        }
+    }
+
+    /// Source and destination address, which ToDS and FromDS decide (IEEE 802.11-2020, table 9-30), where the frame
+    /// names them. The third and fourth address of an A-MSDU name the BSS instead (9.3.2.1.2).
+    #[must_use]
+    pub fn ends(&self) -> Ends {
+        self.kind.map_or_else(|| wired::ends(self.frame), |kind| mac_header::ends(kind, self.frame))
+    }
+}
+
+/// Where a frame comes from and where it goes, beyond the hop that was heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// Source address.
+    pub sa: Option<Mac>,
+    /// Destination address.
+    pub da: Option<Mac>,
+    /// The body is an A-MSDU, each subframe of which has ends of its own.
+    pub amsdu: bool,
+}
+
+/// What the body of a management frame says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Body<'a> {
+    kind: Option<FrameKind>,
+    /// The capability information of beacons, probe and association frames (9.4.1.4), where captured.
+    pub capability: Option<u16>,
+    /// The information elements; empty where the body has none, is encrypted, or goes on from another fragment.
+    pub elements: &'a [u8],
+}
+
+impl<'a> Body<'a> {
     /// The first SSID element of a frame that names a network: beacon, probe request and response, association
     /// and reassociation request. Empty stands for any network (in a probe request) or a hidden one.
     #[must_use]

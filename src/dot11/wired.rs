@@ -1,7 +1,7 @@
 //! Links that are not 802.11: Ethernet and Linux "cooked" captures, tallied by source address. VLAN tags come
 //! after the addresses and change nothing here.
 
-use super::{Facts, Outcome};
+use super::{Ends, Facts, Outcome};
 use crate::Mac;
 use etherparse::{Ethernet2HeaderSlice, LinuxSllHeaderSlice};
 
@@ -14,9 +14,17 @@ pub fn ethernet(data: &[u8]) -> Facts<'_> {
     match Ethernet2HeaderSlice::from_slice(data) {
         Ok(header) => {
             let destination = Mac(header.destination());
-            Facts { ra: Some(destination), da: Some(destination), ..sent_by(Mac(header.source())) }
+            Facts { ra: Some(destination), frame: data, ..sent_by(Mac(header.source())) }
         }
         Err(_) => Facts::only(Outcome::Malformed),
+    }
+}
+
+/// Source and destination of an Ethernet frame.
+pub(super) fn ends(frame: &[u8]) -> Ends {
+    match Ethernet2HeaderSlice::from_slice(frame) {
+        Ok(header) => Ends { sa: Some(Mac(header.source())), da: Some(Mac(header.destination())), amsdu: false },
+        Err(_) => Ends::default(),
     }
 }
 
@@ -56,5 +64,5 @@ fn cooked<'a>(len: usize, address: [u8; 8]) -> Facts<'a> {
 
 fn sent_by<'a>(source: Mac) -> Facts<'a> {
     let outcome = if source.is_group() { Outcome::GroupTa } else { Outcome::Sent(source) };
-    Facts { sa: Some(source), ..Facts::only(outcome) }
+    Facts::only(outcome)
 }

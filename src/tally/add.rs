@@ -9,7 +9,7 @@ use super::{
 use crate::{
     Mac, UnixNanos,
     batch::Channel,
-    dot11::{Class, Facts, FrameKind, Outcome},
+    dot11::{Body, Class, Facts, FrameKind, Outcome},
 };
 
 /// The IBSS bit of the capability information (IEEE 802.11-2020, 9.4.1.4).
@@ -194,16 +194,15 @@ impl Tally {
         let class = facts.class();
         entry.management += u16::from(class == Some(Class::Management));
         entry.control += u16::from(class == Some(Class::Control));
-        entry.key |= role_flags(ta, class, facts);
+        let body = if class == Some(Class::Management) { facts.body() } else { Body::default() };
+        entry.key |= role_flags(ta, class, facts, body.capability);
         match channel {
             Some(channel @ 0..64) => entry.channels |= 1 << channel,
             Some(channel) => self.extra(place, |extra| extra.channels |= 1 << (channel & 63)),
             None => {}
         }
         match class {
-            Some(Class::Management) if !facts.elements.is_empty() || facts.capability.is_some() => {
-                self.management_body(place, facts);
-            }
+            Some(Class::Management) => self.management_body(place, facts.kind, &body),
             Some(Class::Extension) => self.extra(place, |extra| extra.extension += 1),
             _ => {}
         }
@@ -214,8 +213,8 @@ impl Tally {
     }
 
     /// What the body of a management frame says of its sender.
-    fn management_body(&mut self, place: u32, facts: &Facts<'_>) {
-        let origin = match facts.kind {
+    fn management_body(&mut self, place: u32, kind: Option<FrameKind>, body: &Body<'_>) {
+        let origin = match kind {
             Some(FrameKind::BEACON | FrameKind::PROBE_RESPONSE) => Origin::Announced,
             Some(FrameKind::PROBE_REQUEST | FrameKind::ASSOCIATION_REQUEST | FrameKind::REASSOCIATION_REQUEST) => {
                 Origin::Sought
@@ -225,12 +224,12 @@ impl Tally {
         let rare = self.entries.get(place as usize).map(|entry| self.rare_of(entry)).unwrap_or_default();
         if origin == Origin::Announced
             && rare.security.is_none()
-            && let Some(security) = facts.security()
+            && let Some(security) = body.security()
         {
             self.rare(place, |rare| rare.security = Some(security));
         }
         // An empty name is any network's in a probe request and a hidden one's in a beacon; a longer one is none.
-        let Some(octets) = facts.ssid().filter(|octets| (1..=MAX_NAME_LEN).contains(&octets.len())) else { return };
+        let Some(octets) = body.ssid().filter(|octets| (1..=MAX_NAME_LEN).contains(&octets.len())) else { return };
         if at(&self.names, rare.names).is_none_or(|newest| newest.origin != origin || newest.octets() != octets) {
             self.name(place, origin, octets);
         }
@@ -325,16 +324,12 @@ fn kind_place(kind: FrameKind) -> usize {
 
 /// What a frame tells of its sender's role; [`super::Station::role`] says which of them counts.
 #[inline]
-fn role_flags(ta: Mac, class: Option<Class>, facts: &Facts<'_>) -> u64 {
+fn role_flags(ta: Mac, class: Option<Class>, facts: &Facts<'_>, capability: Option<u16>) -> u64 {
     let own_bss = facts.bssid == Some(ta);
     match (class, facts.kind) {
         (None, _) => flag::WIRED,
         (_, Some(FrameKind::BEACON | FrameKind::PROBE_RESPONSE)) => {
-            if facts.capability.is_some_and(|capability| capability & IBSS != 0) {
-                flag::AD_HOC
-            } else {
-                flag::ACCESS_POINT
-            }
+            if capability.is_some_and(|capability| capability & IBSS != 0) { flag::AD_HOC } else { flag::ACCESS_POINT }
         }
         (_, Some(FrameKind::ASSOCIATION_REQUEST | FrameKind::REASSOCIATION_REQUEST | PS_POLL)) => flag::CLIENT,
         (_, Some(AUTHENTICATION)) if facts.bssid.is_some() && facts.bssid == facts.ra && !own_bss => flag::CLIENT,

@@ -22,8 +22,7 @@ pub struct Frame {
     pub retry: bool,
     pub signal_dbm: Option<i8>,
     pub freq_mhz: Option<u16>,
-    pub capability: Option<u16>,
-    pub elements: Vec<u8>,
+    pub frame: Vec<u8>,
 }
 
 impl Frame {
@@ -41,15 +40,14 @@ impl Frame {
             retry: false,
             signal_dbm: None,
             freq_mhz: None,
-            capability: None,
-            elements: Vec::new(),
+            frame: Vec::new(),
         }
     }
 
     /// A management frame that names a network.
     pub fn naming(kind: u16, ta: Mac, ssid: &[u8]) -> Self {
-        let kind = Some(kind);
-        Self { kind, capability: Some(1), elements: ssid_element(ssid), ..Self::data(ta, Mac::BROADCAST) }
+        let frame = management(kind, 1, &ssid_element(ssid));
+        Self { kind: Some(kind), frame, ..Self::data(ta, Mac::BROADCAST) }
     }
 
     pub fn facts(&self) -> Facts<'_> {
@@ -57,23 +55,30 @@ impl Frame {
             outcome: self.outcome,
             kind: self.kind.map(FrameKind),
             ra: self.ra,
-            sa: None,
-            da: None,
             bssid: self.bssid,
             to_ds: self.to_ds,
             from_ds: self.from_ds,
             retry: self.retry,
-            amsdu: false,
             signal_dbm: self.signal_dbm,
             freq_mhz: self.freq_mhz,
-            elements: &self.elements,
-            capability: self.capability,
+            frame: &self.frame,
         }
     }
 
     pub fn add_to(&self, tally: &mut Tally) {
         tally.add(self.time, &self.facts(), self.len);
     }
+}
+
+/// A management frame's octets: no addresses, this capability where the kind has one, these elements.
+pub fn management(kind: u16, capability: u16, elements: &[u8]) -> Vec<u8> {
+    let (before, after) = match kind {
+        0x05 | 0x08 => (10, 0),
+        0x00 => (0, 2),
+        0x02 => (0, 8),
+        _ => return [&[0; 24], elements].concat(),
+    };
+    [&[0; 24][..], &vec![0; before], &capability.to_le_bytes(), &vec![0; after], elements].concat()
 }
 
 pub fn ssid_element(ssid: &[u8]) -> Vec<u8> {
@@ -182,7 +187,7 @@ pub fn frame() -> impl Strategy<Value = Frame> {
         (-1_000i64..1_000, prop_oneof![60u32..2_000, Just(u32::MAX)], outcome(), kind),
         (proptest::option::of(mac()), proptest::option::of(mac())),
         (any::<bool>(), any::<bool>(), any::<bool>()),
-        (proptest::option::of(any::<i8>()), freq, proptest::option::of(0u16..4), elements()),
+        (proptest::option::of(any::<i8>()), freq, 0u16..4, elements()),
     )
         .prop_map(|(what, addresses, bits, rest)| Frame {
             time: UnixNanos(what.0),
@@ -196,8 +201,7 @@ pub fn frame() -> impl Strategy<Value = Frame> {
             retry: bits.2,
             signal_dbm: rest.0,
             freq_mhz: rest.1,
-            capability: rest.2,
-            elements: rest.3,
+            frame: management(what.3.unwrap_or_default(), rest.2, &rest.3),
         })
 }
 

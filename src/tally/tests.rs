@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use super::testing::{Frame, Told, frames, ssid_element, tally, told};
+use super::testing::{Frame, Told, frames, management, ssid_element, tally, told};
 use super::*;
 use crate::{Mac, UnixNanos, batch::Role, dot11::Outcome};
 use proptest::prelude::*;
@@ -35,7 +35,7 @@ fn conserved(told: &Told) -> bool {
 
 /// A name as it is kept: not empty, not longer than a name can be.
 fn name(frame: &Frame) -> Option<Vec<u8>> {
-    let ssid = frame.facts().ssid()?;
+    let ssid = frame.facts().body().ssid()?;
     (1..=32).contains(&ssid.len()).then(|| ssid.to_vec())
 }
 
@@ -243,8 +243,8 @@ fn a_hidden_name_is_none_and_the_bound_on_names_is_told() {
 fn roles_follow_what_was_sent() {
     let role = |frames: &[Frame]| tally(frames, 10).stations().find(|it| it.mac() == AP).unwrap().role();
     let data = |to_ds, from_ds, bssid| Frame { to_ds, from_ds, bssid: Some(bssid), ..Frame::data(AP, PHONE) };
-    let management = |kind| Frame { kind: Some(kind), bssid: Some(PHONE), ..Frame::data(AP, PHONE) };
-    let ibss = Frame { capability: Some(2), ..Frame::naming(0x08, AP, b"adhoc") };
+    let managing = |kind| Frame { kind: Some(kind), bssid: Some(PHONE), ..Frame::data(AP, PHONE) };
+    let ibss = Frame { frame: management(0x08, 2, &[]), ..Frame::naming(0x08, AP, b"adhoc") };
     assert_eq!(role(&[Frame::naming(0x08, AP, b"net")]), Role::AccessPoint);
     assert_eq!(role(std::slice::from_ref(&ibss)), Role::AdHoc);
     assert_eq!(role(&[data(false, true, AP)]), Role::AccessPoint);
@@ -255,9 +255,9 @@ fn roles_follow_what_was_sent() {
     assert_eq!(role(&[data(false, false, PHONE), data(true, false, PHONE)]), Role::Client);
     assert_eq!(role(&[data(true, false, PHONE), data(false, true, AP)]), Role::AccessPoint);
     for kind in [0x00, 0x02, 0x0b, 0x1a] {
-        assert_eq!(role(&[management(kind)]), Role::Client, "{kind:#x}");
+        assert_eq!(role(&[managing(kind)]), Role::Client, "{kind:#x}");
     }
-    assert_eq!(role(&[Frame { bssid: Some(AP), ..management(0x0b) }]), Role::Unknown);
+    assert_eq!(role(&[Frame { bssid: Some(AP), ..managing(0x0b) }]), Role::Unknown);
     assert_eq!(role(&[Frame::naming(0x04, AP, b"looked for")]), Role::Unknown);
     assert_eq!(role(&[Frame { kind: None, ..Frame::data(AP, PHONE) }]), Role::Wired);
     assert_eq!(role(&[ibss, data(true, false, PHONE)]), Role::Client);
@@ -265,11 +265,14 @@ fn roles_follow_what_was_sent() {
 
 #[test]
 fn the_security_announced_first_stands() {
-    let announcing = |capability| Frame { capability: Some(capability), ..Frame::naming(0x08, AP, b"net") };
+    let announcing = |capability| Frame {
+        frame: management(0x08, capability, &ssid_element(b"net")),
+        ..Frame::naming(0x08, AP, b"")
+    };
     let counted = tally(&[announcing(0x11), announcing(0x01)], 10);
-    let first = announcing(0x11).facts().security();
+    let first = announcing(0x11).facts().body().security();
     assert_eq!(counted.stations().next().unwrap().security(), first);
-    let asking = Frame { elements: ssid_element(b"net"), capability: Some(0x11), ..Frame::naming(0, AP, b"net") };
+    let asking = Frame { frame: management(0, 0x11, &ssid_element(b"net")), ..Frame::naming(0, AP, b"net") };
     assert_eq!(tally(&[asking], 10).stations().next().unwrap().security(), None);
 }
 
