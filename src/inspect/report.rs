@@ -55,21 +55,19 @@ impl Report {
     /// Counts packets in their order.
     #[inline]
     pub fn add_all(&mut self, packets: &[Packet<'_>]) {
-        let mut rest = packets;
         // Parsed frames are large: kept for a while only where that repays.
-        while self.tally.is_large()
-            && let Some((block, after)) = rest.split_first_chunk::<BLOCK>()
-        {
-            let observed = block.map(|packet| Observed {
-                time: packet.time,
-                facts: self.parse(&packet),
-                original_len: packet.original_len,
-            });
-            self.tally.add_all(&observed);
-            rest = after;
+        if !self.tally.is_large() {
+            return packets.iter().for_each(|packet| self.add(packet));
         }
-        for packet in rest {
-            self.add(packet);
+        let nothing = Observed { time: UnixNanos(0), facts: Facts::only(Outcome::Malformed), original_len: 0 };
+        let mut block = [nothing; BLOCK];
+        for packets in packets.chunks(BLOCK) {
+            for (place, packet) in block.iter_mut().zip(packets) {
+                place.time = packet.time;
+                place.facts = self.parse(packet);
+                place.original_len = packet.original_len;
+            }
+            self.tally.add_all(block.get(..packets.len()).unwrap_or_default());
         }
     }
 

@@ -122,26 +122,41 @@ fn vendor(registry: &Registry, mac: Mac) -> Option<&str> {
     if mac.is_randomised() { None } else { registry.vendor(mac) }
 }
 
-/// The stations in this order; the `top` first ones.
+/// The stations in this order, and by address where it leaves two alike; the `top` first ones.
 #[must_use]
 pub fn sorted<'a>(report: &'a Report, registry: &Registry, sort: Sort, top: Option<usize>) -> Vec<Station<'a>> {
-    let mut stations: Vec<Station<'a>> = report.stations().collect();
-    // They come by address, and sorting is stable: that is the second key.
     match sort {
-        Sort::Frames => stations.sort_by_key(|station| Reverse(station.counts().frames_sent)),
-        Sort::Bytes => stations.sort_by_key(|station| Reverse(station.counts().bytes_sent)),
-        Sort::Received => stations.sort_by_key(|station| Reverse(station.counts().frames_received)),
-        Sort::Retries => stations.sort_by_key(|station| Reverse(station.counts().retries)),
-        Sort::Signal => stations.sort_by_key(|station| Reverse(station.signal().map(|signal| signal.max))),
-        Sort::Mac => {}
-        Sort::Vendor => stations.sort_by_cached_key(|station| {
-            let name = vendor(registry, station.mac());
-            (name.is_none(), name.unwrap_or_default().to_lowercase())
-        }),
-        Sort::First => stations.sort_by_key(Station::first_seen),
-        Sort::Last => stations.sort_by_key(Station::last_seen),
+        Sort::Frames => first(report, top, |station| Reverse(station.counts().frames_sent)),
+        Sort::Bytes => first(report, top, |station| Reverse(station.counts().bytes_sent)),
+        Sort::Received => first(report, top, |station| Reverse(station.counts().frames_received)),
+        Sort::Retries => first(report, top, |station| Reverse(station.counts().retries)),
+        Sort::Signal => first(report, top, |station| Reverse(station.signal().map(|signal| signal.max))),
+        Sort::Mac => first(report, top, |_| ()),
+        Sort::Vendor => {
+            let mut stations: Vec<_> = report.stations().collect();
+            stations.sort_by_cached_key(|station| {
+                let name = vendor(registry, station.mac());
+                (name.is_none(), name.unwrap_or_default().to_lowercase())
+            });
+            stations.truncate(top.unwrap_or(usize::MAX));
+            stations
+        }
+        Sort::First => first(report, top, Station::first_seen),
+        Sort::Last => first(report, top, Station::last_seen),
     }
-    stations.truncate(top.unwrap_or(usize::MAX));
+}
+
+/// The `top` first stations by `key`: sorting all of very many to show a few would take longer than counting some
+/// hundred thousand frames.
+fn first<'a, K: Ord>(report: &'a Report, top: Option<usize>, key: impl Fn(&Station<'a>) -> K) -> Vec<Station<'a>> {
+    let mut stations: Vec<_> = report.stations_unsorted().collect();
+    let order =
+        |one: &Station<'a>, other: &Station<'a>| key(one).cmp(&key(other)).then_with(|| one.mac().cmp(&other.mac()));
+    if let Some(top) = top.filter(|top| *top < stations.len()) {
+        stations.select_nth_unstable_by(top, order);
+        stations.truncate(top);
+    }
+    stations.sort_unstable_by(order);
     stations
 }
 

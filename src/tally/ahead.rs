@@ -6,7 +6,7 @@
 
 use super::{
     Tally, at,
-    station::{Entry, Name, Rare},
+    station::{Name, Rare},
 };
 use crate::{
     Mac, UnixNanos,
@@ -77,7 +77,7 @@ impl Tally {
 
     /// Each step below is a loop of loads that do not wait for each other.
     fn look_ahead(&self, block: &[Observed<'_>]) -> [Ahead; BLOCK] {
-        let mut searches = [[Search { mac: NOBODY, hash: 0, slot: 0, place: 0 }; 2]; BLOCK];
+        let mut searches = [[Search { mac: NOBODY, hash: 0, slot: 0, place: u32::MAX }; 2]; BLOCK];
         for (frame, [ta, ra]) in block.iter().zip(&mut searches) {
             let facts = &frame.facts;
             if let Outcome::Sent(mac) = facts.outcome {
@@ -88,7 +88,9 @@ impl Tally {
             }
         }
         for search in searches.as_flattened_mut() {
-            search.place = self.index.guess(search.hash, search.slot).unwrap_or(u32::MAX);
+            if search.mac != NOBODY {
+                search.place = self.index.guess(search.hash, search.slot).unwrap_or(u32::MAX);
+            }
         }
         let mut found = [Ahead::default(); BLOCK];
         let mut newest_names = [0; BLOCK];
@@ -96,18 +98,16 @@ impl Tally {
             block.iter().zip(&searches).zip(&mut found).zip(&mut newest_names)
         {
             *ahead = Ahead { ta: self.confirm(ta), ra: self.confirm(ra) };
-            if frame.facts.class() == Some(Class::Management)
-                && let Some(entry) = ahead.ta.and_then(|place| self.entries.get(place as usize))
-            {
-                *newest_name = entry.rare;
+            if frame.facts.class() == Some(Class::Management) {
+                *newest_name = self.entries.get(ta.place as usize).map_or(0, |entry| entry.rare);
             }
         }
-        for rare in &mut newest_names {
+        for rare in newest_names.iter_mut().filter(|rare| **rare != 0) {
             *rare = at(&self.rares, *rare).map_or(0, |rare: &Rare| rare.names);
         }
-        for name in newest_names {
+        for name in newest_names.iter().filter(|name| **name != 0) {
             // Only to have it in the cache.
-            std::hint::black_box(at(&self.names, name).map(|name: &Name| name.len));
+            std::hint::black_box(at(&self.names, *name).map(|name: &Name| name.len));
         }
         found
     }
@@ -121,7 +121,6 @@ impl Tally {
 
     #[inline]
     fn confirm(&self, search: &Search) -> Option<u32> {
-        let there = self.entries.get(search.place as usize).map_or(NOBODY - 1, Entry::mac);
-        (there == search.mac).then_some(search.place)
+        self.entries.get(search.place as usize).filter(|entry| entry.mac() == search.mac).map(|_| search.place)
     }
 }
