@@ -4,7 +4,7 @@ use crate::config::LogLevel;
 use std::{fmt, io::IsTerminal as _};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::{
-    EnvFilter,
+    filter::Targets,
     fmt::{
         FmtContext, FormatEvent, FormatFields,
         format::{self, Format, Writer},
@@ -15,18 +15,27 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-/// Starts logging at `level`; the environment variable `AIRTALLY_LOG` (like `debug` or `airtally::mqtt=trace`) wins.
+/// What to log in place of what the configuration says: like `debug` or `info,airtally::mqtt=trace`.
+const VARIABLE: &str = "AIRTALLY_LOG";
+
+/// Starts logging at `level`, or as [`VARIABLE`] has it.
 pub fn start(level: LogLevel) {
     let level = match level {
-        LogLevel::Error => "error",
-        LogLevel::Warn => "warn",
-        LogLevel::Info => "info",
-        LogLevel::Debug => "debug",
-        LogLevel::Trace => "trace",
+        LogLevel::Error => Level::ERROR,
+        LogLevel::Warn => Level::WARN,
+        LogLevel::Info => Level::INFO,
+        LogLevel::Debug => Level::DEBUG,
+        LogLevel::Trace => Level::TRACE,
     };
     // Libraries speak only of what went wrong: their info lines are not for an operator.
-    let filter = EnvFilter::try_from_env("AIRTALLY_LOG")
-        .unwrap_or_else(|_| EnvFilter::new(format!("warn,rumqttc=error,airtally={level}")));
+    let usual =
+        Targets::new().with_default(Level::WARN).with_target("rumqttc", Level::ERROR).with_target("airtally", level);
+    let wanted = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty()).map(|text| text.parse::<Targets>());
+    let (filter, problem) = match wanted {
+        None => (usual, None),
+        Some(Ok(wanted)) => (wanted, None),
+        Some(Err(problem)) => (usual, Some(problem)),
+    };
     let terminal = std::io::stderr().is_terminal();
     let lines = layer()
         .with_writer(std::io::stderr)
@@ -40,6 +49,11 @@ pub fn start(level: LogLevel) {
     } else {
         registry.with(lines).try_init()
     };
+    if let Some(problem) = problem {
+        tracing::warn!(
+            "the environment variable {VARIABLE} counts for nothing: {problem}; it is like info,airtally::mqtt=trace"
+        );
+    }
 }
 
 /// Whether standard error goes to the journal: systemd.exec(5), `$JOURNAL_STREAM`.
