@@ -100,6 +100,7 @@ impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
 
     /// One stay on a channel, and what there is to do meanwhile.
     async fn visit(&mut self, round: &mut Round, visit: Visit) -> Result<(), Trouble> {
+        self.beat.turn().await;
         if round.tuned != Some(visit.tuning) {
             self.airtime.leave(self.clock.boot_nanos(), Doing::Switching);
             round.tuned = None;
@@ -118,7 +119,7 @@ impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
         // What follows takes little of the dwell, during which the radio listens.
         self.watch(round, visit.tuning, from).await?;
         self.judge(round).await?;
-        sleep_until(until).await;
+        self.beat.while_waiting(sleep_until(until)).await;
         Ok(())
     }
 

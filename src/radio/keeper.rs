@@ -12,7 +12,7 @@ use super::{
     record::Record,
     select::{SelectError, Wanted, choose},
 };
-use crate::{Mac, config::Radio};
+use crate::{Mac, config::Radio, watchdog::Beat};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -175,6 +175,7 @@ pub struct Keeper<L, C, O> {
     condition: Option<Condition>,
     /// When there were news of each kind, and how many were left out since.
     told: BTreeMap<&'static str, (Instant, u64)>,
+    pub(super) beat: Beat,
 }
 
 impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
@@ -197,7 +198,14 @@ impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
             began: Instant::now(),
             condition: None,
             told: BTreeMap::new(),
+            beat: Beat::default(),
         }
+    }
+
+    /// The keeper as a stage of a daemon, which marks this beat.
+    #[must_use]
+    pub fn with_beat(self, beat: Beat) -> Self {
+        Self { beat, ..self }
     }
 
     /// Before anything runs: gives back what a crashed run left taken, and refuses what only a person can mend.
@@ -253,6 +261,7 @@ impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
         self.away();
         self.give_back().await;
         self.save();
+        self.beat.done();
     }
 
     /// For ever: get the card, listen, and when that ends, again.
@@ -277,7 +286,7 @@ impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
             if began.elapsed() >= STEADY {
                 pause = SOON;
             }
-            sleep(pause).await;
+            self.beat.while_waiting(sleep(pause)).await;
             pause = (pause * 2).min(LATER);
         }
     }

@@ -87,6 +87,7 @@ pub(super) fn start(opened: Opened) -> Result<Running, SensorError> {
             let (stop, stopped) = watch::channel(false);
             let feed = listened_to(Feed::Card(antenna), &mut keepers, &signals);
             let counting = thread.spawn(move || work.listen(feed, *time, conditions, tell))?;
+            let keeper = keeper.with_beat(stages.add("radio"));
             radio = Some((stop, tokio::spawn(keeper.run(stopped))));
             counting
         }

@@ -1,4 +1,4 @@
-# limit: 400
+# limit: 600
 # A stage that hangs, whichever, is found by the watchdog: systemd kills the daemon, starts it again, and it counts.
 # shellcheck shell=bash
 
@@ -35,6 +35,15 @@ hang() {
 }
 for stage in counting recorder publisher keeper; do hang sensor $stage; done
 for stage in subscriber sink asker; do hang ingest $stage; done
+# The keeper of the card is a stage too, where the card is the sensor's own.
+sensor_toml=/etc/airtally/sensor.toml
+cp $sensor_toml listening.toml
+sed -i -e 's/^kind = .*/kind = "radio"/' -e '0,/^#interface/s/^#interface = .*/interface = "wlan1"/' $sensor_toml
+hang sensor radio
+systemctl stop airtally-sensor
+cp listening.toml $sensor_toml
+monitor wlan1 6
+systemctl start airtally-sensor
 
 # Sound again: it counts, and is left alone for longer than the watchdog's time.
 had=$(stored 'SELECT coalesce(sum(frames), 0) FROM windows')
