@@ -4,7 +4,7 @@
 
 use airtally::{
     Mac, UnixNanos,
-    oui::{Registry, cache, source::Source},
+    oui::{Detail, Registry, cache, source::Source},
 };
 use std::{
     fs,
@@ -29,8 +29,8 @@ fn main() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("oui.sqlite");
     let update = time(1, || cache::update(&path, &sources, UnixNanos(0), true).unwrap());
-    let load = time(20, || Registry::load(&path).unwrap());
-    let registry = Registry::load(&path).unwrap();
+    let load = time(20, || Registry::load(&path, Detail::All).unwrap());
+    let registry = Registry::load(&path, Detail::All).unwrap();
 
     // A multiplicative generator's high bits: every address equally likely, none foreseeable for the processor.
     let mut state = 1u64;

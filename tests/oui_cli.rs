@@ -5,7 +5,7 @@
 
 mod support;
 
-use airtally::oui::{Registry, cache};
+use airtally::oui::{Detail, Registry, cache};
 use std::{
     fs,
     io::Write as _,
@@ -84,7 +84,7 @@ fn a_session_from_the_first_lookup_to_an_export() {
     let again = dir.path().join("again.sqlite");
     ok(&oui(&again, &["update", "--from", &exported]));
     let names = |db: &Path| {
-        let registry = Registry::load(db).unwrap();
+        let registry = Registry::load(db, Detail::All).unwrap();
         registry.entries().map(|e| (e.prefix, e.organisation.unwrap_or_default().to_owned())).collect::<Vec<_>>()
     };
     assert_eq!(names(&db), names(&again));
@@ -218,7 +218,7 @@ fn a_killed_update_leaves_the_old_cache_or_the_new_one() {
         std::thread::sleep(whole.mul_f64((random >> 40) as f64 / (1u64 << 24) as f64 * 1.1));
         child.kill().unwrap();
         killed += usize::from(!child.wait().unwrap().success());
-        let registry = Registry::load(&db).unwrap();
+        let registry = Registry::load(&db, Detail::All).unwrap();
         assert_eq!(registry.len(), 8_000);
         let first = registry.entries().next().and_then(|entry| entry.short_name).unwrap().to_owned();
         assert!(registry.entries().all(|entry| entry.short_name == Some(&first)), "a mixture");

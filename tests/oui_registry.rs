@@ -4,7 +4,7 @@
 
 use airtally::{
     Mac, UnixNanos,
-    oui::{Registry, cache, merge::merge, source::Source},
+    oui::{Detail, Registry, cache, merge::merge, source::Source},
 };
 use std::{
     fs,
@@ -49,7 +49,7 @@ fn through_cache(sources: &[Source]) -> Registry {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("oui.sqlite");
     cache::update(&path, sources, UnixNanos(0), false).unwrap();
-    let registry = Registry::load(&path).unwrap();
+    let registry = Registry::load(&path, Detail::All).unwrap();
     assert_eq!(registry.hash(), Registry::new(&merge(sources)).hash());
     registry
 }
@@ -93,7 +93,7 @@ fn all_files_together_fit_the_cache_and_name_each_file_s_prefixes() {
     assert!(report.changed && report.left_out.is_empty());
     let size = fs::metadata(&path).unwrap().len();
     assert!(size <= 8 << 20, "the cache has {size} bytes");
-    let registry = Registry::load(&path).unwrap();
+    let registry = Registry::load(&path, Detail::All).unwrap();
     assert_eq!(registry.len() as u64, report.entries);
     for row in sources.iter().flat_map(|source| &source.parsed.entries) {
         let entry = registry.lookup_query(row.prefix.to_string().parse().unwrap()).unwrap();

@@ -18,7 +18,7 @@ use crate::{
         watch::{STATE_FILE, Watch},
         windows,
     },
-    oui::{Registry, cache},
+    oui::{Detail, Registry, cache},
     sensor::clock::system_now,
     sink::points,
     stop,
@@ -270,13 +270,13 @@ impl InspectArgs {
 
     /// The vendor registry that was named.
     fn named_registry(&self) -> anyhow::Result<Option<Registry>> {
-        Ok(self.oui.as_deref().map(Registry::load).transpose()?)
+        Ok(self.oui.as_deref().map(|path| Registry::load(path, Detail::Names)).transpose()?)
     }
 }
 
 /// The vendor registry at the usual place, or else the snapshot, with a note.
 fn usual_registry(path: &Path) -> anyhow::Result<Registry> {
-    let (registry, note) = cache::load_or_rebuild(path, system_now())?;
+    let (registry, note) = cache::load_or_rebuild(path, Detail::Names, system_now())?;
     if let Some(note) = note {
         writeln!(io::stderr(), "airtally: {note}")?;
     }

@@ -6,7 +6,7 @@ mod update;
 use super::format::{self, Format, UsageError};
 use crate::{
     UnixNanos,
-    oui::{Answer, Entry, Query, Registry, cache},
+    oui::{Answer, Detail, Entry, Query, Registry, cache},
 };
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
@@ -96,7 +96,7 @@ pub fn run(args: OuiArgs) -> anyhow::Result<()> {
 
 /// The cache, or the snapshot in its place; then the reason goes to standard error.
 fn load(db: &Path) -> anyhow::Result<Registry> {
-    let (registry, note) = cache::load_or_rebuild(db, now())?;
+    let (registry, note) = cache::load_or_rebuild(db, Detail::All, now())?;
     if let Some(note) = note {
         writeln!(io::stderr(), "airtally: {note}")?;
     }

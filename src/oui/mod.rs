@@ -27,6 +27,7 @@ pub mod table;
 mod watch;
 
 pub use answer::Answer;
+pub use cache::Detail;
 pub use error::OuiError;
 pub use prefix::{Prefix, Query, QueryError};
 pub use table::{Entry, Registry};

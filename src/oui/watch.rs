@@ -1,6 +1,6 @@
 //! Notices that the cache file was replaced, by one `stat` a look.
 
-use super::{OuiError, Registry};
+use super::{Detail, OuiError, Registry};
 use std::{
     fs,
     os::unix::fs::MetadataExt as _,
@@ -11,6 +11,7 @@ use std::{
 #[derive(Debug)]
 pub struct Watch {
     path: PathBuf,
+    detail: Detail,
     seen: Option<Stamp>,
 }
 
@@ -19,8 +20,8 @@ type Stamp = (u64, u64, u64, i64, i64);
 impl Watch {
     /// Begins to watch `path` as it is now. Begin before the first load, so that no change falls between.
     #[must_use]
-    pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), seen: stamp(path) }
+    pub fn new(path: &Path, detail: Detail) -> Self {
+        Self { path: path.to_owned(), detail, seen: stamp(path) }
     }
 
     /// The file watched.
@@ -42,7 +43,7 @@ impl Watch {
 
     /// The new registry, or why it cannot be loaded, once for each change of the file.
     pub fn poll(&mut self) -> Option<Result<Registry, OuiError>> {
-        self.changed().then(|| Registry::load(&self.path))
+        self.changed().then(|| Registry::load(&self.path, self.detail))
     }
 }
 
@@ -62,7 +63,7 @@ mod tests {
     fn a_new_cache_is_seen_once() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("oui.sqlite");
-        let mut watch = Watch::new(&path);
+        let mut watch = Watch::new(&path, Detail::All);
         assert!(watch.poll().is_none());
         for (text, name) in [("00:00:0C\tCisco\n", "Cisco"), ("00:00:0C\tOther\n", "Other")] {
             let source = Source::parse("test", text.as_bytes().to_vec()).unwrap();

@@ -21,7 +21,7 @@ use crate::{
     capture::{CaptureError, LiveOptions, Source},
     config::{Sensor, SourceKind, Sync},
     mqtt::{Event, Status},
-    oui::{self, OuiError, Registry, Watch},
+    oui::{self, Detail, OuiError, Registry, Watch},
     radio::{
         airtime::Airtime,
         keeper::{BootClock, Files, Keeper, RadioError},
@@ -111,7 +111,7 @@ pub(super) async fn open(config: Sensor) -> Result<Opened, SensorError> {
     let reading = clocks.read();
     let runs = runs(&config)?;
     let (tell, events) = Events::new(runs.fresh());
-    let vendors = Watch::new(&config.oui.cache);
+    let vendors = Watch::new(&config.oui.cache, Detail::Names);
     let registry = Arc::new(registry(&config)?);
 
     let (mut spool, opening) = Spool::open(clock::system_now(), spool_settings(&config))?;
@@ -207,7 +207,7 @@ fn runs(config: &Sensor) -> Result<Runs, SensorError> {
 
 /// The vendor registry: the cache, or the snapshot that travels with the program.
 fn registry(config: &Sensor) -> Result<Registry, OuiError> {
-    let (registry, note) = oui::cache::load_or_rebuild(&config.oui.cache, clock::system_now())?;
+    let (registry, note) = oui::cache::load_or_rebuild(&config.oui.cache, Detail::Names, clock::system_now())?;
     if let Some(note) = note {
         tracing::warn!("{note}");
     }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     UnixNanos,
-    oui::{Answer, Assignment, Entry, OuiError, Query, Registry, Watch, cache, snapshot, source},
+    oui::{Answer, Assignment, Detail, Entry, OuiError, Query, Registry, Watch, cache, snapshot, source},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -106,8 +106,8 @@ impl OuiApi {
     /// # Errors
     /// When the cache is from a newer program or cannot be read.
     pub fn new(db: &Path, clock: fn() -> UnixNanos, settings: Settings) -> Result<(Self, Option<String>), OuiError> {
-        let watch = Mutex::new(Watch::new(db));
-        let (registry, note) = cache::load_or_rebuild(db, clock())?;
+        let watch = Mutex::new(Watch::new(db, Detail::All));
+        let (registry, note) = cache::load_or_rebuild(db, Detail::All, clock())?;
         let state = RwLock::new(Arc::new(State::new(registry, db)));
         let limit = settings.rate_limit.map(RateLimit::new);
         Ok((Self { db: db.to_owned(), clock, settings, limit, watch, state }, note))

@@ -5,19 +5,15 @@ use super::{Info, SourceInfo};
 use crate::{
     UnixNanos,
     oui::{
-        Assignment, OuiError, Prefix, Registry,
+        Assignment, Detail, Entry, OuiError, Prefix, Registry,
         merge::{Merged, hash_entry},
         source::{Row, Source, hex},
-        table::{Builder, Span},
+        table::Builder,
     },
 };
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
 use sha2::{Digest, Sha256};
-use std::{
-    collections::{BTreeMap, HashMap},
-    fs, io,
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
 /// The format of the file that this program reads and writes.
 const VERSION: i64 = 1;
@@ -41,8 +37,8 @@ CREATE TABLE local_entry (
 ";
 
 /// Reads the registry that the cache at `path` holds.
-pub(super) fn load(path: &Path) -> Result<Registry, OuiError> {
-    read_registry(&open(path)?).map_err(|fault| fault.at(path))
+pub(super) fn load(path: &Path, detail: Detail) -> Result<Registry, OuiError> {
+    read_registry(&open(path)?, detail).map_err(|fault| fault.at(path))
 }
 
 /// Reads all that the cache at `path` holds, and checks it.
@@ -188,9 +184,11 @@ fn meta(db: &Connection, key: &str) -> Result<String, Fault> {
         .ok_or(Fault::Damage("its description is missing"))
 }
 
-fn read_registry(db: &Connection) -> Result<Registry, Fault> {
+fn read_registry(db: &Connection, detail: Detail) -> Result<Registry, Fault> {
     let mut builder = Builder::default();
-    let mut statement = db.prepare("SELECT prefix, bits, registry, short, organisation, address FROM entry")?;
+    let address = if detail == Detail::All { "address" } else { "NULL" };
+    let columns = format!("SELECT prefix, bits, registry, short, organisation, {address} FROM entry");
+    let mut statement = db.prepare(&columns)?;
     let mut rows = statement.query([])?;
     let mut count = 0u64;
     while let Some(row) = rows.next()? {
@@ -198,11 +196,8 @@ fn read_registry(db: &Connection) -> Result<Registry, Fault> {
             None => None,
             Some(name) => Some(Assignment::from_ieee(name).ok_or(Fault::Damage("a registry is unknown"))?),
         };
-        let mut names = [Span::default(); 3];
-        for (column, name) in (3..).zip(&mut names) {
-            *name = text(row, column)?.map_or(Span::default(), |text| builder.text(text));
-        }
-        builder.row(prefix(row)?, registry, names);
+        let (short_name, organisation, address) = (text(row, 3)?, text(row, 4)?, text(row, 5)?);
+        builder.row(Entry { prefix: prefix(row)?, registry, short_name, organisation, address });
         count += 1;
     }
     if meta(db, "entries")? != count.to_string() {
@@ -222,10 +217,7 @@ fn read_registry(db: &Connection) -> Result<Registry, Fault> {
         local.iter().for_each(|row| hash_entry(&mut hasher, row.entry()));
         hash = hex(&hasher.finalize());
     }
-    let mut seen = HashMap::new();
-    for row in &local {
-        builder.add(row, &mut seen);
-    }
+    local.iter().for_each(|row| builder.row(row.entry()));
     Ok(builder.build(hash))
 }
 
@@ -294,7 +286,7 @@ fn read_info(db: &Connection) -> Result<Info, Fault> {
     if db.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0))? != "ok" {
         return Err(Fault::Damage("SQLite's own check finds faults"));
     }
-    let registry = read_registry(db)?;
+    let registry = read_registry(db, Detail::All)?;
     let mut registries = BTreeMap::new();
     for entry in registry.entries() {
         *registries.entry(entry.registry.map_or("unstated", Assignment::name)).or_default() += 1;

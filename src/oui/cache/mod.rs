@@ -76,13 +76,22 @@ pub struct Info {
     pub hash: String,
 }
 
+/// What is read of a cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// All but postal addresses, which are the larger half: what it takes to name vendors.
+    Names,
+    /// Everything.
+    All,
+}
+
 impl Registry {
     /// Loads the cache at `path`.
     ///
     /// # Errors
     /// When there is none, it is damaged, it is from a newer program, or it cannot be read.
-    pub fn load(path: &Path) -> Result<Self, OuiError> {
-        db::load(path)
+    pub fn load(path: &Path, detail: Detail) -> Result<Self, OuiError> {
+        db::load(path, detail)
     }
 }
 
@@ -92,8 +101,8 @@ impl Registry {
 ///
 /// # Errors
 /// When the cache is from a newer program or cannot be read.
-pub fn load_or_rebuild(path: &Path, now: UnixNanos) -> Result<(Registry, Option<String>), OuiError> {
-    match Registry::load(path) {
+pub fn load_or_rebuild(path: &Path, detail: Detail, now: UnixNanos) -> Result<(Registry, Option<String>), OuiError> {
+    match Registry::load(path, detail) {
         Ok(registry) => Ok((registry, None)),
         Err(error @ OuiError::Missing { .. }) => {
             let note = format!("{error}; until then names come from a snapshot: {}", snapshot::origin());
