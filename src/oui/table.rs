@@ -1,7 +1,7 @@
 //! The registry in memory: immutable, shared between threads, one binary search a lookup. Pure: the cache fills it.
 //!
-//! Prefixes nest (a /36 in a /24), so "the longest prefix of an address" is flattened when the table is built: the
-//! address space is cut wherever a prefix begins or ends, and each piece belongs to the longest prefix over it.
+//! Prefixes nest (a /36 in a /24). They are sorted by where they begin, and each knows the next longer stretch it lies
+//! in: the longest prefix of an address is the last that begins at or before it, or one of those around that.
 
 use super::{Assignment, Prefix, Query, merge::Merged, special};
 use crate::Mac;
@@ -28,10 +28,6 @@ pub struct Entry<'a> {
 pub struct Registry {
     text: String,
     rows: Vec<Packed>,
-    /// Where each piece of the address space begins, ascending.
-    starts: Vec<u64>,
-    /// The row that each piece belongs to, or [`NOBODY`].
-    owners: Vec<u32>,
     special: Vec<(Prefix, Span)>,
     /// Whether any of them begins with this octet: most addresses need no further look.
     special_octets: Vec<bool>,
@@ -44,6 +40,7 @@ struct Packed {
     prefix: Prefix,
     /// Where its names begin.
     start: u32,
+    /// The row of the longest prefix around it, or [`NOBODY`].
     parent: u32,
     /// How long they are: short name, organisation, address; 0 for what is absent.
     lens: [u16; 3],
@@ -112,7 +109,7 @@ impl Registry {
     /// The entry with the longest prefix of `mac`.
     #[must_use]
     pub fn lookup(&self, mac: Mac) -> Option<Entry<'_>> {
-        self.row(self.owner(mac.to_u64())).map(|row| self.entry(row))
+        self.owner(mac.to_u64()).map(|row| self.entry(row))
     }
 
     /// The entry with the longest prefix that holds for all that `query` asks about: for a prefix, one that is not
@@ -120,7 +117,7 @@ impl Registry {
     #[must_use]
     pub fn lookup_query(&self, query: Query) -> Option<Entry<'_>> {
         let prefix = query.prefix();
-        let mut row = self.row(self.owner(prefix.first()))?;
+        let mut row = self.owner(prefix.first())?;
         while row.prefix.bits() > prefix.bits() {
             row = self.row(row.parent)?;
         }
@@ -179,9 +176,15 @@ impl Registry {
         self.hash = hash;
     }
 
-    fn owner(&self, address: u64) -> u32 {
-        let after = self.starts.partition_point(|start| *start <= address);
-        after.checked_sub(1).and_then(|piece| self.owners.get(piece)).copied().unwrap_or(NOBODY)
+    /// The row with the longest prefix of an address.
+    fn owner(&self, address: u64) -> Option<&Packed> {
+        let after = self.rows.partition_point(|row| row.prefix.first() <= address);
+        let mut row = self.rows.get(after.checked_sub(1)?)?;
+        // Whatever begins between the prefix sought and the address lies within that prefix.
+        while row.prefix.last() < address {
+            row = self.row(row.parent)?;
+        }
+        Some(row)
     }
 
     fn row(&self, index: u32) -> Option<&Packed> {
@@ -267,42 +270,22 @@ impl Builder {
         rows.sort_by_key(|row| row.prefix);
         rows.dedup_by_key(|row| row.prefix);
         rows.shrink_to_fit();
-        let (starts, owners) = flatten(&mut rows);
+        nest(&mut rows);
         let begins = |octet: u64| special.iter().any(|(prefix, _)| prefix.first() >> 40 == octet);
         let special_octets = (0..256).map(begins).collect();
-        Registry { text, rows, starts, owners, special, special_octets, hash }
+        Registry { text, rows, special, special_octets, hash }
     }
 }
 
-/// Cuts the address space where prefixes begin and end; says who owns each piece, and fills in the parents.
-fn flatten(rows: &mut [Packed]) -> (Vec<u64>, Vec<u32>) {
-    let mut starts = Vec::with_capacity(rows.len() * 2);
-    let mut owners = Vec::with_capacity(rows.len() * 2);
-    let mut cut = |start: u64, owner: u32| {
-        if starts.last() == Some(&start) {
-            owners.pop();
-        } else {
-            starts.push(start);
-        }
-        owners.push(owner);
-    };
-    // The prefixes over the place reached, longest last: its row and last address.
+/// Fills in the parents of sorted rows.
+fn nest(rows: &mut [Packed]) {
+    // The prefixes over the place reached, longest last: row and last address.
     let mut over: Vec<(u32, u64)> = Vec::new();
-    let top = |over: &[(u32, u64)]| over.last().map_or(NOBODY, |(row, _)| *row);
-    for (index, row) in (0u32..).zip(rows.iter_mut()) {
-        while let Some((_, last)) = over.pop_if(|(_, last)| *last < row.prefix.first()) {
-            cut(last + 1, top(&over));
-        }
-        row.parent = top(&over);
-        cut(row.prefix.first(), index);
+    for (index, row) in (0u32..).zip(rows) {
+        while over.pop_if(|(_, last)| *last < row.prefix.first()).is_some() {}
+        row.parent = over.last().map_or(NOBODY, |(row, _)| *row);
         over.push((index, row.prefix.last()));
     }
-    while let Some((_, last)) = over.pop() {
-        cut(last + 1, top(&over));
-    }
-    starts.shrink_to_fit();
-    owners.shrink_to_fit();
-    (starts, owners)
 }
 
 #[cfg(test)]
