@@ -30,6 +30,7 @@ equal "ingest" active "$(systemctl is-active airtally-ingest)"
 note "$(systemctl status airtally-sensor | sed -n 's/^ *Status: //p')"
 
 sensor=$(main_pid airtally-sensor) ingest=$(main_pid airtally-ingest)
+note "resident: sensor $(ps -o rss= -p "$sensor" | xargs) KiB, ingest $(ps -o rss= -p "$ingest" | xargs) KiB"
 equal "the sensor's user" airtally "$(ps -o user:20= -p "$sensor" | xargs)"
 equal "ingest's user" airtally-ingest "$(ps -o user:20= -p "$ingest" | xargs)"
 # CAP_NET_ADMIN is bit 12, CAP_NET_RAW bit 13.
