@@ -22,10 +22,10 @@ impl Tally {
     /// Counts one frame of `original_len` octets, captured at `time`.
     #[inline]
     pub fn add(&mut self, time: UnixNanos, facts: &Facts<'_>, original_len: u32) {
-        self.count(time, facts, original_len, Ahead::default());
+        self.count(time, facts, original_len, Ahead::UNKNOWN);
     }
 
-    /// Counts one frame; `ahead` may know where its addresses are.
+    /// Counts one frame; `ahead` may say where its addresses likely are.
     #[inline]
     pub(super) fn count(&mut self, time: UnixNanos, facts: &Facts<'_>, original_len: u32, ahead: Ahead) {
         self.capture.frames += 1;
@@ -114,16 +114,23 @@ impl Tally {
         Some(place)
     }
 
-    /// The place of an address that transmits at `time`; `None` when there are too many.
+    /// The place of an address that transmits at `time`, which is the likely one as a rule; `None` when there are too many.
     #[inline]
-    fn transmitter(&mut self, ta: Mac, time: UnixNanos, ahead: Option<u32>) -> Option<u32> {
-        let found = ahead.or_else(|| self.find(ta.to_u64(), self.index.hash(ta.to_u64())));
-        if let Some(place) = found
-            && self.entries.get(place as usize).is_some_and(|entry| entry.has(flag::SENT))
-        {
-            return Some(place);
+    fn transmitter(&mut self, ta: Mac, time: UnixNanos, likely: u32) -> Option<u32> {
+        let mac = ta.to_u64();
+        let is_sender = |place: &u32| {
+            self.entries
+                .get(*place as usize)
+                .is_some_and(|entry| entry.key & (MAC_BITS | flag::SENT) == mac | flag::SENT)
+        };
+        if is_sender(&likely) {
+            return Some(likely);
         }
-        self.first_sent(ta, found, time)
+        let found = self.find(mac, self.index.hash(mac));
+        match found.filter(is_sender) {
+            Some(place) => Some(place),
+            None => self.first_sent(ta, found, time),
+        }
     }
 
     #[cold]
@@ -146,9 +153,11 @@ impl Tally {
     }
 
     #[inline]
-    fn received(&mut self, ra: Mac, ahead: Option<u32>) {
+    fn received(&mut self, ra: Mac, likely: u32) {
         let mac = ra.to_u64();
-        let place = match ahead.or_else(|| self.find(mac, self.index.hash(mac))) {
+        let is_likely = self.entries.get(likely as usize).is_some_and(|entry| entry.mac() == mac);
+        let found = if is_likely { Some(likely) } else { self.find(mac, self.index.hash(mac)) };
+        let place = match found {
             Some(place) => place,
             None => {
                 if self.receivers >= self.max_stations {

@@ -12,6 +12,7 @@ use crate::{
     Mac, UnixNanos,
     dot11::{Class, Facts, Outcome},
 };
+use std::hint::black_box;
 
 /// Frames looked up together: enough loads to keep memory busy, few enough for their lines to stay in the cache.
 const BLOCK: usize = 32;
@@ -30,25 +31,23 @@ pub struct Observed<'a> {
     pub original_len: u32,
 }
 
-/// Where the addresses of a frame are, as far as known beforehand. Places never change, so what is known stays true.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Ahead {
-    pub ta: Option<u32>,
-    pub ra: Option<u32>,
-}
-
-/// One address on its way from hash to place.
+/// Where transmitter and receiver of a frame are, most likely: no address was compared. [`NOWHERE`] if not known.
 #[derive(Clone, Copy)]
-struct Search {
-    /// The address; [`NOBODY`] where the frame has none to look for.
-    mac: u64,
-    hash: u64,
-    slot: u32,
-    place: u32,
+pub(super) struct Ahead {
+    pub ta: u32,
+    pub ra: u32,
 }
 
-/// No address: addresses have 48 bits.
-const NOBODY: u64 = u64::MAX;
+/// No place at all.
+const NOWHERE: u32 = u32::MAX;
+
+impl Ahead {
+    pub(super) const UNKNOWN: Self = Self { ta: NOWHERE, ra: NOWHERE };
+}
+
+/// An address on its way to its place: its hash, and what the first slot for it holds, which is nothing where the frame
+/// has no address to look for.
+type Search = (u64, u32);
 
 impl Tally {
     /// Whether there are so many stations that [`Tally::add_all`] is faster than [`Tally::add`] for each frame.
@@ -68,59 +67,57 @@ impl Tally {
                 }
                 continue;
             }
-            let ahead = self.look_ahead(block);
-            for (frame, ahead) in block.iter().zip(ahead) {
-                self.count(frame.time, &frame.facts, frame.original_len, ahead);
+            let mut places = [Ahead::UNKNOWN; BLOCK];
+            self.look_ahead(block, &mut places);
+            for (frame, ahead) in block.iter().zip(&places) {
+                self.count(frame.time, &frame.facts, frame.original_len, *ahead);
             }
         }
     }
 
     /// Each step below is a loop of loads that do not wait for each other.
-    fn look_ahead(&self, block: &[Observed<'_>]) -> [Ahead; BLOCK] {
-        let mut searches = [[Search { mac: NOBODY, hash: 0, slot: 0, place: u32::MAX }; 2]; BLOCK];
+    fn look_ahead(&self, block: &[Observed<'_>], places: &mut [Ahead; BLOCK]) {
+        let mut searches: [[Search; 2]; BLOCK] = [[(0, 0); 2]; BLOCK];
         for (frame, [ta, ra]) in block.iter().zip(&mut searches) {
-            let facts = &frame.facts;
-            if let Outcome::Sent(mac) = facts.outcome {
+            if let Outcome::Sent(mac) = frame.facts.outcome {
                 *ta = self.search(mac);
             }
-            if let Some(mac) = facts.ra.filter(|mac| !mac.is_group()) {
+            if let Some(mac) = frame.facts.ra
+                && !mac.is_group()
+            {
                 *ra = self.search(mac);
             }
         }
-        for search in searches.as_flattened_mut() {
-            if search.mac != NOBODY {
-                search.place = self.index.guess(search.hash, search.slot).unwrap_or(u32::MAX);
-            }
+        for (ahead, [ta, ra]) in places.iter_mut().zip(&searches) {
+            *ahead = Ahead { ta: self.guess(*ta), ra: self.guess(*ra) };
         }
-        let mut found = [Ahead::default(); BLOCK];
         let mut newest_names = [0; BLOCK];
-        for (((frame, [ta, ra]), ahead), newest_name) in
-            block.iter().zip(&searches).zip(&mut found).zip(&mut newest_names)
-        {
-            *ahead = Ahead { ta: self.confirm(ta), ra: self.confirm(ra) };
+        for ((frame, ahead), newest_name) in block.iter().zip(places.iter()).zip(&mut newest_names) {
+            let [ta, ra] = [ahead.ta, ahead.ra].map(|place| self.entries.get(place as usize));
+            // Only to have it in the cache, as the names below.
+            black_box(ra.map(|entry| entry.key));
             if frame.facts.class() == Some(Class::Management) {
-                *newest_name = self.entries.get(ta.place as usize).map_or(0, |entry| entry.rare);
+                *newest_name = ta.map_or(0, |entry| entry.rare);
+            } else {
+                black_box(ta.map(|entry| entry.key));
             }
         }
         for rare in newest_names.iter_mut().filter(|rare| **rare != 0) {
             *rare = at(&self.rares, *rare).map_or(0, |rare: &Rare| rare.names);
         }
         for name in newest_names.iter().filter(|name| **name != 0) {
-            // Only to have it in the cache.
-            std::hint::black_box(at(&self.names, *name).map(|name: &Name| name.len));
+            black_box(at(&self.names, *name).map(|name: &Name| name.len));
         }
-        found
     }
 
     #[inline]
     fn search(&self, mac: Mac) -> Search {
-        let mac = mac.to_u64();
-        let hash = self.index.hash(mac);
-        Search { mac, hash, slot: self.index.first_slot(hash), place: u32::MAX }
+        let hash = self.index.hash(mac.to_u64());
+        (hash, self.index.first_slot(hash))
     }
 
     #[inline]
-    fn confirm(&self, search: &Search) -> Option<u32> {
-        self.entries.get(search.place as usize).filter(|entry| entry.mac() == search.mac).map(|_| search.place)
+    fn guess(&self, (hash, slot): Search) -> u32 {
+        if slot == 0 { NOWHERE } else { self.index.guess(hash, slot) }
     }
 }

@@ -54,14 +54,14 @@ impl Index {
         self.slots.get(self.home(hash) as usize).copied().unwrap_or_default()
     }
 
-    /// The place that the address with this hash has, if it has one: nearly always, for no address is compared.
+    /// The place that the address with this hash most likely has, if it has one, for no address is compared.
     #[inline]
-    pub(super) fn guess(&self, hash: u64, first_slot: u32) -> Option<u32> {
+    pub(super) fn guess(&self, hash: u64, first_slot: u32) -> u32 {
         let mask = self.mask;
-        if first_slot == 0 || first_slot & !mask != self.tag(hash) {
-            return self.find(hash, |_| true);
+        if first_slot & !mask == self.tag(hash) {
+            return (first_slot & mask).wrapping_sub(1);
         }
-        Some((first_slot & mask).wrapping_sub(1))
+        self.find(hash, |_| true).unwrap_or(u32::MAX)
     }
 
     /// The place of the address with this hash that `is_it` confirms.
