@@ -103,6 +103,9 @@ need_rust() {
     die "there is no Rust $wanted or later, and no package of it: install it from https://rustup.rs, then run this again"
 }
 
+# What `cargo fmt` needs beside the compiler.
+need_rustfmt() { cargo fmt --version >/dev/null 2>&1 || need_packages rustfmt-web; }
+
 # A loopback port on which nothing listens.
 free_port() {
     local port
