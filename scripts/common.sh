@@ -59,14 +59,16 @@ need_backports() {
         "$@" >/dev/null || die "apt-get could not install $*"
 }
 
-# Lets the kernel run arm64 programs on another processor, by qemu-user.
+# need_foreign_programs arm64|armhf: lets the kernel run programs of another processor, by qemu-user.
 need_foreign_programs() {
-    command -v qemu-aarch64-static >/dev/null || need_backports qemu-user-static binfmt-support
+    local format=qemu-aarch64
+    [ "$1" = arm64 ] || format=qemu-arm
+    command -v "$format-static" >/dev/null || need_backports qemu-user-static binfmt-support
     need_packages arch-test
-    arch-test arm64 >/dev/null 2>&1 && return 0
+    arch-test "$1" >/dev/null 2>&1 && return 0
     mountpoint -q /proc/sys/fs/binfmt_misc || as_root mount -t binfmt_misc none /proc/sys/fs/binfmt_misc
-    as_root /usr/lib/systemd/systemd-binfmt /usr/lib/binfmt.d/qemu-aarch64.conf || true
-    arch-test arm64 >/dev/null 2>&1 || die "this kernel does not run arm64 programs: is binfmt_misc there?"
+    as_root /usr/lib/systemd/systemd-binfmt "/usr/lib/binfmt.d/$format.conf" || true
+    arch-test "$1" >/dev/null 2>&1 || die "this kernel does not run $1 programs: is binfmt_misc there?"
 }
 
 apt_update() {
