@@ -73,14 +73,14 @@ fn killed_at_random_moments(tiers: &str) {
         thread::sleep(Duration::from_millis(120 + noise(round + 1, 2)[0] as u64 * 2));
         child.kill().unwrap();
         child.wait().unwrap();
-        for line in reader.join().unwrap() {
-            let Some((word, seq)) = line.split_once(' ') else { panic!("the child said: {line}") };
-            let Ok(seq) = seq.parse::<u64>() else { panic!("the child said: {line}") };
-            match word {
-                "append" => tried.insert(seq),
-                "done" => done.insert(seq),
-                "ack" => acked.insert(seq),
-                _ => panic!("the child said: {line}"),
+        let said = reader.join().unwrap();
+        for (number, line) in said.iter().enumerate() {
+            let known = line.split_once(' ').and_then(|(word, seq)| Some((word, seq.parse::<u64>().ok()?)));
+            match known {
+                Some(("append", seq)) => tried.insert(seq),
+                Some(("done", seq)) => done.insert(seq),
+                Some(("ack", seq)) => acked.insert(seq),
+                _ => panic!("the child said: {}", said[number..].join("\n")),
             };
         }
 
@@ -116,12 +116,9 @@ fn killed_at_random_moments(tiers: &str) {
     assert!(done.len() > 100, "{} windows were appended: too few to tell anything", done.len());
 }
 
+/// One after the other: a process that is born in another thread holds the lock of a spool until it becomes the child.
 #[test]
-fn kill_9_loses_nothing_in_two_tiers() {
+fn kill_9_loses_nothing_in_one_tier_and_in_two() {
     killed_at_random_moments("2");
-}
-
-#[test]
-fn kill_9_loses_nothing_in_one_tier() {
     killed_at_random_moments("1");
 }
