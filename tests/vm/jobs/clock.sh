@@ -5,22 +5,38 @@
 
 settle=15
 day=86400
-# The clock that nobody sets: nanoseconds since boot. The truth is that much after $boot.
-uptime_ns() { python3 -c 'import time; print(time.clock_gettime_ns(time.CLOCK_BOOTTIME))'; }
-# off SECONDS: sets the system clock that much beside the truth.
-off() { python3 -c "import time; time.clock_settime_ns(time.CLOCK_REALTIME, time.clock_gettime_ns(time.CLOCK_BOOTTIME) + $boot + $1 * 10**9)"; }
-# send NUMBER: 50 frames in 3 s from the station of that number; notes when, in /proc/uptime's time.
+# The clock that nobody sets is the time since boot. The truth is that much after $boot, in nanoseconds.
+# off SECONDS: sets the system clock that much beside the truth, to 5 ms: once more where something came in between.
+off() {
+    python3 - "$boot" "$1" <<'END'
+import sys, time
+boot, seconds = int(sys.argv[1]), int(sys.argv[2])
+for _ in range(100):
+    before = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    time.clock_settime_ns(time.CLOCK_REALTIME, before + boot + seconds * 10**9)
+    if time.clock_gettime_ns(time.CLOCK_BOOTTIME) - before < 5_000_000:
+        sys.exit()
+sys.exit("the clock could not be set to 5 ms")
+END
+}
+# send NUMBER: 50 frames in 3 s from the station of that number; notes when the first and the last went, since boot.
 send() {
-    began[$1]=$(uptime_ns)
-    python3 - "$1" <<'END'
+    read -r "began[$1]" "ended[$1]" < <(python3 - "$1" <<'END'
 import socket, sys, time
+def since_boot():
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 out.bind(("far", 0))
-for _ in range(50):
-    out.send(b"\xff" * 6 + b"\x00\x16\x3e\x00\x00" + bytes([int(sys.argv[1])]) + b"\x88\xb5" + bytes(46))
-    time.sleep(0.06)
+frame = b"\xff" * 6 + b"\x00\x16\x3e\x00\x00" + bytes([int(sys.argv[1])]) + b"\x88\xb5" + bytes(46)
+began = since_boot()
+for n in range(50):
+    out.send(frame)
+    ended = since_boot()
+    if n < 49:
+        time.sleep(0.06)
+print(began, ended)
 END
-    ended[$1]=$(uptime_ns)
+    )
     sent=$((sent + 50))
 }
 # at NUMBER SECONDS: the frames of that station are stored, in windows of the time they were sent in, that much beside
@@ -31,8 +47,8 @@ at() {
     from=$((began[$1] + boot + $2 * 1000000000)) to=$((ended[$1] + boot + $2 * 1000000000))
     equal "frames of station $1, sent while windows were $2 s off" 50 \
         "$(stored "SELECT total(frames_sent) FROM station_rows WHERE station = '$mac' AND start_ns > $from - 2100000000 AND end_ns < $to + 2600000000" | cut -d . -f 1)"
-    equal "  they were seen when they were sent" 1 \
-        "$(stored "SELECT min(first_seen_ns) BETWEEN $from - 50000000 AND $from + 1000000000 AND max(last_seen_ns) BETWEEN $to - 1000000000 AND $to + 50000000 FROM station_rows WHERE station = '$mac'")"
+    most "  milliseconds between the first or the last being sent and being seen" 500 \
+        "$(stored "SELECT max(abs(min(first_seen_ns) - $from), abs(max(last_seen_ns) - $to)) / 1000000 FROM station_rows WHERE station = '$mac'")"
 }
 stored_station() { stored_is "SELECT total(frames_sent) FROM station_rows WHERE station = '$(printf '00:16:3e:00:00:%02x' "$1")'" 50.0; }
 status() { mosquitto_sub -V 5 -C 1 -W 10 -t airtally/vm/sensor-1/status | jq -r '"\(.state) \(.reason)"'; }
