@@ -60,6 +60,9 @@ pub enum Assignment {
 }
 
 impl Assignment {
+    /// All of them.
+    pub(crate) const ALL: [Self; 6] = [Self::MaL, Self::MaM, Self::MaS, Self::Iab, Self::Cid, Self::Local];
+
     /// Its name as the IEEE writes it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -75,7 +78,7 @@ impl Assignment {
 
     /// The registry named `name` in an IEEE file.
     pub(crate) fn from_ieee(name: &str) -> Option<Self> {
-        [Self::MaL, Self::MaM, Self::MaS, Self::Iab, Self::Cid].into_iter().find(|registry| registry.name() == name)
+        Self::ALL.into_iter().find(|registry| *registry != Self::Local && registry.name() == name)
     }
 
     /// How many bits its prefixes have; none for local entries, which choose.

@@ -6,7 +6,7 @@
 use super::{Assignment, Prefix, Query, merge::Merged, special};
 use crate::Mac;
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
-use std::ops::Range;
+use std::collections::HashMap;
 
 /// What the registry says about a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,33 +27,54 @@ pub struct Entry<'a> {
 #[derive(Debug, Default)]
 pub struct Registry {
     text: String,
-    rows: Vec<Packed>,
-    special: Vec<(Prefix, Span)>,
+    names: Vec<Names>,
+    rows: Vec<Row>,
+    special: Vec<(Prefix, Box<str>)>,
     /// Whether any of them begins with this octet: most addresses need no further look.
     special_octets: Vec<bool>,
     hash: String,
 }
 
-/// A row's names stand one after the other in one text, so that 50,000 rows are two allocations, and 32 octets each.
+/// An assignment in 16 octets, so that 50,000 of them are no burden on a small machine.
 #[derive(Clone, Copy, Debug)]
-struct Packed {
-    prefix: Prefix,
-    /// Where its names begin.
-    start: u32,
+struct Row {
+    /// From the top: the lowest address (48 bits), the length of the prefix (8), the registry (8; 0 where there is none).
+    key: u64,
+    /// The row in `names`.
+    names: u32,
     /// The row of the longest prefix around it, or [`NOBODY`].
     parent: u32,
-    /// How long they are: short name, organisation, address; 0 for what is absent.
-    lens: [u16; 3],
-    registry: Option<Assignment>,
 }
 
-const _: () = assert!(size_of::<Packed>() == 32);
-
-/// A piece of the registry's text; empty for what is absent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Span {
+/// What an organisation is called. Its many rows share it, and all names stand one after the other in one text.
+#[derive(Clone, Copy, Debug)]
+struct Names {
+    /// Where they begin.
     start: u32,
-    len: u16,
+    /// How long they are: short name, organisation, address; 0 for what is absent.
+    lens: [u16; 3],
+}
+
+impl Row {
+    fn new(prefix: Prefix, registry: Option<Assignment>, names: u32) -> Self {
+        let registry = Assignment::ALL.iter().zip(1u64..).find(|(one, _)| Some(**one) == registry);
+        let key = prefix.first() << 16 | u64::from(prefix.bits()) << 8 | registry.map_or(0, |(_, code)| code);
+        Self { key, names, parent: NOBODY }
+    }
+
+    fn first(self) -> u64 {
+        self.key >> 16
+    }
+
+    fn prefix(self) -> Prefix {
+        let [.., bits, _] = self.key.to_be_bytes();
+        Prefix::new(self.first(), bits)
+    }
+
+    fn registry(self) -> Option<Assignment> {
+        let [.., code] = self.key.to_be_bytes();
+        Assignment::ALL.get(usize::from(code).checked_sub(1)?).copied()
+    }
 }
 
 const NOBODY: u32 = u32::MAX;
@@ -89,7 +110,6 @@ impl Registry {
             builder.row(row.entry());
         }
         for (prefix, name) in &merged.special {
-            let name = builder.text(name);
             builder.special(*prefix, name);
         }
         builder.build(merged.hash())
@@ -109,7 +129,7 @@ impl Registry {
     /// The entry with the longest prefix of `mac`.
     #[must_use]
     pub fn lookup(&self, mac: Mac) -> Option<Entry<'_>> {
-        self.owner(mac.to_u64()).map(|row| self.entry(row))
+        self.owner(mac.to_u64()).map(|row| self.entry(*row))
     }
 
     /// The entry with the longest prefix that holds for all that `query` asks about: for a prefix, one that is not
@@ -118,10 +138,10 @@ impl Registry {
     pub fn lookup_query(&self, query: Query) -> Option<Entry<'_>> {
         let prefix = query.prefix();
         let mut row = self.owner(prefix.first())?;
-        while row.prefix.bits() > prefix.bits() {
+        while row.prefix().bits() > prefix.bits() {
             row = self.row(row.parent)?;
         }
-        Some(self.entry(row))
+        Some(self.entry(*row))
     }
 
     /// What `mac` is by itself, apart from any registration: broadcast, spanning tree, VRRP … Names from the cache's
@@ -137,13 +157,13 @@ impl Registry {
                 .iter()
                 .filter(|(prefix, _)| prefix.covers(mac) && (prefix.bits() >= 32 || !mac.is_randomised()))
                 .max_by_key(|(prefix, _)| prefix.bits())
-                .and_then(|(_, name)| self.span(*name))
+                .map(|(_, name)| &**name)
         })
     }
 
     /// All entries, by prefix.
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
-        self.rows.iter().map(|row| self.entry(row))
+        self.rows.iter().map(|row| self.entry(*row))
     }
 
     /// The entries with `text` somewhere in the organisation's or the short name, whatever the case, by prefix.
@@ -177,114 +197,138 @@ impl Registry {
     }
 
     /// The row with the longest prefix of an address.
-    fn owner(&self, address: u64) -> Option<&Packed> {
-        let after = self.rows.partition_point(|row| row.prefix.first() <= address);
+    fn owner(&self, address: u64) -> Option<&Row> {
+        let after = self.rows.partition_point(|row| row.first() <= address);
         let mut row = self.rows.get(after.checked_sub(1)?)?;
         // Whatever begins between the prefix sought and the address lies within that prefix.
-        while row.prefix.last() < address {
+        while row.prefix().last() < address {
             row = self.row(row.parent)?;
         }
         Some(row)
     }
 
-    fn row(&self, index: u32) -> Option<&Packed> {
+    fn row(&self, index: u32) -> Option<&Row> {
         self.rows.get(usize::try_from(index).ok()?)
     }
 
-    fn span(&self, span: Span) -> Option<&str> {
-        let start = usize::try_from(span.start).ok()?;
-        let range: Range<usize> = start..start + usize::from(span.len);
-        self.text.get(range).filter(|text| !text.is_empty())
+    fn entry(&self, row: Row) -> Entry<'_> {
+        let [short_name, organisation, address] =
+            self.names(row.names).map(|name| name.filter(|name| !name.is_empty()));
+        Entry { prefix: row.prefix(), registry: row.registry(), short_name, organisation, address }
     }
 
-    fn entry(&self, row: &Packed) -> Entry<'_> {
-        let mut start = row.start as usize;
-        let [short_name, organisation, address] = row.lens.map(|len| {
+    /// Short name, organisation and address of that row in `names`.
+    fn names(&self, index: u32) -> [Option<&str>; 3] {
+        let Some(names) = self.names.get(index as usize) else { return [None; 3] };
+        let mut start = names.start as usize;
+        names.lens.map(|len| {
             let range = start..start + usize::from(len);
             start = range.end;
-            self.text.get(range).filter(|text| !text.is_empty())
-        });
-        Entry { prefix: row.prefix, registry: row.registry, short_name, organisation, address }
+            self.text.get(range)
+        })
     }
 }
 
 /// Builds a registry from rows in any order. Of two rows for one prefix the later one wins.
 #[derive(Default)]
 pub(super) struct Builder {
-    text: String,
-    rows: Vec<Packed>,
-    special: Vec<(Prefix, Span)>,
+    registry: Registry,
+    /// The row in `names` by the CRC-32 of what it says. Of two with one sum the later is found, and the other doubled.
+    known: HashMap<u32, u32>,
+    /// The row that [`Builder::holder`] is at.
+    shared: Option<(Prefix, Assignment, String)>,
 }
 
 impl Builder {
     /// With room for so many rows and octets of names.
     pub(super) fn with_room(rows: usize, text: usize) -> Self {
-        Self { text: String::with_capacity(text), rows: Vec::with_capacity(rows), special: Vec::new() }
+        let registry =
+            Registry { text: String::with_capacity(text), rows: Vec::with_capacity(rows), ..Registry::default() };
+        Self { registry, ..Self::default() }
     }
 
     /// Adds a row of a sorted list in which a prefix with several holders has a row for each: they share one name.
     pub(super) fn holder(&mut self, prefix: Prefix, registry: Assignment, name: &str) {
-        match self.rows.last_mut() {
-            Some(last) if last.prefix == prefix && last.registry == Some(registry) => {
-                let before = self.text.get(last.start as usize..).unwrap_or_default();
-                if before.rsplit(" | ").next() != Some(name) {
-                    self.text.extend([" | ", name]);
-                    let len = u16::try_from(self.text.len() - last.start as usize).unwrap_or_default();
-                    last.lens = [0, len, 0];
+        match &mut self.shared {
+            Some((last, of, names)) if *last == prefix && *of == registry => {
+                if names.rsplit(" | ").next() != Some(name) {
+                    names.extend([" | ", name]);
                 }
             }
             _ => {
-                let organisation = Some(name).filter(|name| !name.is_empty());
-                self.row(Entry { prefix, registry: Some(registry), short_name: None, organisation, address: None });
+                self.end_of_holders();
+                self.shared = Some((prefix, registry, name.to_owned()));
             }
         }
     }
 
-    /// Keeps `text`, which is no longer than [`super::source`] lets a name be.
-    pub(super) fn text(&mut self, text: &str) -> Span {
-        let (Ok(start), Ok(len)) = (u32::try_from(self.text.len()), u16::try_from(text.len())) else {
-            return Span::default();
-        };
-        self.text.push_str(text);
-        Span { start, len }
+    fn end_of_holders(&mut self) {
+        if let Some((prefix, registry, names)) = self.shared.take() {
+            let names = self.names(["", &names, ""]);
+            self.registry.rows.push(Row::new(prefix, Some(registry), names));
+        }
     }
 
     /// Adds an entry, whose names are no longer than [`super::source`] lets them be.
     pub(super) fn row(&mut self, entry: Entry<'_>) {
-        let start = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
-        let lens =
-            [entry.short_name, entry.organisation, entry.address].map(|name| self.text(name.unwrap_or_default()).len);
-        self.rows.push(Packed { prefix: entry.prefix, start, parent: NOBODY, lens, registry: entry.registry });
+        self.end_of_holders();
+        let names = [entry.short_name, entry.organisation, entry.address];
+        let names = self.names(names.map(Option::unwrap_or_default));
+        self.registry.rows.push(Row::new(entry.prefix, entry.registry, names));
+    }
+
+    /// The row in `names` that says this: a new one, if there is none. What is too long to be a name is none.
+    fn names(&mut self, names: [&str; 3]) -> u32 {
+        let names = names.map(|name| if u16::try_from(name.len()).is_ok() { name } else { "" });
+        let mut sum = crc32fast::Hasher::new();
+        names.iter().for_each(|name| sum.update(name.as_bytes()));
+        let sum = sum.finalize();
+        if let Some(&known) = self.known.get(&sum)
+            && self.registry.names(known) == names.map(Some)
+        {
+            return known;
+        }
+        let Registry { text, names: all, .. } = &mut self.registry;
+        let index = u32::try_from(all.len()).unwrap_or(NOBODY);
+        let start = u32::try_from(text.len()).unwrap_or(NOBODY);
+        all.push(Names { start, lens: names.map(|name| u16::try_from(name.len()).unwrap_or_default()) });
+        text.extend(names);
+        self.known.insert(sum, index);
+        index
     }
 
     /// Adds a well-known address.
-    pub(super) fn special(&mut self, prefix: Prefix, name: Span) {
-        self.special.push((prefix, name));
+    pub(super) fn special(&mut self, prefix: Prefix, name: &str) {
+        self.registry.special.push((prefix, name.into()));
     }
 
-    pub(super) fn build(self, hash: String) -> Registry {
-        let Self { mut text, mut rows, special } = self;
+    pub(super) fn build(mut self, hash: String) -> Registry {
+        self.end_of_holders();
+        let mut registry = self.registry;
+        let Registry { text, names, rows, special, .. } = &mut registry;
         text.shrink_to_fit();
+        names.shrink_to_fit();
         // Stable, and turned round for the removal, so that the later of two equals stays.
         rows.reverse();
-        rows.sort_by_key(|row| row.prefix);
-        rows.dedup_by_key(|row| row.prefix);
+        rows.sort_by_key(|row| row.prefix());
+        rows.dedup_by_key(|row| row.prefix());
         rows.shrink_to_fit();
-        nest(&mut rows);
+        nest(rows);
         let begins = |octet: u64| special.iter().any(|(prefix, _)| prefix.first() >> 40 == octet);
-        let special_octets = (0..256).map(begins).collect();
-        Registry { text, rows, special, special_octets, hash }
+        registry.special_octets = (0..256).map(begins).collect();
+        registry.hash = hash;
+        registry
     }
 }
 
 /// Fills in the parents of sorted rows.
-fn nest(rows: &mut [Packed]) {
+fn nest(rows: &mut [Row]) {
     // The prefixes over the place reached, longest last: row and last address.
     let mut over: Vec<(u32, u64)> = Vec::new();
     for (index, row) in (0u32..).zip(rows) {
-        while over.pop_if(|(_, last)| *last < row.prefix.first()).is_some() {}
+        while over.pop_if(|(_, last)| *last < row.first()).is_some() {}
         row.parent = over.last().map_or(NOBODY, |(row, _)| *row);
-        over.push((index, row.prefix.last()));
+        over.push((index, row.prefix().last()));
     }
 }
 
@@ -292,13 +336,13 @@ fn nest(rows: &mut [Packed]) {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::oui::source::Row;
+    use crate::oui::source;
     use proptest::prelude::*;
 
     fn registry(rows: &[(Prefix, String)]) -> Registry {
         let entries = rows
             .iter()
-            .map(|(prefix, name)| Row {
+            .map(|(prefix, name)| source::Row {
                 prefix: *prefix,
                 registry: None,
                 short: Some(name.clone()),

@@ -206,8 +206,7 @@ fn read_registry(db: &Connection, detail: Detail) -> Result<Registry, Fault> {
     let mut statement = db.prepare("SELECT prefix, bits, name FROM special")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let text = builder.text(&row.get::<_, String>(2)?);
-        builder.special(prefix(row)?, text);
+        builder.special(prefix(row)?, &row.get::<_, String>(2)?);
     }
     let mut hash = meta(db, "hash")?;
     let local = read_local(db)?;
