@@ -81,6 +81,22 @@ impl Header {
     /// far as is known.
     #[inline]
     fn records<F: FnMut(&[Packet<'_>])>(self, bytes: &[u8], beyond: usize, each: &mut F) -> (usize, usize) {
+        if self.big_endian {
+            self.records_by(u32::from_be_bytes, bytes, beyond, each)
+        } else {
+            self.records_by(u32::from_le_bytes, bytes, beyond, each)
+        }
+    }
+
+    /// The same, with `word` to read numbers by: known when this is compiled, and not asked for each of them.
+    #[inline(always)]
+    fn records_by<F: FnMut(&[Packet<'_>])>(
+        self,
+        word: impl Fn([u8; 4]) -> u32,
+        bytes: &[u8],
+        beyond: usize,
+        each: &mut F,
+    ) -> (usize, usize) {
         let mut block = [Packet { time: UnixNanos(0), link: self.link, data: &[], original_len: 0 }; BLOCK];
         let mut rest = bytes;
         loop {
@@ -96,17 +112,17 @@ impl Header {
                     break;
                 };
                 let [s0, s1, s2, s3, f0, f1, f2, f3, c0, c1, c2, c3, l0, l1, l2, l3] = *head;
-                let captured = self.word([c0, c1, c2, c3]) as usize;
+                let captured = word([c0, c1, c2, c3]) as usize;
                 let need = self.record_header.saturating_add(captured);
                 let Some((record, after)) = rest.split_at_checked(need) else {
                     ended = Some(need);
                     break;
                 };
-                let seconds = i64::from(self.word([s0, s1, s2, s3]));
-                let fraction = i64::from(self.word([f0, f1, f2, f3])) * i64::from(self.unit_nanos);
+                let seconds = i64::from(word([s0, s1, s2, s3]));
+                let fraction = i64::from(word([f0, f1, f2, f3])) * i64::from(self.unit_nanos);
                 place.time = UnixNanos(seconds * 1_000_000_000 + fraction);
                 place.data = record.get(self.record_header..).unwrap_or_default();
-                place.original_len = self.word([l0, l1, l2, l3]);
+                place.original_len = word([l0, l1, l2, l3]);
                 rest = after;
                 filled += 1;
             }
