@@ -1,10 +1,10 @@
 //! `kill -9` at any moment: what an append returned for is there once, or delivered, or declared.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod spool_support;
+#[path = "spool/support.rs"]
+mod support;
 
 use airtally::spool::{Settings, Spool, Want};
-use spool_support::*;
 use std::{
     collections::{BTreeMap, BTreeSet},
     env,
@@ -14,6 +14,7 @@ use std::{
     thread,
     time::Duration,
 };
+use support::*;
 use tempfile::tempdir;
 
 const DIR: &str = "AIRTALLY_TEST_SPOOL_DIR";

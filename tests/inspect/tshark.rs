@@ -1,15 +1,11 @@
 //! The synthetic traffic's own expectation agrees with tshark, so that it may judge airtally.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-mod support;
-
-use airtally::Mac;
-use std::collections::{BTreeMap, BTreeSet};
-use support::{
+use crate::support::{
     synth::{self, Options, tally::MacBytes},
     synthesise, temp_dir, tshark,
 };
+use airtally::Mac;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Default, Debug, PartialEq)]
 struct Counted {

@@ -1,14 +1,10 @@
 //! Records whose time is not known yet: held, restamped once, or let go as they are.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod spool_support;
-
+use crate::support::{at, open, sensor};
 use airtally::{
     UnixNanos,
     batch::{Batch, Capture, Clock, GapReason, Identity, Record},
     spool::{Held, Kind, NewEntry, Settings, Spool, Want},
 };
-use spool_support::{at, open, sensor};
 use uuid::Uuid;
 
 const READER: &str = "mqtt";

@@ -1,10 +1,12 @@
 //! What is no capture, or a bad one: `airtally inspect` gives a result or one clear sentence, in little time and
 //! memory, whatever the octets say.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
-
+use crate::support::{
+    corpus::Corpus,
+    program::{self, small_registry},
+    synth::Options,
+    synthesise, temp_dir,
+};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::{
@@ -14,12 +16,6 @@ use std::{
     path::Path,
     process::{Command, Output},
     time::{Duration, Instant},
-};
-use support::{
-    corpus::Corpus,
-    program::{self, small_registry},
-    synth::Options,
-    synthesise, temp_dir,
 };
 
 /// Address space that the program may have: a quarter of what the worst of these files ask for.
@@ -170,7 +166,7 @@ fn one_bad_file_does_not_keep_the_others_from_being_counted() {
     assert_eq!(answer["frames"], 100);
 }
 
-/// The corpus' malformed, cut, compressed and foreign files; its whole is in `inspect_corpus.rs`.
+/// The corpus' malformed, cut, compressed and foreign files; its whole is in `corpus.rs`.
 #[test]
 fn every_bad_file_of_the_corpus_gives_a_result_or_a_sentence() {
     let Some(corpus) = Corpus::find() else {

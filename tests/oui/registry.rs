@@ -1,7 +1,5 @@
 //! The vendor registry against files nobody here wrote: Debian's `manuf`, `wka` and IEEE lists, and the addresses of
 //! the corpus with the answers worked out from the same files by another program.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
 use airtally::{
     Mac, UnixNanos,
     oui::{Detail, Registry, cache, merge::merge, source::Source},

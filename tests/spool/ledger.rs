@@ -1,14 +1,10 @@
 //! The ledger: what ingest asks sensors for again, and that strangers cannot make it grow.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod spool_support;
-
+use crate::support::*;
 use airtally::{
     batch::GapReason,
     spool::{NewEntry, Settings, Spool},
 };
 use proptest::prelude::*;
-use spool_support::*;
 use std::{collections::BTreeSet, path::Path};
 use tempfile::tempdir;
 use uuid::Uuid;

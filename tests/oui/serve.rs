@@ -1,11 +1,10 @@
 //! The registry over HTTP: every status with curl, as docs/api.md shows it; changes under way; TLS; bounds; a cache that
 //! another process replaces. With `AIRTALLY_WRITE_DOCS=1` the transcripts in docs/api.md are written anew.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod oui_support;
-mod support;
-
+use crate::support::{
+    program::{Daemon, airtally, run, text},
+    temp_dir, wait_for, wait_until,
+};
 use std::{
     fs,
     io::{Read as _, Write as _},
@@ -13,10 +12,6 @@ use std::{
     path::Path,
     process::{Command, Output},
     time::Duration,
-};
-use support::{
-    program::{Daemon, airtally, run, text},
-    temp_dir, wait_for, wait_until,
 };
 
 const HEADER: &str = "Registry,Assignment,Organization Name,Organization Address\r\n";
@@ -278,7 +273,7 @@ fn pages_of_a_named_origin_may_read() {
 #[test]
 fn tls_with_given_files() {
     let files = temp_dir();
-    oui_support::certificates(files.path());
+    crate::certificates::certificates(files.path());
     let at = |name: &str| files.path().join(name).to_str().unwrap().to_owned();
     let server = Server::start(&["--tls-cert", &at("cert.pem"), "--tls-key", &at("key.pem")]);
     assert!(server.url.starts_with("https://"));

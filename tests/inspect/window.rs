@@ -1,22 +1,18 @@
 //! `airtally inspect --window` gives the batches that the sensor spools for the same capture, octet for octet.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
-
-use airtally::{
-    config::{PrivacyMac, Sensor},
-    sensor::clock::system_now,
-    spool::{Settings, Spool, Want},
-};
-use std::{fs::File, process::Command, time::Duration};
-use support::{
+use crate::support::{
     broker::Broker,
     pipeline,
     program::{self, Daemon},
     synth::Options,
     synthesise, temp_dir,
 };
+use airtally::{
+    config::{PrivacyMac, Sensor},
+    sensor::clock::system_now,
+    spool::{Settings, Spool, Want},
+};
+use std::{fs::File, process::Command, time::Duration};
 
 /// Runs both on one capture; gives the batches, a line each.
 fn compare(name: &str, adjust: impl Fn(&mut Sensor)) -> String {

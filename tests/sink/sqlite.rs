@@ -1,16 +1,11 @@
 //! The embedded history: every value of random records is read back, twice stored is once stored, and files that
 //! cannot be used are told apart.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "support/records.rs"]
-mod records;
-
+use crate::records::{sample, simple, tracked};
 use airtally::{
     batch::{Address, Record},
     config,
     sink::{AnySink, History, Sink, Sqlite},
 };
-use records::{sample, simple, tracked};
 use rusqlite::{Connection, types::Value};
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -95,7 +90,7 @@ async fn random_records_are_read_back_equal_and_twice_is_once() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("new/history.sqlite");
     let mut sink = open(&path);
-    let records = sample(records::records(40));
+    let records = sample(crate::records::records(40));
     sink.store(&records).await.unwrap();
     assert_eq!(dump(&path, "SELECT * FROM station_rows"), station_rows(&records));
     let tables = ["station_totals", "vendor_totals", "channel_totals", "sensor_totals", "gaps", "subtypes", "channels"];
@@ -126,7 +121,7 @@ async fn random_records_are_read_back_equal_and_twice_is_once() {
 async fn the_history_answers_with_the_sums_of_the_records() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("history.sqlite");
-    let records = sample(records::records(40));
+    let records = sample(crate::records::records(40));
     open(&path).store(&records).await.unwrap();
     let history = History::open(&path).unwrap();
 

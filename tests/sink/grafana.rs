@@ -1,18 +1,11 @@
 //! Every query of the dashboard, with its variables filled in as Grafana fills them, on a real InfluxDB 1.6
 //! that the sink has filled: each must be understood and find something.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "support/databases.rs"]
-mod databases;
-#[path = "support/records.rs"]
-mod records;
-
+use crate::databases::Influxd;
+use crate::records::neighbourhood;
 use airtally::{
     config,
     sink::{Influx, Sink},
 };
-use databases::Influxd;
-use records::neighbourhood;
 use serde_json::Value;
 use std::{collections::BTreeSet, fs, path::PathBuf};
 

@@ -1,11 +1,10 @@
 //! `airtally oui update` from servers: conditional requests, and servers that answer slowly, wrongly, too much or not at
 //! all. The servers are a few lines each, on loopback.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod oui_support;
-mod support;
-
+use crate::support::{
+    program::{Daemon, run, text},
+    temp_dir, wait_until,
+};
 use airtally::oui::fetch::{Fetched, Fetcher, Timeouts, Version};
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -14,10 +13,6 @@ use std::{
     sync::{Arc, Mutex},
     thread,
     time::Duration,
-};
-use support::{
-    program::{Daemon, run, text},
-    temp_dir, wait_until,
 };
 
 const MANUF: &str = "00:00:0C\tCisco\tCisco Systems\n00:00:17\tOracle\n";
@@ -155,8 +150,8 @@ fn a_private_authority_is_trusted_when_it_is_named() {
     let dir = temp_dir();
     let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(at("manuf"), MANUF).unwrap();
-    oui_support::certificates(dir.path());
-    let port = support::free_port();
+    crate::certificates::certificates(dir.path());
+    let port = crate::support::free_port();
     let mut command = Command::new("openssl");
     command.current_dir(dir.path()).args(["s_server", "-quiet", "-WWW", "-cert", "cert.pem", "-key", "key.pem"]);
     let log = dir.path().join("log");

@@ -1,19 +1,12 @@
 //! The task that supplies a sink, with a sink and a feed in memory; and the dead letters.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "support/feed.rs"]
-mod feed;
-#[path = "support/records.rs"]
-mod records;
-
+use crate::feed::Following;
+use crate::records::{simple, tracked};
 use airtally::{
     UnixNanos,
     batch::Record,
     config::{self, units::Bytes},
     sink::{DeadLetters, Health, Rejected, Sink, SinkError, redrive},
 };
-use feed::Following;
-use records::{simple, tracked};
 use std::{
     fs,
     sync::{Arc, Mutex},
@@ -124,7 +117,7 @@ async fn a_stop_is_heeded_in_a_wait_and_in_a_store() {
     for busy in [true, false] {
         let (health, _seen) = tokio::sync::watch::channel(Health::Ok);
         let (stop, stopped) = tokio::sync::watch::channel(false);
-        let feed = feed::MemoryFeed::new(&some(2));
+        let feed = crate::feed::MemoryFeed::new(&some(2));
         let task = if busy {
             tokio::spawn(airtally::sink::follow(Endless, feed.clone(), health, stopped))
         } else {

@@ -1,12 +1,8 @@
 //! The spool's files: how large they get, who may read them, and what happens when they are damaged, foreign, in use,
 //! or nowhere to be made.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod spool_support;
-
+use crate::support::*;
 use airtally::spool::{Settings, Spool, SpoolError};
 use proptest::prelude::*;
-use spool_support::*;
 use std::{
     fs,
     os::unix::fs::PermissionsExt as _,

@@ -1,10 +1,10 @@
 //! `airtally oui` as a user meets it: a session from the first update to an export, bad input of every kind, and
 //! updates that are killed.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
-
+use crate::support::{
+    program::{airtally, run, text},
+    temp_dir,
+};
 use airtally::oui::{Detail, Registry, cache};
 use std::{
     fs,
@@ -12,10 +12,6 @@ use std::{
     path::Path,
     process::{Output, Stdio},
     time::{Duration, Instant},
-};
-use support::{
-    program::{airtally, run, text},
-    temp_dir,
 };
 
 const HEADER: &str = "Registry,Assignment,Organization Name,Organization Address\r\n";

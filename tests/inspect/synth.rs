@@ -1,10 +1,11 @@
 //! `airtally inspect` on captures of our own, whose tally the generator knows: in each form of file, on any number of
 //! threads, in every format.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
-
+use crate::support::{
+    program::{self, small_registry},
+    synth::{Options, tally::mac_text},
+    synthesise, temp_dir, wait_for,
+};
 use airtally::UnixNanos;
 use serde_json::{Value, json};
 use std::{
@@ -14,11 +15,6 @@ use std::{
     path::Path,
     process::{Command, Stdio},
     time::Duration,
-};
-use support::{
-    program::{self, small_registry},
-    synth::{Options, tally::mac_text},
-    synthesise, temp_dir, wait_for,
 };
 
 fn inspect(arguments: &[&str], path: &Path) -> Vec<u8> {

@@ -1,10 +1,6 @@
 //! The points of random records: nothing lost, nothing doubled, no pseudonym or randomised address among the
 //! series.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "support/records.rs"]
-mod records;
-
+use crate::records::{records, simple, tracked};
 use airtally::{
     batch::{Address, Channel, Record, Vendor},
     sink::{
@@ -13,7 +9,6 @@ use airtally::{
     },
 };
 use proptest::prelude::*;
-use records::{records, simple, tracked};
 use std::collections::{BTreeMap, HashSet};
 
 fn sum(points: &[Point], measurement: &str, field: &str) -> u64 {

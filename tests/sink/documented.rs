@@ -1,19 +1,12 @@
 //! docs/influxdb.md says what is so: its queries are asked of a real InfluxDB 1.6 and give the answers printed
 //! there, and its tables list exactly the fields there are.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "support/databases.rs"]
-mod databases;
-#[path = "support/records.rs"]
-mod records;
-
+use crate::databases::Influxd;
+use crate::records::neighbourhood;
 use airtally::{
     batch::Address,
     config,
     sink::{Influx, Sink},
 };
-use databases::Influxd;
-use records::neighbourhood;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -44,7 +37,7 @@ async fn every_query_gives_the_answer_that_is_printed() {
     while let Some((before, query, answer, after)) = next_example(rest) {
         let mut url: reqwest::Url = format!("{}/query?db=airtally", server.url).parse().unwrap();
         url.query_pairs_mut().append_pair("q", query);
-        let request = databases::http().post(url).header("Accept", "application/csv");
+        let request = crate::databases::http().post(url).header("Accept", "application/csv");
         let found = request.send().await.unwrap().text().await.unwrap();
         let found = found.trim_end();
         assert!(!found.is_empty() && !found.starts_with("error"), "{query}: {found}");

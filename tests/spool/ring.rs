@@ -1,14 +1,10 @@
 //! The spool as its users see it: what goes in comes out, in order, once for each reader, until it is acknowledged;
 //! and what cannot be kept is declared.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod spool_support;
-
+use crate::support::*;
 use airtally::{
     batch::GapReason,
     spool::{Kind, NewEntry, Offered, SpoolError, Want},
 };
-use spool_support::*;
 use std::fs;
 use tempfile::tempdir;
 use uuid::Uuid;

@@ -1,22 +1,18 @@
 //! `airtally inspect` over every capture of the corpus: its JSON agrees with what tshark counted.
 //!
 //! Where the two differ, a rule below says why, with the clause of IEEE 802.11-2020 that decides. No rule knows a
-//! file. Without a corpus, a synthetic capture's own tally judges alone (`inspect_synth.rs`).
+//! file. Without a corpus, a synthetic capture's own tally judges alone (`synth.rs`).
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
-
+use crate::support::{
+    corpus::{Corpus, Entry, Truth},
+    program::{self, small_registry},
+};
 use airtally::{Mac, batch::ssid_text};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
     process::Output,
-};
-use support::{
-    corpus::{Corpus, Entry, Truth},
-    program::{self, small_registry},
 };
 
 const ETHERNET: u16 = 1;

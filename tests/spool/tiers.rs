@@ -1,10 +1,6 @@
 //! Two tiers: what a power cut (the runtime directory is gone) takes, what it must not take, and what is declared.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod spool_support;
-
+use crate::support::*;
 use airtally::spool::Settings;
-use spool_support::*;
 use std::{fs, path::Path};
 use tempfile::tempdir;
 

@@ -1,15 +1,11 @@
 //! A model of the spool, run beside the real one over random histories: for each reader, every window appended is
 //! waiting, or was delivered, or is declared in a gap; and the frames add up.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod spool_support;
-
+use crate::support::*;
 use airtally::{
     batch::Gap,
     spool::{Entry, Kind, Settings, Spool},
 };
 use proptest::prelude::*;
-use spool_support::*;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,

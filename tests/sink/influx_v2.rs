@@ -1,20 +1,13 @@
 //! The InfluxDB sink against a small server that answers as InfluxDB 2's documentation says (and as proxies do).
 //! The server keeps the lines of every write it accepts.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "support/feed.rs"]
-mod feed;
-#[path = "support/records.rs"]
-mod records;
-
+use crate::feed::Following;
+use crate::records::{sample, simple, tracked};
 use airtally::{
     batch::Record,
     config::{self, InfluxApi, SecretFile},
     sink::{Influx, OpenError, Sink, SinkError, line_protocol::Point, points::points},
 };
-use feed::Following;
 use flate2::read::GzDecoder;
-use records::{sample, simple, tracked};
 use std::{
     collections::BTreeSet,
     fs,
@@ -150,7 +143,7 @@ async fn a_write_is_what_the_documentation_asks_for() {
     let mut config = config(&format!("{}/base/", server.url));
     config.token_file = Some(SecretFile(token.clone()));
     let mut sink = Influx::open(&config).unwrap();
-    let records = sample(records::records(10));
+    let records = sample(crate::records::records(10));
     for secret in ["first-token", "second-token"] {
         fs::write(&token, format!("{secret}\n")).unwrap();
         sink.store(&records).await.unwrap();

@@ -1,21 +1,12 @@
 //! The InfluxDB sink against VictoriaMetrics, which answers 204 whatever it drops: everything is read back.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "support/databases.rs"]
-mod databases;
-#[path = "support/expected.rs"]
-mod expected;
-#[path = "support/records.rs"]
-mod records;
-
+use crate::databases::Victoria;
+use crate::expected::{MEASUREMENTS, Tables, own_tag, tables};
+use crate::records::{NASTY, sample, simple, tracked};
 use airtally::{
     batch::Record,
     config::{self, InfluxApi},
     sink::{Influx, Sink, line_protocol::from_tag_text},
 };
-use databases::Victoria;
-use expected::{MEASUREMENTS, Tables, own_tag, tables};
-use records::{NASTY, sample, simple, tracked};
 use std::time::Duration;
 
 fn sink(server: &Victoria) -> Influx {
@@ -63,7 +54,7 @@ async fn assert_stored(server: &Victoria, records: &[Record]) {
 #[tokio::test]
 async fn random_records_of_2008_are_read_back_equal_and_twice_is_once() {
     let server = Victoria::start().await;
-    let records = sample(records::records(40));
+    let records = sample(crate::records::records(40));
     let mut sink = sink(&server);
     assert!(records.len() > 30, "{}", records.len());
     sink.store(&records).await.unwrap();

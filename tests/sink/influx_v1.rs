@@ -1,26 +1,15 @@
 //! The InfluxDB sink against InfluxDB 1.6: what is stored is read back equal, twice stored is once stored, and
 //! whatever a database says no to is sorted out as documented.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::field_reassign_with_default)]
-
-#[path = "support/databases.rs"]
-mod databases;
-#[path = "support/expected.rs"]
-mod expected;
-#[path = "support/feed.rs"]
-mod feed;
-#[path = "support/records.rs"]
-mod records;
-
+use crate::databases::{Influxd, InfluxdOptions};
+use crate::expected::{MEASUREMENTS, Tables, own_tag, tables};
+use crate::feed::Following;
+use crate::records::{NASTY, sample, simple, tracked};
 use airtally::{
     batch::Record,
     config::{self, InfluxApi, SecretFile},
     sink::{DeadLetters, Influx, Sink, SinkError, line_protocol::from_tag_text, redrive},
     time::UnixNanos,
 };
-use databases::{Influxd, InfluxdOptions};
-use expected::{MEASUREMENTS, Tables, own_tag, tables};
-use feed::Following;
-use records::{NASTY, sample, simple, tracked};
 use std::{fs, path::Path, process::Command, time::Duration};
 
 fn config(url: &str) -> config::Influx {
@@ -80,7 +69,7 @@ pub fn assert_equal(found: &Tables, wanted: &Tables) {
 #[tokio::test]
 async fn random_records_are_read_back_equal_and_twice_is_once() {
     let server = with_database().await;
-    let records = sample(records::records(40));
+    let records = sample(crate::records::records(40));
     let mut sink = Influx::open(&config(&server.url)).unwrap();
     sink.store(&records).await.unwrap();
     assert_equal(&read_back(&server).await, &tables(&records));
@@ -122,7 +111,7 @@ async fn a_type_conflict_costs_its_line_and_no_other() {
     // Someone else wrote text where the frames of one channel of one day go.
     let line = "wifi_channel,site=x,sensor=x,freq_mhz=1 frames=\"many\" 1700000000000000000";
     let url = format!("{}/write?db=wifi", server.url);
-    assert_eq!(databases::http().post(url).body(line).send().await.unwrap().status().as_u16(), 204);
+    assert_eq!(crate::databases::http().post(url).body(line).send().await.unwrap().status().as_u16(), 204);
 
     let mut records: Vec<Record> = (0..30).map(|n| batch(simple("home", "pi", n, tracked(1 + n, 10)))).collect();
     let Record::Batch(bad) = &mut records[17] else { panic!() };
@@ -208,7 +197,7 @@ async fn more_stations_than_the_database_allows_are_refused_and_the_known_ones_g
 #[tokio::test]
 async fn a_missing_database_is_waited_for() {
     let server = Influxd::start().await;
-    let records = sample(records::records(3));
+    let records = sample(crate::records::records(3));
     let mut following = Following::start(Influx::open(&config(&server.url)).unwrap(), &records);
     let reason = following.degraded().await;
     assert!(reason.contains("CREATE DATABASE \"wifi\""), "{reason}");
@@ -249,7 +238,7 @@ async fn a_wrong_password_is_waited_for_and_a_new_one_picked_up() {
 #[tokio::test]
 async fn a_server_that_is_down_is_waited_for() {
     let mut server = with_database().await;
-    let records = sample(records::records(6));
+    let records = sample(crate::records::records(6));
     server.stop();
     let mut following = Following::start(Influx::open(&config(&server.url)).unwrap(), &records);
     let reason = following.degraded().await;

@@ -1,0 +1,10 @@
+//! `airtally inspect`: against tshark over the corpus, against captures of our own, with what is no capture.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
+
+mod bad;
+mod corpus;
+#[path = "../support/mod.rs"]
+mod support;
+mod synth;
+mod tshark;
+mod window;

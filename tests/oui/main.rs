@@ -1,0 +1,10 @@
+//! The vendor registry: its files, the command line, updates from servers, its own server.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
+
+mod certificates;
+mod cli;
+mod fetch;
+mod registry;
+mod serve;
+#[path = "../support/mod.rs"]
+mod support;

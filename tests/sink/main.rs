@@ -1,0 +1,20 @@
+//! The databases: what is stored is read back, from InfluxDB, VictoriaMetrics and the embedded history; the pages and
+//! dashboards that show it.
+#![allow(clippy::expect_used, clippy::field_reassign_with_default, clippy::panic, clippy::unwrap_used)]
+
+#[path = "../support/databases.rs"]
+mod databases;
+mod documented;
+#[path = "../support/expected.rs"]
+mod expected;
+#[path = "../support/feed.rs"]
+mod feed;
+mod follow;
+mod grafana;
+mod influx_v1;
+mod influx_v2;
+mod points;
+#[path = "../support/records.rs"]
+mod records;
+mod sqlite;
+mod victoria;
