@@ -1,4 +1,4 @@
-# limit: 400 alone
+# limit: 900 alone
 # The clock starts in 1970 and is synchronised later, steps a day forward and back, within clock.settle and beyond it,
 # and a sensor is killed before it ever knew the time: every window is in the database once, when it was.
 # shellcheck shell=bash

@@ -1,4 +1,4 @@
-# limit: 300
+# limit: 900
 # apt installs the package; sensor and ingest run as their users with no more rights than they need, through a broker
 # with the package's own rules; what the sensor has counted survives its restart while the broker is away; purging
 # leaves nothing.

@@ -1,4 +1,4 @@
-# limit: 300
+# limit: 900
 # airtally setup makes a fresh installation run; an upgrade asks nothing, restarts what ran, and keeps configuration, spool
 # and history.
 # shellcheck shell=bash

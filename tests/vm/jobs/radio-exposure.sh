@@ -1,4 +1,4 @@
-# limit: 420
+# limit: 900
 # A plan over 2.4 and 5 GHz: listened milliseconds are those of the plan, windows are accounted for, and two different
 # plans give the same rate of frames per second listened.
 # shellcheck shell=bash

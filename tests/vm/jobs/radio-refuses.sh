@@ -1,4 +1,4 @@
-# limit: 120
+# limit: 400
 # What cannot work gets one sentence and exit status 2, and nothing is left half-configured.
 # shellcheck shell=bash
 # shellcheck source=tests/vm/radio.sh

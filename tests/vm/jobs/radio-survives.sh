@@ -1,4 +1,4 @@
-# limit: 420
+# limit: 900
 # What happens to radios: the driver goes and comes, somebody takes the interface down or changes its type, rfkill. The
 # sensor recovers without a restart.
 # shellcheck shell=bash

@@ -1,4 +1,4 @@
-# limit: 240
+# limit: 600
 # A card that wpa_supplicant holds, managed and up: the sensor takes it, counts what tcpdump on another radio hears, and
 # gives it back, after a stop and after kill -9, a restart and a stop.
 # shellcheck shell=bash

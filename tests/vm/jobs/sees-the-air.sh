@@ -1,4 +1,4 @@
-# limit: 200
+# limit: 600
 # An access point and a station talk; a sensor on a monitor set up by hand counts what a tcpdump on another one hears.
 # shellcheck shell=bash
 

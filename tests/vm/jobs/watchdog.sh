@@ -1,4 +1,4 @@
-# limit: 600
+# limit: 1500
 # A stage that hangs, whichever, is found by the watchdog: systemd kills the daemon, starts it again, and it counts.
 # shellcheck shell=bash
 
