@@ -116,7 +116,7 @@ impl Default for Source {
             pace: Pace::Recorded,
             repeat: false,
             snaplen: 512,
-            buffer: units::Bytes(2 << 20),
+            buffer: units::Bytes(4 << 20),
         }
     }
 }
