@@ -382,6 +382,31 @@ mod tests {
     }
 
     #[test]
+    fn names_are_shared_whole() {
+        // Of one sum, for it is taken over all three, one after the other.
+        let names = [["ab", "c", ""], ["a", "bc", ""], ["", "abc", ""], ["", "", "abc"], ["ab", "c", ""], ["", "", ""]];
+        let mut builder = Builder::default();
+        let some = |name: &'static str| Some(name).filter(|name| !name.is_empty());
+        for (first, [short, organisation, address]) in (0u64..).zip(names) {
+            let prefix = Prefix::new(first << 24, 24);
+            let (short_name, organisation, address) = (some(short), some(organisation), some(address));
+            builder.row(Entry { prefix, registry: Some(Assignment::Cid), short_name, organisation, address });
+        }
+        let registry = builder.build(String::new());
+        let found: Vec<_> =
+            registry.entries().map(|entry| [entry.short_name, entry.organisation, entry.address]).collect();
+        assert_eq!(found, names.map(|names| names.map(some)));
+        assert!(registry.entries().all(|entry| entry.registry == Some(Assignment::Cid)));
+    }
+
+    #[test]
+    fn every_registry_is_told_from_the_others() {
+        for registry in Assignment::ALL.map(Some).into_iter().chain([None]) {
+            assert_eq!(Row::new(Prefix::new(0x70_b3d5 << 24, 36), registry, 0).registry(), registry);
+        }
+    }
+
+    #[test]
     fn an_empty_registry_knows_nothing() {
         let registry = Registry::empty();
         assert_eq!((registry.len(), registry.hash(), registry.lookup(Mac::BROADCAST)), (0, EMPTY_HASH, None));
