@@ -1,12 +1,7 @@
 //! docs/influxdb.md says what is so: its queries are asked of a real InfluxDB 1.6 and give the answers printed
 //! there, and its tables list exactly the fields there are.
-use crate::databases::Influxd;
-use crate::records::neighbourhood;
-use airtally::{
-    batch::Address,
-    config,
-    sink::{Influx, Sink},
-};
+use crate::{filled::filled, records::neighbourhood};
+use airtally::batch::Address;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -19,19 +14,10 @@ fn page() -> (PathBuf, String) {
     (path, text)
 }
 
-async fn filled() -> Influxd {
-    let server = Influxd::start().await;
-    server.query("", "CREATE DATABASE airtally").await;
-    let toml = format!("[[influx]]\nname = 'main'\napi = 'v1'\nurl = '{}'\ndb = 'airtally'", server.url);
-    let config = config::parse_ingest("ingest.toml".as_ref(), &toml).unwrap();
-    Influx::open(&config.influx[0]).unwrap().store(&neighbourhood()).await.unwrap();
-    server
-}
-
 /// Set AIRTALLY_BLESS to write the answers into the page instead of comparing them.
 #[tokio::test]
 async fn every_query_gives_the_answer_that_is_printed() {
-    let server = filled().await;
+    let server = filled(&neighbourhood()).await;
     let (path, text) = page();
     let (mut out, mut rest, mut count) = (String::new(), text.as_str(), 0);
     while let Some((before, query, answer, after)) = next_example(rest) {
@@ -63,14 +49,10 @@ fn next_example(text: &str) -> Option<(&str, &str, &str, &str)> {
 
 #[tokio::test]
 async fn the_tables_list_the_fields_there_are() {
-    let server = Influxd::start().await;
-    server.query("", "CREATE DATABASE airtally").await;
-    let toml = format!("[[influx]]\nname = 'main'\napi = 'v1'\nurl = '{}'\ndb = 'airtally'", server.url);
-    let config = config::parse_ingest("ingest.toml".as_ref(), &toml).unwrap();
     let mut records = neighbourhood();
     let airtally::batch::Record::Batch(batch) = &mut records[0] else { panic!() };
     batch.stations[0].bssid = Some(Address::Pseudonym(1));
-    Influx::open(&config.influx[0]).unwrap().store(&records).await.unwrap();
+    let server = filled(&records).await;
 
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for series in server.series("airtally", "SHOW FIELD KEYS").await {

@@ -1,11 +1,6 @@
 //! Every query of the dashboard, with its variables filled in as Grafana fills them, on a real InfluxDB 1.6
 //! that the sink has filled: each must be understood and find something.
-use crate::databases::Influxd;
-use crate::records::neighbourhood;
-use airtally::{
-    config,
-    sink::{Influx, Sink},
-};
+use crate::{filled::filled, records::neighbourhood};
 use serde_json::Value;
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
@@ -16,15 +11,6 @@ fn packaging(path: &str) -> String {
 
 fn dashboard() -> Value {
     serde_json::from_str(&packaging("dashboards/airtally.json")).unwrap()
-}
-
-async fn filled() -> Influxd {
-    let server = Influxd::start().await;
-    server.query("", "CREATE DATABASE airtally").await;
-    let toml = format!("[[influx]]\nname = 'main'\napi = 'v1'\nurl = '{}'\ndb = 'airtally'", server.url);
-    let config = config::parse_ingest("ingest.toml".as_ref(), &toml).unwrap();
-    Influx::open(&config.influx[0]).unwrap().store(&neighbourhood()).await.unwrap();
-    server
 }
 
 /// As Grafana writes a query out: regular expressions of the chosen values, the range in milliseconds.
@@ -40,7 +26,7 @@ fn interpolate(query: &str, site: &str, sensor: &str) -> String {
 
 #[tokio::test]
 async fn every_panel_finds_something() {
-    let server = filled().await;
+    let server = filled(&neighbourhood()).await;
     let dashboard = dashboard();
     let mut queries = 0;
     for panel in dashboard["panels"].as_array().unwrap() {
@@ -62,7 +48,7 @@ async fn every_panel_finds_something() {
 
 #[tokio::test]
 async fn what_panels_show_is_right() {
-    let server = filled().await;
+    let server = filled(&neighbourhood()).await;
     let dashboard = dashboard();
     let ask = async |title: &str| {
         let panels = dashboard["panels"].as_array().unwrap();
@@ -92,7 +78,7 @@ async fn what_panels_show_is_right() {
 
 #[tokio::test]
 async fn the_variables_list_what_is_there() {
-    let server = filled().await;
+    let server = filled(&neighbourhood()).await;
     let dashboard = dashboard();
     let variables = dashboard["templating"]["list"].as_array().unwrap();
     for (variable, wanted) in variables.iter().zip([&["home"][..], &["attic", "cellar.2"]]) {

@@ -3,7 +3,7 @@
 use crate::databases::{Influxd, InfluxdOptions};
 use crate::expected::{MEASUREMENTS, Tables, own_tag, tables};
 use crate::feed::Following;
-use crate::records::{NASTY, sample, simple, tracked};
+use crate::records::{NASTY, nasty, sample, simple, tracked};
 use airtally::{
     batch::Record,
     config::{self, InfluxApi, SecretFile},
@@ -84,15 +84,7 @@ async fn random_records_are_read_back_equal_and_twice_is_once() {
 async fn every_name_comes_back() {
     let server = with_database().await;
     let mut sink = Influx::open(&config(&server.url)).unwrap();
-    let records: Vec<Record> = (0..)
-        .zip(NASTY)
-        .map(|(n, name)| {
-            let mut station = tracked(0x10 + n, 1 + n);
-            station.vendor = Some(name.into());
-            station.ssids = vec![name.into()];
-            batch(simple(name, name, n, station))
-        })
-        .collect();
+    let records = nasty();
     sink.store(&records).await.unwrap();
     assert_equal(&read_back(&server).await, &tables(&records));
     let series = server.series("wifi", "SELECT vendor, ssids FROM wifi_station GROUP BY site").await;

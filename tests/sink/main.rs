@@ -9,6 +9,7 @@ mod documented;
 mod expected;
 #[path = "../support/feed.rs"]
 mod feed;
+mod filled;
 mod follow;
 mod grafana;
 mod influx_v1;

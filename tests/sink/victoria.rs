@@ -1,7 +1,7 @@
 //! The InfluxDB sink against VictoriaMetrics, which answers 204 whatever it drops: everything is read back.
 use crate::databases::Victoria;
 use crate::expected::{MEASUREMENTS, Tables, own_tag, tables};
-use crate::records::{NASTY, sample, simple, tracked};
+use crate::records::{nasty, sample};
 use airtally::{
     batch::Record,
     config::{self, InfluxApi},
@@ -68,15 +68,7 @@ async fn random_records_of_2008_are_read_back_equal_and_twice_is_once() {
 #[tokio::test]
 async fn every_name_comes_back() {
     let server = Victoria::start().await;
-    let records: Vec<Record> = (0..)
-        .zip(NASTY)
-        .map(|(n, name)| {
-            let mut station = tracked(0x10 + n, 1 + n);
-            station.vendor = Some(name.into());
-            station.ssids = vec![name.into()];
-            Record::Batch(Box::new(simple(name, name, n, station)))
-        })
-        .collect();
+    let records = nasty();
     sink(&server).store(&records).await.unwrap();
     assert_stored(&server, &records).await;
 }

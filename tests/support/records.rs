@@ -292,6 +292,19 @@ pub fn tracked(mac: u64, frames: u64) -> Station {
     }
 }
 
+/// A record for each of the [`NASTY`] names, which is that of its site, sensor, vendor and network.
+pub fn nasty() -> Vec<Record> {
+    (0..)
+        .zip(NASTY)
+        .map(|(n, name)| {
+            let mut station = tracked(0x10 + n, 1 + n);
+            station.vendor = Some(name.into());
+            station.ssids = vec![name.into()];
+            Record::Batch(Box::new(simple(name, name, n, station)))
+        })
+        .collect()
+}
+
 /// Ten minutes of two sensors, with something for every measurement and field.
 pub fn neighbourhood() -> Vec<Record> {
     let mut records = Vec::new();
