@@ -4,7 +4,10 @@
 
 use airtally::{
     Mac, UnixNanos,
-    oui::{Detail, Registry, cache, source::Source},
+    oui::{
+        Registry,
+        store::{Detail, cache, source::Source},
+    },
 };
 use std::{
     fs,

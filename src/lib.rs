@@ -1,48 +1,54 @@
 //! airtally counts 802.11 frames per MAC address, names vendors, carries each window over MQTT and stores it.
 //!
-//! The rooms, in the order data flows:
+//! The modules, in the order data flows:
 //!
 //! * [`capture`]: where frames come from: an interface, capture files, standard input.
-//! * [`radio`]: the card: channels, plan, and the kernel's side of it.
-//! * [`dot11`]: bytes to frame facts: capture headers, the 802.11 header, information elements.
-//! * [`oui`]: registry files, the SQLite cache, the longest-prefix lookup that names vendors.
+//! * [`radio`]: the card: how it is found, tuned, healed and given back.
+//! * [`dot11`]: bytes to frame facts: capture headers, the 802.11 header, information elements; channels.
+//! * [`oui`]: the look-up that names vendors; its `store`: registry files and the SQLite cache.
 //! * [`tally`]: frames to a window's counts, in bounded memory; privacy is applied here.
-//! * [`batch`]: what leaves a sensor: the wire types, their JSON and its schema.
+//! * [`wire`]: what travels: the messages, their JSON and their schemas.
 //! * [`spool`]: the store-and-forward log between producing a batch and delivering it.
 //! * [`mqtt`]: topics, sessions, TLS; the publisher and the subscriber.
 //! * [`sink`]: where batches end: InfluxDB, the SQLite history, dead letters.
 //! * [`web`]: the HTTP server and its routes.
 //!
-//! [`inspect`] uses the first of them to answer what is in a capture file.
+//! [`run`] is what a sensor and [`inspect`] share: the identity of a run, its batches, its key file. [`inspect`]
+//! answers what is in a capture file; [`doctor`] examines the machine that a sensor is to run on. [`sensor`] and
+//! [`ingest`] connect these modules into the two daemons; [`config`] says how; [`cli`] is the command line.
 //!
-//! [`doctor`] examines the machine that a sensor is to run on.
-//!
-//! [`sensor`] and [`ingest`] connect these rooms into the two daemons; [`config`] says how; [`cli`] is the
-//! command line; [`keyfile`] keeps the key of pseudonyms; [`watchdog`] tells systemd how a daemon is. [`Mac`] and
-//! [`UnixNanos`] are the words every room shares.
+//! [`Mac`], [`UnixNanos`], [`units`], [`bounds`], [`boot`], [`stop`] and [`watchdog`] are what all of them share.
 
-pub mod batch;
-pub mod capture;
-pub mod cli;
-pub mod config;
-pub mod doctor;
-pub mod dot11;
-pub mod inspect;
-pub mod keyfile;
+pub mod boot;
+pub mod bounds;
 pub mod mac;
-pub mod mqtt;
+pub mod stop;
+pub mod time;
+pub mod units;
+pub mod watchdog;
+
+pub mod dot11;
 pub mod oui;
+pub mod tally;
+pub mod wire;
+
+pub mod config;
+
+pub mod capture;
+pub mod mqtt;
 pub mod radio;
 pub mod sink;
 pub mod spool;
-pub mod stop;
-pub mod tally;
-pub mod time;
-pub mod watchdog;
+
+pub mod run;
 pub mod web;
 
+pub mod doctor;
 pub mod ingest;
+pub mod inspect;
 pub mod sensor;
+
+pub mod cli;
 
 pub use mac::Mac;
 pub use time::UnixNanos;

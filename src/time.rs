@@ -1,5 +1,6 @@
-//! Points in time as the program carries them: nanoseconds of UTC since 1970. Reads no clock.
+//! Points in time as the program carries them: nanoseconds of UTC since 1970.
 
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -8,6 +9,14 @@ use std::{fmt, str::FromStr, time::Duration};
 pub struct UnixNanos(pub i64);
 
 impl UnixNanos {
+    /// The system clock's time, for what is not counted: messages about the program itself, and the age of what is
+    /// stored. The core never calls this: its time comes in with the frames.
+    #[must_use]
+    pub fn now() -> Self {
+        let time = clock_gettime(ClockId::Realtime);
+        Self::new(time.tv_sec, u32::try_from(time.tv_nsec).unwrap_or(0))
+    }
+
     /// From whole seconds and nanoseconds; what lies beyond the range is held at its edge.
     #[must_use]
     pub const fn new(seconds: i64, nanos: u32) -> Self {

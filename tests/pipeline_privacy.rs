@@ -5,10 +5,7 @@
 
 mod support;
 
-use airtally::{
-    Mac,
-    config::{LogLevel, PrivacyMac},
-};
+use airtally::{Mac, config::LogLevel, tally::settings::PrivacyMac};
 use rusqlite::{Connection, types::ValueRef};
 use std::{
     fs,

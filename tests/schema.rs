@@ -7,8 +7,8 @@
 mod records;
 
 use airtally::{
-    batch::{Address, Record},
     mqtt::{Leaf, Topics},
+    wire::{Address, Record},
 };
 use jsonschema::Validator;
 use proptest::prelude::*;

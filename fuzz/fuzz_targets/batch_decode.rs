@@ -1,7 +1,7 @@
 //! A payload from the broker: it is a record that survives being written and read again, or it is refused.
 #![no_main]
 
-use airtally::batch::Record;
+use airtally::wire::Record;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {

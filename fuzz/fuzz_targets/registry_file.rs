@@ -2,7 +2,7 @@
 //! prefix that was read is found again.
 #![no_main]
 
-use airtally::oui::{Registry, merge::merge, source::Source};
+use airtally::oui::{Registry, store::{merge::merge, source::Source}};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {

@@ -2,9 +2,9 @@
 
 use super::format::UsageError;
 use crate::{
+    UnixNanos,
     config::{Sensor, load_sensor},
     doctor::{self, Finding, Host, Level, Report},
-    sensor::clock::system_now,
 };
 use clap::{Args, ValueEnum};
 use std::{
@@ -60,7 +60,7 @@ pub fn run(arguments: &DoctorArgs) -> anyhow::Result<()> {
     }
     // What connecting logs is in the report too.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let report = runtime.block_on(doctor::examine(&Host::new(&arguments.root), &config, system_now()));
+    let report = runtime.block_on(doctor::examine(&Host::new(&arguments.root), &config, UnixNanos::now()));
     let out = match arguments.format {
         Format::Text => text(&report),
         Format::Json => serde_json::to_string_pretty(&report)? + "\n",

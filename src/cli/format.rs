@@ -1,7 +1,7 @@
 //! How a table of values is written: for people, as JSON, as CSV. Knows nothing of what the values mean.
 
 use serde::Serialize;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 /// The form of a command's output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -19,6 +19,12 @@ pub enum Format {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(pub String);
+
+/// Whether answers go to somebody who likes them bold.
+#[must_use]
+pub fn bold() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
 
 /// Writes `rows` as aligned columns under `header`. The last column is not padded; control characters are replaced.
 ///

@@ -7,9 +7,8 @@ use super::{
 };
 use crate::{
     UnixNanos,
-    batch::Record,
     capture::{CaptureError, Filter},
-    config::{Sensor, load_sensor, units::Bytes},
+    config::{Sensor, load_sensor},
     inspect::{
         self, Input, Options, Progress, Report,
         document::Document,
@@ -18,15 +17,19 @@ use crate::{
         watch::{STATE_FILE, Watch},
         windows,
     },
-    oui::{Detail, Registry, cache},
-    sensor::clock::system_now,
+    oui::{
+        Registry,
+        store::{Detail, cache},
+    },
     sink::points,
     stop,
+    units::Bytes,
+    wire::Record,
 };
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use std::{
-    io::{self, BufWriter, IsTerminal as _, Write},
+    io::{self, BufWriter, Write},
     ops::ControlFlow,
     path::{Path, PathBuf},
     sync::Arc,
@@ -276,7 +279,7 @@ impl InspectArgs {
 
 /// The vendor registry at the usual place, or else the snapshot, with a note.
 fn usual_registry(path: &Path) -> anyhow::Result<Registry> {
-    let (registry, note) = cache::load_or_rebuild(path, Detail::Names, system_now())?;
+    let (registry, note) = cache::load_or_rebuild(path, Detail::Names, UnixNanos::now())?;
     if let Some(note) = note {
         writeln!(io::stderr(), "airtally: {note}")?;
     }
@@ -368,9 +371,4 @@ fn print_line(report: &Report, registry: &Registry, sort: Sort, top: Option<usiz
     inspect_table::write_line(&mut out, &Document { report, registry, sort, top })?;
     out.flush()?;
     Ok(())
-}
-
-/// Whether answers go to somebody who likes them bold.
-pub fn bold() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

@@ -1,6 +1,6 @@
 //! How a report is written: a summary and tables for people, JSON, CSV. Counts nothing.
 
-use super::{format, inspect::bold};
+use super::format::{self, bold};
 use crate::{
     UnixNanos,
     inspect::{

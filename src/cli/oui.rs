@@ -6,7 +6,10 @@ mod update;
 use super::format::{self, Format, UsageError};
 use crate::{
     UnixNanos,
-    oui::{Answer, Detail, Entry, Query, Registry, cache},
+    oui::{
+        Answer, Entry, Query, Registry,
+        store::{Detail, cache},
+    },
 };
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};

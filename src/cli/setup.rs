@@ -21,8 +21,12 @@ use files::Document;
 use std::{
     io::{self, BufRead, IsTerminal as _, Write},
     path::{Path, PathBuf},
+    time::Duration,
 };
 use toml_edit::{Table, value};
+
+/// How long the broker may take to answer.
+const BROKER_PATIENCE: Duration = Duration::from_secs(20);
 
 const SENSOR_SAMPLE: &str = include_str!("../../config/sensor.toml");
 const INGEST_SAMPLE: &str = include_str!("../../config/ingest.toml");
@@ -339,10 +343,10 @@ fn reachable_by_root(mut mqtt: Mqtt, secret: Option<PathBuf>) -> Mqtt {
 }
 
 async fn try_broker(mqtt: &Mqtt, client_id: &str) -> anyhow::Result<()> {
-    mqtt::probe(mqtt, client_id)
-        .await?
+    let address = mqtt::reach(mqtt, client_id, BROKER_PATIENCE)
+        .await
         .map_err(anyhow::Error::msg)
         .context("the configuration is written, and the broker did not let us in, so nothing was started")?;
-    say(&format!("the broker at {} lets us in", mqtt.host));
+    say(&format!("the broker at {address} lets us in"));
     Ok(())
 }

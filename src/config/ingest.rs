@@ -1,6 +1,10 @@
 //! `ingest.toml`: where batches come from and the databases they go to.
 
-use super::{Log, Mqtt, SecretFile, units};
+use super::{Log, Mqtt, SecretFile, mqtt::topic_level};
+use crate::{
+    bounds::{DAY, SECOND, Wrong, between, wrong},
+    units,
+};
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -47,6 +51,33 @@ impl Default for Ingest {
     }
 }
 
+impl Ingest {
+    /// Refuses what serde cannot: values out of bounds, and values that do not fit together.
+    ///
+    /// # Errors
+    /// The first key that is wrong, and what would do.
+    pub fn check(&self) -> Result<(), Wrong> {
+        topic_level("name", &self.name)?;
+        if self.site != "+" {
+            topic_level("site", &self.site)?;
+        }
+        if self.influx.is_empty() && self.sqlite.is_none() {
+            wrong("influx", "there is nowhere to store: add an [[influx]] or a [sqlite] table")?;
+        }
+        for (index, influx) in self.influx.iter().enumerate() {
+            influx.check()?;
+            if influx.name == "sqlite" || self.influx.iter().take(index).any(|other| other.name == influx.name) {
+                wrong("influx.name", format!("'{}' is taken: each sink keeps its place by its name", influx.name))?;
+            }
+        }
+        self.sqlite.as_ref().map_or(Ok(()), Sqlite::check)?;
+        self.web.as_ref().map_or(Ok(()), Web::check)?;
+        self.spool.check()?;
+        self.dead_letters.check()?;
+        self.mqtt.check()
+    }
+}
+
 /// Ingest's store-and-forward log: always durable, because it acknowledges to the broker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -60,6 +91,19 @@ pub struct IngestSpool {
 impl Default for IngestSpool {
     fn default() -> Self {
         Self { state_dir: "/var/lib/airtally-ingest".into(), max_bytes: units::Bytes(256 << 20) }
+    }
+}
+
+impl IngestSpool {
+    /// Refuses a log that holds nothing.
+    ///
+    /// # Errors
+    /// The key, and what would do.
+    pub fn check(&self) -> Result<(), Wrong> {
+        if self.max_bytes.0 < 1 << 20 {
+            wrong("spool.max_bytes", format!("{} is less than 1MiB", self.max_bytes))?;
+        }
+        Ok(())
     }
 }
 
@@ -77,6 +121,19 @@ pub struct DeadLetters {
 impl Default for DeadLetters {
     fn default() -> Self {
         Self { max_bytes: units::Bytes(16 << 20), retention: Duration::from_secs(90 * 86_400) }
+    }
+}
+
+impl DeadLetters {
+    /// Refuses a file that holds nothing.
+    ///
+    /// # Errors
+    /// The key, and what would do.
+    pub fn check(&self) -> Result<(), Wrong> {
+        if self.max_bytes.0 < 64 << 10 {
+            wrong("dead_letters.max_bytes", format!("{} is less than 64KiB", self.max_bytes))?;
+        }
+        Ok(())
     }
 }
 
@@ -119,6 +176,43 @@ pub struct Influx {
     pub timeout: Duration,
 }
 
+impl Influx {
+    /// Refuses keys that do not go with the API, and addresses that are none.
+    ///
+    /// # Errors
+    /// The key, and what would do.
+    pub fn check(&self) -> Result<(), Wrong> {
+        topic_level("influx.name", &self.name)?;
+        if !self.url.starts_with("http://") && !self.url.starts_with("https://") {
+            wrong("influx.url", format!("'{}' must begin with http:// or https://", self.url))?;
+        }
+        let needed = match self.api {
+            InfluxApi::V1 => vec![("db", self.db.is_some())],
+            InfluxApi::V2 => vec![("org", self.org.is_some()), ("bucket", self.bucket.is_some())],
+        };
+        let foreign = match self.api {
+            InfluxApi::V1 => vec![
+                ("org", self.org.is_some()),
+                ("bucket", self.bucket.is_some()),
+                ("token_file", self.token_file.is_some()),
+            ],
+            InfluxApi::V2 => vec![
+                ("db", self.db.is_some()),
+                ("user", self.user.is_some()),
+                ("password_file", self.password_file.is_some()),
+            ],
+        };
+        let api = if self.api == InfluxApi::V1 { "v1" } else { "v2" };
+        if let Some((key, _)) = needed.iter().find(|(_, present)| !present) {
+            wrong(&format!("influx.{key}"), format!("is needed with api = \"{api}\" (sink '{}')", self.name))?;
+        }
+        if let Some((key, _)) = foreign.iter().find(|(_, present)| *present) {
+            wrong(&format!("influx.{key}"), format!("does not go with api = \"{api}\" (sink '{}')", self.name))?;
+        }
+        between("influx.timeout", self.timeout, SECOND, SECOND * 600)
+    }
+}
+
 fn ten_seconds() -> Duration {
     Duration::from_secs(10)
 }
@@ -157,6 +251,22 @@ impl Default for Web {
     }
 }
 
+impl Web {
+    /// Refuses halves of a pair, and a bound that lets nobody in.
+    ///
+    /// # Errors
+    /// The key, and what would do.
+    pub fn check(&self) -> Result<(), Wrong> {
+        if self.cert_file.is_some() != self.key_file.is_some() {
+            wrong("web", "cert_file and key_file go together")?;
+        }
+        if self.rate_limit == Some(0) {
+            wrong("web.rate_limit", "must be at least 1; leave it out for no bound")?;
+        }
+        Ok(())
+    }
+}
+
 /// The embedded history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -177,5 +287,19 @@ impl Default for Sqlite {
             retention: Duration::from_secs(30 * 86_400),
             max_bytes: units::Bytes(1 << 30),
         }
+    }
+}
+
+impl Sqlite {
+    /// Refuses a history that holds nothing.
+    ///
+    /// # Errors
+    /// The key, and what would do.
+    pub fn check(&self) -> Result<(), Wrong> {
+        between("sqlite.retention", self.retention, SECOND * 60, DAY * 36_500)?;
+        if self.max_bytes.0 < 1 << 20 {
+            wrong("sqlite.max_bytes", format!("{} is less than 1MiB", self.max_bytes))?;
+        }
+        Ok(())
     }
 }

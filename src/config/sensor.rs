@@ -1,7 +1,11 @@
 //! `sensor.toml`: what to listen to, how to count it, what to withhold, where to send it.
 
-use super::{Log, Mqtt, Radio, units};
-use crate::Mac;
+use super::{Log, Mqtt, Radio, mqtt::topic_level};
+use crate::{
+    bounds::{DAY, SECOND, Wrong, between, wrong},
+    tally::settings::{Privacy, Tracking, Window},
+    units,
+};
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
 
@@ -51,6 +55,25 @@ impl Default for Sensor {
             mqtt: Mqtt::default(),
             log: Log::default(),
         }
+    }
+}
+
+impl Sensor {
+    /// Refuses what serde cannot: values out of bounds, and values that do not fit together.
+    ///
+    /// # Errors
+    /// The first key that is wrong, and what would do.
+    pub fn check(&self) -> Result<(), Wrong> {
+        topic_level("site", &self.site)?;
+        topic_level("sensor", &self.sensor)?;
+        self.source.check()?;
+        self.radio.check()?;
+        self.window.check()?;
+        self.tracking.check()?;
+        self.privacy.check()?;
+        self.clock.check()?;
+        self.spool.check()?;
+        self.mqtt.check()
     }
 }
 
@@ -121,76 +144,34 @@ impl Default for Source {
     }
 }
 
-/// The tumbling window.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Window {
-    /// Its length; windows are aligned to multiples of it since 1970 (UTC).
-    #[serde(with = "units::duration")]
-    pub length: Duration,
-    /// Transmitters with counts of their own in one window; frames of others are `overflow_frames`.
-    pub max_stations: usize,
-}
-
-impl Default for Window {
-    fn default() -> Self {
-        Self { length: Duration::from_secs(10), max_stations: 20_000 }
-    }
-}
-
-/// Which stations may have a time series of their own. A database does not forget a series, so what is bounded
-/// are admissions.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Tracking {
-    /// These are always tracked, and first in the budget.
-    pub always: Vec<Mac>,
-    /// Admissions per period, at most.
-    pub budget: usize,
-    /// The period: the retention time of your database.
-    #[serde(with = "units::duration")]
-    pub period: Duration,
-    /// Windows in which a station must have been seen before it is admitted.
-    pub track_after: u32,
-}
-
-impl Default for Tracking {
-    fn default() -> Self {
-        Self { always: Vec::new(), budget: 1_000, period: Duration::from_secs(30 * 86_400), track_after: 3 }
-    }
-}
-
-/// What becomes of addresses before anything leaves memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PrivacyMac {
-    /// As they are.
-    Plain,
-    /// Keyed hashes, with a new key each rotation.
-    Pseudonym,
-    /// No stations at all: sums per vendor.
-    Vendor,
-}
-
-/// What is withheld.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Privacy {
-    /// What becomes of addresses.
-    pub mac: PrivacyMac,
-    /// Whether the network names in probe requests, which tell where a device's owner has been, are kept.
-    /// Names that access points announce are kept in mode `plain` and `pseudonym`.
-    pub ssids: bool,
-    /// How long a pseudonym's key lives; windows end there.
-    #[serde(with = "units::duration")]
-    pub rotation: Duration,
-    /// The directory of the key file (mode 0600), for mode `pseudonym`; `spool.state_dir` where absent.
-    pub key_dir: Option<PathBuf>,
-}
-
-impl Default for Privacy {
-    fn default() -> Self {
-        Self { mac: PrivacyMac::Plain, ssids: false, rotation: Duration::from_secs(86_400), key_dir: None }
+impl Source {
+    /// Refuses a source that is not named, or cannot be read so.
+    ///
+    /// # Errors
+    /// The key, and what would do.
+    pub fn check(&self) -> Result<(), Wrong> {
+        match self.kind {
+            SourceKind::Interface if self.interface.is_empty() => {
+                wrong("source.interface", "name the interface to listen on, like \"wlan1\"")?;
+            }
+            SourceKind::File if self.file.as_os_str().is_empty() => {
+                wrong("source.file", "name the capture file to replay")?;
+            }
+            SourceKind::Stdin if self.repeat => {
+                wrong("source.loop", "standard input cannot begin again; use kind = \"file\"")?;
+            }
+            _ => {}
+        }
+        if self.repeat && self.pace == Pace::Fast && self.kind == SourceKind::File {
+            wrong("source.loop", "a loop at pace = \"fast\" would never rest; use pace = \"recorded\"")?;
+        }
+        if !(64..=262_144).contains(&self.snaplen) {
+            wrong("source.snaplen", format!("{} is not between 64 and 262144", self.snaplen))?;
+        }
+        if !(64 << 10..=1 << 30).contains(&self.buffer.0) {
+            wrong("source.buffer", format!("{} is not between 64KiB and 1GiB", self.buffer))?;
+        }
+        Ok(())
     }
 }
 
@@ -241,6 +222,20 @@ impl Default for Clock {
     }
 }
 
+impl Clock {
+    /// Refuses a clock that nobody could follow.
+    ///
+    /// # Errors
+    /// The key, and what would do.
+    pub fn check(&self) -> Result<(), Wrong> {
+        between("clock.settle", self.settle, SECOND, DAY)?;
+        if self.sync == Sync::Marker && !self.marker.is_absolute() {
+            wrong("clock.marker", format!("'{}' must be the whole path, from /", self.marker.display()))?;
+        }
+        Ok(())
+    }
+}
+
 /// The sensor's store-and-forward log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -267,5 +262,18 @@ impl Default for Spool {
             age_out: Duration::from_secs(60),
             durable: false,
         }
+    }
+}
+
+impl Spool {
+    /// Refuses a log that holds nothing, or never lets go.
+    ///
+    /// # Errors
+    /// The key, and what would do.
+    pub fn check(&self) -> Result<(), Wrong> {
+        if self.max_bytes.0 < 1 << 20 {
+            wrong("spool.max_bytes", format!("{} is less than 1MiB", self.max_bytes))?;
+        }
+        between("spool.age_out", self.age_out, SECOND, DAY)
     }
 }

@@ -3,8 +3,8 @@
 use super::{Finding, Host, card, trouble};
 use crate::{
     config::Radio,
+    dot11::channels::Tuning,
     radio::{
-        channels::Tuning,
         link::{Link as _, LinkError, Phy},
         nl80211::Kernel,
         select::{Wanted, choose, title},

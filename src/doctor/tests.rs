@@ -73,7 +73,7 @@ fn nothing_is_wrong_with_a_healthy_machine() {
     assert_eq!(radio(&machine), []);
     assert_eq!(rights::check(&machine.host()).level, Level::Ok);
     assert_eq!(clock::check(&machine.host(), &Clock::default()).level, Level::Ok);
-    let small = Spool { max_bytes: crate::config::units::Bytes(1 << 20), ..Spool::default() };
+    let small = Spool { max_bytes: crate::units::Bytes(1 << 20), ..Spool::default() };
     assert_eq!(ills(disk::check(&machine.host(), &small)), []);
 }
 
@@ -147,10 +147,10 @@ fn missing_rights_directories_and_room_are_told() {
     let machine = Machine::healthy();
     machine.file("/proc/self/status", "CapEff:\t0000000000002000\n");
     assert!(rights::check(&machine.host()).message.ends_with("lacks CAP_NET_ADMIN"));
-    let huge = Spool { max_bytes: crate::config::units::Bytes(1 << 60), ..Spool::default() };
+    let huge = Spool { max_bytes: crate::units::Bytes(1 << 60), ..Spool::default() };
     assert_eq!(ills(disk::check(&machine.host(), &huge)).len(), 2);
     machine.file("/proc/mounts", "/dev/root / ext4 rw 0 0");
-    let small = Spool { max_bytes: crate::config::units::Bytes(1 << 20), ..Spool::default() };
+    let small = Spool { max_bytes: crate::units::Bytes(1 << 20), ..Spool::default() };
     assert!(ills(disk::check(&machine.host(), &small))[0].2.contains("is not in memory"));
     let nowhere = Spool { state_dir: "/nowhere".into(), ..small };
     assert!(ills(disk::check(&machine.host(), &nowhere))[0].2.contains("is not there"));

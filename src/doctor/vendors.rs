@@ -1,7 +1,7 @@
 //! The vendor cache: whether it is there, and how old it is.
 
 use super::Finding;
-use crate::{UnixNanos, oui::cache};
+use crate::{UnixNanos, oui::store::cache};
 use std::{path::Path, time::Duration};
 
 /// A registry grows by some hundred entries a month.

@@ -8,6 +8,7 @@
 //! what a management frame says; [`wired`] reads the links that are not 802.11.
 
 pub mod avs;
+pub mod channels;
 pub mod elements;
 pub mod fcs;
 pub mod kind;

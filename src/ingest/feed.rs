@@ -1,10 +1,10 @@
 //! What a sink reads: its own cursor of ingest's spool.
 
 use crate::{
-    batch::Record,
-    sensor::clock::system_now,
+    UnixNanos,
     sink::{DeadLetters, Feed, FeedError},
     spool::{SharedSpool, Want},
+    wire::Record,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
@@ -61,7 +61,7 @@ impl Feed for SpoolFeed {
         self.dead
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .refused(&self.sink, reason, body, system_now())
+            .refused(&self.sink, reason, body, UnixNanos::now())
             .map_err(failed)?;
         self.done(&[id])
     }

@@ -1,8 +1,8 @@
 //! What ingest says of its sinks: gathered from each, for the status on MQTT.
 
 use crate::{
-    mqtt::{SinkStatus, State},
     sink::Health,
+    wire::{SinkStatus, State},
 };
 use tokio::{sync::watch, task::JoinSet};
 

@@ -1,7 +1,7 @@
 //! Which windows to ask sensors for again: compares what they say they have with what arrived. Pure: the time and the
 //! ledger come in as arguments.
 
-use crate::mqtt::{ReplayRequest, RunRange, State, Status};
+use crate::wire::{ReplayRequest, RunRange, State, Status};
 use std::{
     collections::HashMap,
     time::{Duration, Instant},

@@ -2,11 +2,11 @@
 
 use super::holes::{Holes, SensorName};
 use crate::{
-    batch::Record,
-    mqtt::{Inbox, InboxError, Incoming, Leaf, StatusMessage},
-    sensor::clock::system_now,
+    UnixNanos,
+    mqtt::{Inbox, InboxError, Incoming, Leaf},
     sink::DeadLetters,
     spool::{NewEntry, SharedSpool},
+    wire::{Record, StatusMessage},
 };
 use std::{
     collections::HashMap,
@@ -60,7 +60,7 @@ impl SpoolInbox {
             tracing::warn!(sensor = topic, payloads = count, reason, "not a batch; kept as a dead letter");
         }
         lock(&self.dead)
-            .undecodable(&topic, reason, payload, system_now())
+            .undecodable(&topic, reason, payload, UnixNanos::now())
             .map_err(|error| InboxError(error.to_string()))
     }
 }
@@ -95,7 +95,7 @@ impl Inbox for SpoolInbox {
         if entries.is_empty() {
             return Ok(());
         }
-        let now = system_now();
+        let now = UnixNanos::now();
         let appended = self
             .spool
             .with(move |spool| spool.append(now, &entries, &[]))

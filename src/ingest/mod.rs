@@ -7,9 +7,9 @@ mod inbox;
 mod web;
 
 use crate::{
+    UnixNanos,
     config::Ingest,
     mqtt::{self, MqttError, OutgoingRequest, SubscriberSettings},
-    sensor::clock::system_now,
     sink::{self, AnySink, DeadLetterError, DeadLetters, Health, OpenError, Redriven, Sink as _},
     spool::{Settings, SharedSpool, Spool, SpoolError},
     stop,
@@ -63,7 +63,7 @@ pub enum IngestError {
 pub async fn run(config: Ingest) -> Result<(), IngestError> {
     let sinks = AnySink::open(&config)?;
     let (spool, opening) = Spool::open(
-        system_now(),
+        UnixNanos::now(),
         Settings {
             runtime_dir: None,
             state_dir: config.spool.state_dir.clone(),

@@ -1,9 +1,9 @@
 //! Ingest's web server: the vendor registry's routes.
 
 use crate::{
+    UnixNanos,
     config::{SecretError, Web},
-    oui::OuiError,
-    sensor::clock::system_now,
+    oui::store::OuiError,
     web::{
         guard::Token,
         oui::{OuiApi, Settings},
@@ -51,7 +51,7 @@ pub fn start(config: &Web, mut stop: watch::Receiver<bool>) -> Result<JoinHandle
         cors: config.cors_origins.clone(),
         rate_limit: config.rate_limit,
     };
-    let (api, note) = OuiApi::new(&config.oui_cache, system_now, settings)?;
+    let (api, note) = OuiApi::new(&config.oui_cache, UnixNanos::now, settings)?;
     if let Some(note) = note {
         tracing::warn!("{note}");
     }

@@ -4,9 +4,9 @@
 use super::Report;
 use crate::{
     Mac, UnixNanos,
-    batch::{Channel, Role, ssid_text},
     oui::Registry,
     tally::Station,
+    wire::{Channel, Role, ssid_text},
 };
 use serde::Serialize;
 use std::{cmp::Reverse, collections::BTreeMap};

@@ -5,17 +5,17 @@ use super::{
     read::{self, Gate},
 };
 use crate::{
-    batch::{Clock, Record},
     capture::{CaptureError, Polled},
     config::Sensor,
     dot11,
-    keyfile::PassingKeys,
     oui::Registry,
-    sensor::{
+    run::{
         batches::{Batches, Runs, counter_settings},
-        run,
+        identity,
+        key_file::PassingKeys,
     },
     tally::{Closed, Counter, KeyError, Tracker},
+    wire::{Clock, Record},
 };
 use std::{io, path::Path, sync::Arc};
 
@@ -54,11 +54,11 @@ pub fn batches(
     }
     let runs = match input {
         Input::Named(path) | Input::Found(path)
-            if !options.ends_early() && !options.chooses() && run::is_repeatable(config) =>
+            if !options.ends_early() && !options.chooses() && identity::is_repeatable(config) =>
         {
             Runs::File(content(path)?)
         }
-        _ => Runs::Fresh(run::fresh()),
+        _ => Runs::Fresh(identity::fresh()),
     };
     let mut batches = Batches::new(config, registry.hash(), runs);
     let keys = Box::new(PassingKeys::default());
@@ -93,6 +93,7 @@ pub fn batches(
     Ok(gate.warning.take().into_iter().chain(source.warning().map(str::to_owned)).collect())
 }
 
-fn content(path: &Path) -> Result<run::ContentHash, CaptureError> {
-    run::ContentHash::of_file(path).map_err(|source| CaptureError::Read { name: path.display().to_string(), source })
+fn content(path: &Path) -> Result<identity::ContentHash, CaptureError> {
+    identity::ContentHash::of_file(path)
+        .map_err(|source| CaptureError::Read { name: path.display().to_string(), source })
 }

@@ -11,9 +11,9 @@
 mod fault;
 mod lane;
 mod link;
-mod messages;
-mod probe;
+mod outbox;
 mod publisher;
+mod publishing;
 mod reach;
 mod reconnect;
 mod requests;
@@ -23,12 +23,9 @@ mod subscriber;
 mod tls;
 mod topics;
 
-pub use messages::{
-    EVENT_SCHEMA, Event, EventMessage, INFO_SCHEMA, INGEST_SCHEMA, Info, IngestStatus, REPLAY_SCHEMA, ReplayAnswer,
-    ReplayRequest, RunRange, STATUS_SCHEMA, SinkStatus, State, Status, StatusMessage,
-};
-pub use probe::probe;
-pub use publisher::{Offer, OfferKind, Outbox, OutboxError, PublisherSettings, publish};
+pub use outbox::{Offer, OfferKind, Outbox, OutboxError};
+pub use publisher::publish;
+pub use publishing::PublisherSettings;
 pub use reach::reach;
 pub use subscriber::{Inbox, InboxError, Incoming, OutgoingRequest, SubscriberSettings, subscribe};
 pub use topics::{Leaf, Topics};
@@ -67,10 +64,4 @@ impl MqttError {
     fn pem(path: &std::path::Path, role: &'static str, error: &dyn std::fmt::Display) -> Self {
         Self::Pem { path: path.to_owned(), role, message: error.to_string() }
     }
-}
-
-/// The time now, for the messages that carry it.
-fn now() -> crate::UnixNanos {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    crate::UnixNanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }

@@ -1,6 +1,7 @@
 //! What happens between two connections: what to say, and how long to wait. The same for sensor and ingest.
 
 use super::retry::{Backoff, Quiet};
+use crate::stop::stopped;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -71,9 +72,4 @@ impl Reconnect {
             () = stopped(stop) => false,
         }
     }
-}
-
-/// Returns once `stop` is true, or nobody is left to say so.
-pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
 }

@@ -1,8 +1,7 @@
 //! What a sensor answers when it is asked: requests from outside, bounded in rate and size.
 
-use super::{
-    Leaf, Outbox, REPLAY_SCHEMA, ReplayAnswer, ReplayRequest, link::Delivery, messages::encode, session::Session,
-};
+use super::{Leaf, link::Delivery, outbox::Outbox, session::Session};
+use crate::wire::{REPLAY_SCHEMA, ReplayAnswer, ReplayRequest, encode};
 use std::time::Instant;
 
 /// Ranges told in a replay answer: what is not told is still a hole to the asker, who will ask again.

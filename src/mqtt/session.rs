@@ -2,12 +2,15 @@
 //! events, answers to requests. Forgets everything at the end, because the outbox is the truth.
 
 use super::{
-    Event, INFO_SCHEMA, Info, Leaf, Offer, OfferKind, Outbox, OutboxError, State, Status,
+    Leaf,
     lane::{Lane, Trouble},
     link::{Link, Message, Signal, Verdict},
-    messages::encode,
-    publisher::Publisher,
-    reconnect::stopped,
+    outbox::{Offer, OfferKind, Outbox, OutboxError},
+    publishing::Publishing,
+};
+use crate::{
+    stop::stopped,
+    wire::{Event, INFO_SCHEMA, Info, State, Status, encode},
 };
 use std::time::{Duration, Instant};
 
@@ -52,7 +55,7 @@ pub(super) enum End {
 }
 
 pub(super) struct Session<'a, O> {
-    pub(super) publisher: &'a mut Publisher<O>,
+    pub(super) publisher: &'a mut Publishing<O>,
     link: &'a mut Link<Item>,
     pub(super) batches: Lane,
     pub(super) gaps: Lane,
@@ -67,7 +70,7 @@ pub(super) struct Session<'a, O> {
 }
 
 impl<'a, O: Outbox> Session<'a, O> {
-    pub(super) fn new(publisher: &'a mut Publisher<O>, link: &'a mut Link<Item>) -> Self {
+    pub(super) fn new(publisher: &'a mut Publishing<O>, link: &'a mut Link<Item>) -> Self {
         Self {
             publisher,
             link,

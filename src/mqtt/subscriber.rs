@@ -2,12 +2,17 @@
 //! Does not know what becomes of them.
 
 use super::{
-    INGEST_SCHEMA, IngestStatus, Leaf, MqttError, REPLAY_SCHEMA, ReplayRequest, SinkStatus, Topics,
+    Leaf, MqttError, Topics,
     link::{Delivery, Link, Message, Plan, Signal},
-    messages::encode,
-    reconnect::{Reconnect, stopped},
+    reconnect::Reconnect,
 };
-use crate::{config::Mqtt, watchdog::Beat};
+use crate::{
+    UnixNanos,
+    config::Mqtt,
+    stop::stopped,
+    watchdog::Beat,
+    wire::{INGEST_SCHEMA, IngestStatus, REPLAY_SCHEMA, ReplayRequest, SinkStatus, encode},
+};
 use std::{future::Future, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, watch};
 
@@ -285,7 +290,7 @@ impl<I: Inbox> Subscriber<I> {
 
     /// The status now, or that this ingest is not there any more for this reason.
     fn status(&self, gone: Option<&str>) -> Message {
-        let status = IngestStatus::new(&self.settings.name, super::now(), self.sinks.borrow().clone());
+        let status = IngestStatus::new(&self.settings.name, UnixNanos::now(), self.sinks.borrow().clone());
         let status = match gone {
             Some(reason) => status.offline(reason),
             None => status,

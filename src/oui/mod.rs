@@ -1,37 +1,19 @@
-//! The vendor registry: registry files → SQLite cache → longest-prefix lookup in memory; special addresses.
+//! The vendor registry in memory: longest-prefix look-up, special addresses. Pure; knows nothing of frames and batches.
 //!
-//! * [`source`]: tells what a registry file is and parses it (`ethers`: Wireshark's `manuf` and `wka`;
-//!   `ieee`: the IEEE's CSV files).
-//! * [`merge`]: several parsed files to one sorted, deduplicated registry with its hash.
-//! * [`cache`]: the SQLite file it is kept in; [`Watch`] notices when another process replaces it.
-//! * [`snapshot`]: the registry that travels with the program, for a start without a cache.
-//! * [`fetch`]: registry files over HTTPS.
-//! * [`table`]: the registry in memory and the lookup.
+//! * [`table`]: the registry and its look-up; `prefix`: address prefixes, and what people type for them.
 //! * [`special`]: addresses that mean something by themselves.
 //! * [`answer`]: all that is known about one address or prefix, for people and programs.
-//!
-//! Knows nothing about frames and batches; the lookup is pure.
+//! * [`store`]: where a registry comes from: files, cache, network.
 
 pub mod answer;
-pub mod cache;
-mod error;
-mod ethers;
-pub mod fetch;
-mod ieee;
-pub mod merge;
 mod prefix;
-pub mod snapshot;
-pub mod source;
 pub mod special;
+pub mod store;
 pub mod table;
-mod watch;
 
 pub use answer::Answer;
-pub use cache::Detail;
-pub use error::OuiError;
 pub use prefix::{Prefix, Query, QueryError};
 pub use table::{Entry, Registry};
-pub use watch::Watch;
 
 use serde::Serialize;
 use std::fmt;

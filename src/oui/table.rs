@@ -3,7 +3,7 @@
 //! Prefixes nest (a /36 in a /24). They are sorted by where they begin, and each knows the next longer stretch it lies
 //! in: the longest prefix of an address is the last that begins at or before it, or one of those around that.
 
-use super::{Assignment, Prefix, Query, merge::Merged, special};
+use super::{Assignment, Prefix, Query, special};
 use crate::Mac;
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 use std::collections::HashMap;
@@ -102,19 +102,6 @@ impl Registry {
         Self { hash: EMPTY_HASH.to_owned(), ..Self::default() }
     }
 
-    /// The registry that `merged` says.
-    #[must_use]
-    pub fn new(merged: &Merged) -> Self {
-        let mut builder = Builder::default();
-        for row in &merged.entries {
-            builder.row(row.entry());
-        }
-        for (prefix, name) in &merged.special {
-            builder.special(*prefix, name);
-        }
-        builder.build(merged.hash())
-    }
-
     /// The vendor of a station: the organisation's name where it is known, else the short one. A randomised address
     /// has none, whatever it begins with.
     #[must_use]
@@ -192,7 +179,7 @@ impl Registry {
         self.rows.is_empty()
     }
 
-    pub(super) fn set_hash(&mut self, hash: String) {
+    pub(crate) fn set_hash(&mut self, hash: String) {
         self.hash = hash;
     }
 
@@ -231,7 +218,7 @@ impl Registry {
 
 /// Builds a registry from rows in any order. Of two rows for one prefix the later one wins.
 #[derive(Default)]
-pub(super) struct Builder {
+pub struct Builder {
     registry: Registry,
     /// The row in `names` by the CRC-32 of what it says. Of two with one sum the later is found, and the other doubled.
     known: HashMap<u32, u32>,
@@ -241,14 +228,14 @@ pub(super) struct Builder {
 
 impl Builder {
     /// With room for so many rows and octets of names.
-    pub(super) fn with_room(rows: usize, text: usize) -> Self {
+    pub(crate) fn with_room(rows: usize, text: usize) -> Self {
         let registry =
             Registry { text: String::with_capacity(text), rows: Vec::with_capacity(rows), ..Registry::default() };
         Self { registry, ..Self::default() }
     }
 
     /// Adds a row of a sorted list in which a prefix with several holders has a row for each: they share one name.
-    pub(super) fn holder(&mut self, prefix: Prefix, registry: Assignment, name: &str) {
+    pub(crate) fn holder(&mut self, prefix: Prefix, registry: Assignment, name: &str) {
         match &mut self.shared {
             Some((last, of, names)) if *last == prefix && *of == registry => {
                 if names.rsplit(" | ").next() != Some(name) {
@@ -269,8 +256,8 @@ impl Builder {
         }
     }
 
-    /// Adds an entry, whose names are no longer than [`super::source`] lets them be.
-    pub(super) fn row(&mut self, entry: Entry<'_>) {
+    /// Adds an entry. A name longer than 65,535 octets is left out.
+    pub fn row(&mut self, entry: Entry<'_>) {
         self.end_of_holders();
         let names = [entry.short_name, entry.organisation, entry.address];
         let names = self.names(names.map(Option::unwrap_or_default));
@@ -298,11 +285,13 @@ impl Builder {
     }
 
     /// Adds a well-known address.
-    pub(super) fn special(&mut self, prefix: Prefix, name: &str) {
+    pub fn special(&mut self, prefix: Prefix, name: &str) {
         self.registry.special.push((prefix, name.into()));
     }
 
-    pub(super) fn build(mut self, hash: String) -> Registry {
+    /// The registry of all that was added, with `hash` as its name for this content.
+    #[must_use]
+    pub fn build(mut self, hash: String) -> Registry {
         self.end_of_holders();
         let mut registry = self.registry;
         let Registry { text, names, rows, special, .. } = &mut registry;
@@ -336,21 +325,17 @@ fn nest(rows: &mut [Row]) {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::oui::source;
     use proptest::prelude::*;
 
     fn registry(rows: &[(Prefix, String)]) -> Registry {
-        let entries = rows
-            .iter()
-            .map(|(prefix, name)| source::Row {
-                prefix: *prefix,
-                registry: None,
-                short: Some(name.clone()),
-                organisation: None,
-                address: None,
-            })
-            .collect();
-        Registry::new(&Merged { entries, ..Merged::default() })
+        let mut rows = rows.to_vec();
+        rows.sort();
+        let mut builder = Builder::default();
+        for (prefix, name) in &rows {
+            let short_name = Some(name.as_str());
+            builder.row(Entry { prefix: *prefix, registry: None, short_name, organisation: None, address: None });
+        }
+        builder.build(String::new())
     }
 
     fn row(text: &str, name: &str) -> (Prefix, String) {
@@ -410,7 +395,6 @@ mod tests {
     fn an_empty_registry_knows_nothing() {
         let registry = Registry::empty();
         assert_eq!((registry.len(), registry.hash(), registry.lookup(Mac::BROADCAST)), (0, EMPTY_HASH, None));
-        assert_eq!(registry.hash(), Registry::new(&Merged::default()).hash());
         assert_eq!(registry.special(Mac::BROADCAST), Some("broadcast"));
     }
 

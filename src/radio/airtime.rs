@@ -2,10 +2,8 @@
 //! and on which interface to listen. One small lock, held for moments: the counting thread takes it once for each
 //! buffer of frames and once for each window, never for a frame.
 
-use super::{
-    channels::Tuning,
-    exposure::{Doing, Exposure, Ledger},
-};
+use super::exposure::{Doing, Exposure, Ledger};
+use crate::dot11::channels::Tuning;
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},

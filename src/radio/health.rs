@@ -216,7 +216,7 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::radio::channels::Tuning;
+    use crate::dot11::channels::Tuning;
     use proptest::prelude::*;
 
     const DWELL: i64 = 250;

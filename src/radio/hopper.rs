@@ -3,13 +3,13 @@
 use super::{
     airtime::Stay,
     card::{Card, quell},
-    channels::Tuning,
     exposure::Doing,
     health::{Hearing, Observed, Step},
     keeper::{Clock, Condition, Keeper, Observer, Trouble},
     link::{Interface, Kind, Link, LinkError, Phy, Refusal},
     plan::{Visit, cycle, plan},
 };
+use crate::dot11::channels::Tuning;
 use std::{collections::VecDeque, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until};
 

@@ -1,8 +1,7 @@
 //! What the room asks of the kernel: one trait, and the words it speaks in. Knows neither netlink nor the network
 //! stack's numbers; `nl80211` does, and the tests have a kernel of their own.
 
-use super::channels::Tuning;
-use crate::Mac;
+use crate::{Mac, dot11::channels::Tuning};
 use serde::{Deserialize, Serialize};
 use std::{fmt, future::Future};
 

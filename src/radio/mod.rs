@@ -1,7 +1,7 @@
 //! The radio: find a card, take it, hop over its channels, notice when it is deaf, give it back. Knows nothing of what
 //! frames mean.
 //!
-//! [`channels`], [`plan`], [`select`], [`exposure`], [`baseline`] and [`health`] are pure: what to listen to, for how
+//! [`plan`], [`select`], [`exposure`], [`baseline`] and [`health`] are pure: what to listen to, for how
 //! long, with which card, for how long it really was, and whether that can be right. [`link`] is what they need of the
 //! kernel, [`nl80211`] the kernel itself. [`keeper`] is the task that does it all, with a [`card`] in its hands and a
 //! [`record`] of how it was; [`airtime`] is what it shares with the thread that counts.
@@ -9,7 +9,6 @@
 pub mod airtime;
 pub mod baseline;
 pub mod card;
-pub mod channels;
 pub mod exposure;
 pub mod health;
 mod hopper;
@@ -20,4 +19,4 @@ pub mod plan;
 pub mod record;
 pub mod select;
 
-pub use channels::{Selection, Tuning, Width};
+pub use crate::dot11::channels::{Selection, Tuning, Width};

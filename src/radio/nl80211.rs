@@ -1,11 +1,11 @@
 //! The kernel's side of [`Link`]: nl80211 for radios, rtnetlink for interfaces and routes, and sysfs for what neither
 //! tells. The only file that uses the crates `wl-nl80211` and `rtnetlink`.
 
-use super::{
-    channels::{Tuning, Width},
-    link::{Interface, Kind, Link, LinkError, Phy, PhyChannel, Refusal, Rfkill},
+use super::link::{Interface, Kind, Link, LinkError, Phy, PhyChannel, Refusal, Rfkill};
+use crate::{
+    Mac,
+    dot11::channels::{Tuning, Width},
 };
-use crate::Mac;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use rtnetlink::{
     LinkUnspec, RouteMessageBuilder,

@@ -1,7 +1,9 @@
 //! Which channel for how long: a pure function of what is asked for and what was heard lately.
 
-use super::channels::Tuning;
-use crate::config::{Order, Radio};
+use crate::{
+    config::{Order, Radio},
+    dot11::channels::Tuning,
+};
 use std::{collections::BTreeMap, time::Duration};
 
 /// One stay on a channel.
@@ -80,7 +82,7 @@ fn spread(mut visits: Vec<Visit>) -> Vec<Visit> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::radio::channels::Selection;
+    use crate::dot11::channels::Selection;
     use proptest::prelude::*;
 
     fn tunings(text: &str) -> Vec<Tuning> {

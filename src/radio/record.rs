@@ -3,10 +3,9 @@
 
 use super::{
     baseline::replace,
-    channels::Tuning,
     link::{Kind, Link, LinkError, Phy, Refusal},
 };
-use crate::Mac;
+use crate::{Mac, boot::boot_id, dot11::channels::Tuning};
 use serde::{Deserialize, Serialize};
 use std::{fs, io, path::Path};
 
@@ -34,11 +33,6 @@ pub struct Record {
     pub ours: Option<String>,
 }
 
-/// The kernel's name for this start of the system.
-fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|text| text.trim().to_owned()).unwrap_or_default()
-}
-
 impl Record {
     /// The card as it is now.
     #[must_use]
@@ -51,7 +45,7 @@ impl Record {
             freq_mhz: interface.freq_mhz,
         });
         Self {
-            boot: boot_id(),
+            boot: boot_id().to_string(),
             phy: phy.index,
             mac: phy.mac,
             interfaces: interfaces.collect(),
@@ -76,7 +70,7 @@ impl Record {
     #[must_use]
     pub fn read(path: &Path) -> Option<Self> {
         let record: Self = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
-        (record.boot == boot_id()).then_some(record)
+        (record.boot == boot_id().to_string()).then_some(record)
     }
 
     /// Writes it down.

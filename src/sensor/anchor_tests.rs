@@ -4,11 +4,13 @@
 use super::*;
 use crate::{
     UnixNanos,
-    config::{Privacy, PrivacyMac, Tracking, Window},
     dot11::{self, LinkType},
     oui::Registry,
     sensor::live::{Live, Step},
-    tally::{Counter, CounterSettings, NoKeys, Tracker},
+    tally::{
+        Counter, CounterSettings, NoKeys, Tracker,
+        settings::{Privacy, PrivacyMac, Tracking, Window},
+    },
 };
 use proptest::prelude::*;
 use std::{sync::Arc, time::Duration};

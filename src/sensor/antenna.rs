@@ -3,7 +3,6 @@
 //! while there is none. The run goes on all the while.
 
 use crate::{
-    batch::{Channel, Contents},
     capture::{CaptureError, Drops, LiveOptions, Packet, Polled, Source, Waker},
     radio::{
         airtime::{Airtime, Witness},
@@ -13,6 +12,7 @@ use crate::{
         condition::{self, Conditions, Part},
         events::Events,
     },
+    wire::{Channel, Contents},
 };
 use std::{
     sync::{Arc, Mutex, PoisonError},

@@ -1,5 +1,5 @@
-//! Reads the clocks: time since boot, the system clock, whether that is synchronised, and which boot this is. Decides
-//! nothing: that is `anchor`'s.
+//! Reads the clocks: time since boot, the system clock, and whether that is synchronised. Decides nothing: that is
+//! `anchor`'s.
 
 use super::anchor::Reading;
 use crate::{
@@ -8,7 +8,6 @@ use crate::{
 };
 use rustix::time::{ClockId, clock_gettime};
 use std::path::PathBuf;
-use uuid::Uuid;
 
 /// Looks at two clocks that are not this far apart were not interrupted in between.
 const AT_ONCE: i64 = 100_000;
@@ -67,20 +66,6 @@ fn read(clock: ClockId) -> i64 {
     UnixNanos::new(time.tv_sec, u32::try_from(time.tv_nsec).unwrap_or(0)).0
 }
 
-/// The system's time, for what is not counted: status messages and the age of spooled windows.
-#[must_use]
-pub fn system_now() -> UnixNanos {
-    UnixNanos(read(ClockId::Realtime))
-}
-
-/// Which boot this is: proc(5), `/proc/sys/kernel/random/boot_id`. Where the kernel does not tell, one that is never met
-/// again: what is held then counts as an earlier boot's at the next start.
-#[must_use]
-pub fn boot_id() -> Uuid {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    text.trim().parse().unwrap_or_else(|_| Uuid::new_v4())
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -104,10 +89,5 @@ mod tests {
         let (first, second) = (clocks.read(), clocks.read());
         assert!(second.boot >= first.boot);
         assert!((first.offset() - second.offset()).abs() < 50_000_000, "{first:?} {second:?}");
-    }
-
-    #[test]
-    fn this_boot_has_one_name() {
-        assert_eq!(boot_id(), boot_id());
     }
 }

@@ -1,7 +1,7 @@
 //! How the parts of a sensor say how they are, and what its status makes of that: the worst. Knows no part's reasons,
 //! and no transport.
 
-use crate::mqtt::{State, Status};
+use crate::wire::{State, Status};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},

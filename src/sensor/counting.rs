@@ -3,7 +3,6 @@
 
 use crate::{
     UnixNanos,
-    batch::Clock,
     capture::{CaptureError, Polled, Source},
     config::Pace,
     dot11,
@@ -11,6 +10,7 @@ use crate::{
     spool::Held,
     tally::{Closed, Counter, KeyError},
     watchdog::Beat,
+    wire::Clock,
 };
 use std::{
     sync::{

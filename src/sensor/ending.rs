@@ -1,8 +1,8 @@
 //! Takes a running sensor down, in order: the source first, then what its windows pass through, so that everything
 //! counted is kept, and delivered if it can be.
 
-use super::{SensorError, clock, outbox::SpoolOutbox, recorder, running::Running};
-use crate::{spool::SharedSpool, stop, watchdog};
+use super::{SensorError, outbox::SpoolOutbox, recorder, running::Running};
+use crate::{UnixNanos, spool::SharedSpool, stop, watchdog};
 use std::{
     io,
     sync::{Arc, atomic::Ordering},
@@ -56,7 +56,7 @@ pub(super) async fn wait_and_end(running: Running) -> Result<(), SensorError> {
     let _ = stop_publishing.send(true);
     let published = publishing.await;
     keepers.shutdown().await;
-    if let Some(settled) = spool.with(|spool| spool.settle(clock::system_now())).await {
+    if let Some(settled) = spool.with(|spool| spool.settle(UnixNanos::now())).await {
         recorder::say_evicted(&settled?.evicted);
     }
 

@@ -1,8 +1,7 @@
 //! How the parts of a sensor tell what happened: in the log, and as an event to the broker. Never waits: an event is
 //! news, and what there is no room for is counted and left out.
 
-use super::clock::system_now;
-use crate::mqtt::Event;
+use crate::{UnixNanos, wire::Event};
 use serde_json::Value;
 use std::sync::{
     Arc,
@@ -52,7 +51,7 @@ impl Events {
     fn send<'a>(&self, kind: &str, message: String, data: impl IntoIterator<Item = (&'a str, Value)>) {
         let event = Event {
             kind: kind.to_owned(),
-            time: system_now(),
+            time: UnixNanos::now(),
             run: self.run,
             message,
             data: data.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
@@ -80,7 +79,7 @@ mod tests {
         let event = heard.try_recv().unwrap();
         assert_eq!((event.kind.as_str(), event.run, event.message.as_str()), ("clock_step", Some(run), "It was set."));
         assert_eq!(event.data.get("seconds"), Some(&Value::from(3.2)));
-        assert!(system_now().saturating_since(event.time).as_secs() < 60);
+        assert!(UnixNanos::now().saturating_since(event.time).as_secs() < 60);
     }
 
     #[test]

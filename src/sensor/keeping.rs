@@ -1,8 +1,8 @@
 //! What looks after a running sensor: windows that have waited too long, a new vendor cache, a capture on which nothing
 //! arrives.
 
-use super::{antenna::Bell, clock, counting::Signals, recorder};
-use crate::{mqtt::Status, oui::Watch, spool::SharedSpool, watchdog::Beat};
+use super::{antenna::Bell, counting::Signals, recorder};
+use crate::{UnixNanos, oui::store::Watch, spool::SharedSpool, watchdog::Beat, wire::Status};
 use std::{
     sync::{Arc, PoisonError},
     time::Duration,
@@ -19,7 +19,7 @@ pub(super) async fn tidy(spool: Arc<SharedSpool>, mut vendors: Watch, signals: A
     let mut tidy = tokio::time::interval(TIDY_EVERY);
     loop {
         beat.while_waiting(tidy.tick()).await;
-        match spool.with(|spool| spool.age_out(clock::system_now())).await {
+        match spool.with(|spool| spool.age_out(UnixNanos::now())).await {
             Some(Ok(moved)) => recorder::say_evicted(&moved.evicted),
             Some(Err(error)) => tracing::warn!(%error, "cannot move undelivered windows to disk"),
             None => {}

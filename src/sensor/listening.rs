@@ -12,12 +12,12 @@ use super::{
 };
 use crate::{
     UnixNanos,
-    batch::Clock,
     capture::{Packet, Polled},
     dot11,
     radio::airtime::{Airtime, Witness},
     spool::Held,
     tally::KeyError,
+    wire::Clock,
 };
 use std::sync::{Arc, atomic::Ordering};
 use tokio::sync::mpsc;

@@ -5,7 +5,6 @@
 
 pub mod anchor;
 mod antenna;
-pub mod batches;
 pub mod clock;
 pub mod condition;
 mod counting;
@@ -18,12 +17,12 @@ pub mod live;
 mod opening;
 mod outbox;
 mod recorder;
-pub mod run;
 mod running;
 mod stdin;
 
 use crate::{
-    capture::CaptureError, config::Sensor, mqtt::MqttError, oui::OuiError, radio::keeper::RadioError, spool::SpoolError,
+    capture::CaptureError, config::Sensor, mqtt::MqttError, oui::store::OuiError, radio::keeper::RadioError,
+    spool::SpoolError,
 };
 use counting::CountingError;
 use std::{io, path::PathBuf};

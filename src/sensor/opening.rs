@@ -5,31 +5,37 @@ use super::{
     SensorError,
     anchor::{Anchoring, Reading},
     antenna::{Antenna, Told},
-    batches::{Batches, Runs},
-    clock::{self, Clocks},
+    clock::Clocks,
     condition::Conditions,
     counting::Signals,
     events::Events,
     known_time::KnownTime,
     outbox::BROKER,
     recorder::{Recorder, TRACKED},
-    run,
     stdin::Stdin,
 };
 use crate::{
     UnixNanos,
+    boot::boot_id,
     capture::{CaptureError, LiveOptions, Source},
     config::{Sensor, SourceKind, Sync},
-    mqtt::{Event, Status},
-    oui::{self, Detail, OuiError, Registry, Watch},
+    oui::{
+        Registry,
+        store::{Detail, OuiError, Watch, cache},
+    },
     radio::{
         airtime::Airtime,
         keeper::{BootClock, Files, Keeper, RadioError},
         nl80211::Kernel,
     },
+    run::{
+        batches::{Batches, Runs},
+        identity,
+    },
     spool::{Settings, SharedSpool, Spool},
     tally::Tracker,
     watchdog::Stages,
+    wire::{Event, Status},
 };
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -114,7 +120,7 @@ pub(super) async fn open(config: Sensor) -> Result<Opened, SensorError> {
     let vendors = Watch::new(&config.oui.cache, Detail::Names);
     let registry = Arc::new(registry(&config)?);
 
-    let (mut spool, opening) = Spool::open(clock::system_now(), spool_settings(&config))?;
+    let (mut spool, opening) = Spool::open(UnixNanos::now(), spool_settings(&config))?;
     for path in &opening.set_aside {
         tracing::error!(path = %path.display(), "the spool was damaged: it is set aside, and a fresh one begins");
     }
@@ -125,7 +131,7 @@ pub(super) async fn open(config: Sensor) -> Result<Opened, SensorError> {
         (_, None) => open_card(&config, &conditions, &tell).await?,
     };
     let tracker = tracker(&spool, &runs);
-    let mut known = KnownTime::open(&spool, clock::boot_id(), opening.unfinished)?;
+    let mut known = KnownTime::open(&spool, boot_id(), opening.unfinished)?;
     let batches = Batches::new(&config, registry.hash(), runs);
     let time = match config.source.kind {
         SourceKind::Radio | SourceKind::Interface => {
@@ -138,7 +144,7 @@ pub(super) async fn open(config: Sensor) -> Result<Opened, SensorError> {
             Time::Live(Box::new(LiveTime { clocks, boot: known.boot(), reading, anchoring, earlier }))
         }
         SourceKind::File | SourceKind::Stdin => {
-            let now = clock::system_now();
+            let now = UnixNanos::now();
             known.start_capture(&mut spool, batches.run(), now)?;
             spool.begin_run(now, &config.site, &config.sensor, batches.run(), None)?;
             Time::Recorded
@@ -196,18 +202,18 @@ pub(super) fn open_source(config: &Sensor, signals: &Arc<Signals>) -> Result<Sou
 fn runs(config: &Sensor) -> Result<Runs, SensorError> {
     let path = &config.source.file;
     match config.source.kind {
-        SourceKind::File if !run::is_repeatable(config) => Ok(Runs::Passing),
-        SourceKind::File => match run::ContentHash::of_file(path) {
+        SourceKind::File if !identity::is_repeatable(config) => Ok(Runs::Passing),
+        SourceKind::File => match identity::ContentHash::of_file(path) {
             Ok(content) => Ok(Runs::File(content)),
             Err(source) => Err(SensorError::File { path: path.clone(), source }),
         },
-        SourceKind::Radio | SourceKind::Interface | SourceKind::Stdin => Ok(Runs::Fresh(run::fresh())),
+        SourceKind::Radio | SourceKind::Interface | SourceKind::Stdin => Ok(Runs::Fresh(identity::fresh())),
     }
 }
 
 /// The vendor registry: the cache, or the snapshot that travels with the program.
 fn registry(config: &Sensor) -> Result<Registry, OuiError> {
-    let (registry, note) = oui::cache::load_or_rebuild(&config.oui.cache, Detail::Names, clock::system_now())?;
+    let (registry, note) = cache::load_or_rebuild(&config.oui.cache, Detail::Names, UnixNanos::now())?;
     if let Some(note) = note {
         tracing::warn!("{note}");
     }

@@ -1,10 +1,10 @@
 //! What the publisher reads: the spool, through the cursor of the broker.
 
-use super::clock::system_now;
 use crate::{
-    batch::{BATCH_SCHEMA, GAP_SCHEMA, Gap, GapReason, Record},
-    mqtt::{Offer, OfferKind, Outbox, OutboxError, ReplayAnswer, ReplayRequest},
+    UnixNanos,
+    mqtt::{Offer, OfferKind, Outbox, OutboxError},
     spool::{Entry, Kind, NewEntry, SharedSpool, Spool, SpoolError, Want},
+    wire::{BATCH_SCHEMA, GAP_SCHEMA, Gap, GapReason, Record, ReplayAnswer, ReplayRequest},
 };
 use std::{
     sync::{
@@ -76,7 +76,7 @@ fn offer(entry: Entry) -> Offer {
 
 /// Offers a stored range again, and declares what of it is gone.
 fn replay(spool: &mut Spool, site: &str, sensor: &str, request: &ReplayRequest) -> Result<ReplayAnswer, SpoolError> {
-    let now = system_now();
+    let now = UnixNanos::now();
     // What nobody has counted yet is not missing: a request past the run's end says nothing about it.
     let known = spool.runs()?.into_iter().find(|info| info.run == request.run);
     let last = match known.as_ref().and_then(|info| info.last_seq) {

@@ -1,18 +1,17 @@
 //! From a closed window to the spool: appends its parts in one piece with the set of tracked stations.
 
 use super::{
-    batches::Batches,
-    clock::system_now,
     condition::{Condition, Conditions, Part},
     counting::Counted,
     events::Events,
     known_time::{CLOCK, KnownTime},
 };
 use crate::{
-    batch::Gap,
-    mqtt::{RunRange, Status},
+    UnixNanos,
+    run::batches::Batches,
     spool::{NewEntry, RunInfo, SharedSpool, Spool, SpoolError},
     watchdog::Beat,
+    wire::{Gap, RunRange, Status},
 };
 use std::{
     sync::Arc,
@@ -110,7 +109,7 @@ impl Recorder {
                 .into_iter()
                 .filter_map(|(key, value)| Some((key, value.as_deref()?)))
                 .collect();
-            spool.append(system_now(), entries, &state).map(|appended| say_evicted(&appended.evicted))
+            spool.append(UnixNanos::now(), entries, &state).map(|appended| say_evicted(&appended.evicted))
         })
         .await
     }

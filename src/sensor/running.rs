@@ -3,7 +3,6 @@
 use super::{
     SensorError,
     antenna::Feed,
-    batches::counter_settings,
     condition::Conditions,
     counting::{self, Counted, Signals},
     events::Events,
@@ -15,12 +14,15 @@ use super::{
 };
 use crate::{
     capture::Source,
-    config::{PrivacyMac, Sensor},
-    keyfile::{KeyFile, PassingKeys},
+    config::Sensor,
     mqtt::{self, MqttError, PublisherSettings},
     oui::Registry,
+    run::{
+        batches::counter_settings,
+        key_file::{KeyFile, PassingKeys},
+    },
     spool::{SharedSpool, SpoolError},
-    tally::{Counter, Keys, Tracker},
+    tally::{Counter, Keys, Tracker, settings::PrivacyMac},
     watchdog,
 };
 use std::{

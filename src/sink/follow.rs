@@ -2,7 +2,7 @@
 //! refused for good. Knows neither the database nor where the feed comes from.
 
 use super::{Sink, SinkError};
-use crate::batch::Record;
+use crate::{stop::stopped, wire::Record};
 use std::{
     future::Future,
     hash::{BuildHasher, Hasher, RandomState},
@@ -138,11 +138,6 @@ async fn step<S: Sink, F: Feed>(sink: &mut S, feed: &mut F) -> Result<bool, (Str
         }
     }
     Ok(true)
-}
-
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // An error means that the sender is gone: whoever could say stop has ended.
-    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// The wait after this many failures before: doubling, bounded, and spread over its upper half so that many

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     UnixNanos,
-    batch::Record,
     config::{self, InfluxApi},
+    wire::Record,
 };
 use flate2::{Compression, write::GzEncoder};
 use reqwest::{Client, Url, header, redirect};

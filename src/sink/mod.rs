@@ -6,7 +6,7 @@
 //! * [`Influx`]: InfluxDB 1.x, 2 and 3, VictoriaMetrics; [`Sqlite`]: the embedded history, which [`history`] reads.
 //! * [`follow`]: one sink, one feed, in order, with retries; [`dead_letters`]: what was refused for good.
 
-use crate::{batch::Record, config};
+use crate::{config, wire::Record};
 use std::{future::Future, path::PathBuf, time::Duration};
 
 mod answer;

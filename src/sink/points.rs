@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     UnixNanos,
-    batch::{Address, Batch, Gap, Record, Signal, Station},
+    wire::{Address, Batch, Gap, Record, Signal, Station},
 };
 use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
@@ -205,8 +205,8 @@ impl From<&Station> for Sums {
     }
 }
 
-impl From<&crate::batch::Vendor> for Sums {
-    fn from(row: &crate::batch::Vendor) -> Self {
+impl From<&crate::wire::Vendor> for Sums {
+    fn from(row: &crate::wire::Vendor) -> Self {
         Self {
             stations: row.stations,
             frames_sent: row.frames_sent,

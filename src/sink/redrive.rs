@@ -1,7 +1,7 @@
 //! Offers dead letters again, after whatever made a database refuse them was put right.
 
 use super::{DeadLetters, Sink, SinkError, dead_letters::DeadLetterError};
-use crate::batch::Record;
+use crate::wire::Record;
 
 /// How a redrive went.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,9 +7,8 @@ use super::{
     word,
 };
 use crate::{
-    UnixNanos,
-    batch::{Address, Batch, Gap, Record},
-    config,
+    UnixNanos, config,
+    wire::{Address, Batch, Gap, Record},
 };
 use rusqlite::{Connection, ToSql, Transaction, params, types::ToSqlOutput};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -184,7 +183,7 @@ fn store_batch(transaction: &Transaction<'_>, batch: &Batch, now: UnixNanos) -> 
         .prepare_cached("DELETE FROM windows WHERE site = ?1 AND sensor = ?2 AND run = ?3 AND seq = ?4 AND part = ?5")?
         .execute(params![identity.site, identity.sensor, run, count(identity.seq), batch.part])?;
     let capture = batch.capture.as_ref();
-    let sum = |field: fn(&crate::batch::Capture) -> u64| capture.map(|capture| count(field(capture)));
+    let sum = |field: fn(&crate::wire::Capture) -> u64| capture.map(|capture| count(field(capture)));
     transaction
         .prepare_cached(
             "INSERT INTO windows (site, sensor, run, seq, part, parts, start_ns, end_ns, clock, final, stored_ns, \

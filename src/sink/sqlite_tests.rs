@@ -4,9 +4,9 @@
 use super::*;
 use crate::{
     Mac,
-    batch::{BATCH_SCHEMA, Capture, Clock, GAP_SCHEMA, GapReason, Identity, Role, Station},
-    config::units::Bytes,
     sink::History,
+    units::Bytes,
+    wire::{BATCH_SCHEMA, Capture, Clock, GAP_SCHEMA, GapReason, Identity, Role, Station},
 };
 use std::{fs, path::Path, time::Duration};
 use uuid::Uuid;

@@ -3,7 +3,7 @@
 use super::SpoolError;
 use crate::{
     UnixNanos,
-    batch::{GapReason, Record},
+    wire::{GapReason, Record},
 };
 use uuid::Uuid;
 
@@ -144,6 +144,17 @@ impl NewEntry {
         }
         Ok(())
     }
+}
+
+/// Which entries a reader asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// All of them.
+    Everything,
+    /// Parts of windows.
+    Batches,
+    /// Declared losses.
+    Gaps,
 }
 
 /// A stored record.

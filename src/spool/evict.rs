@@ -6,13 +6,14 @@
 use super::{
     NewEntry, Spool, SpoolError,
     entry::{Held, Kind, Packer, Row, code},
+    failure::Failure,
     ring::{SLACK, needed_for},
     rows::{Head, Rows, Spot, signed},
-    store::{Failure, Safety, Store},
+    store::{Safety, Store},
 };
 use crate::{
     UnixNanos,
-    batch::{GAP_SCHEMA, Gap, GapReason, Record},
+    wire::{GAP_SCHEMA, Gap, GapReason, Record},
 };
 use std::collections::BTreeSet;
 

@@ -7,7 +7,7 @@ use super::{
     rows::Spot,
     store::Safety,
 };
-use crate::{UnixNanos, batch::Record};
+use crate::{UnixNanos, wire::Record};
 use std::iter;
 use uuid::Uuid;
 

@@ -6,8 +6,8 @@
 use super::{
     RunInfo,
     entry::{Kind, NewEntry},
+    failure::SqlResult,
     rows::{Rows, signed, unsigned, uuid},
-    store::Failure,
 };
 use crate::UnixNanos;
 use rusqlite::{OptionalExtension as _, params};
@@ -27,24 +27,22 @@ const RANGES: i64 = 200_000;
 /// How many of the oldest runs are looked at for one that no entry needs.
 const LOOK: i64 = 16;
 
-type Done<T> = Result<T, Failure>;
-
 impl Rows<'_> {
     /// The run's number in this tier, if it is known.
-    pub fn find_run(&self, site: &str, sensor: &str, run: Uuid) -> Done<Option<i64>> {
+    pub fn find_run(&self, site: &str, sensor: &str, run: Uuid) -> SqlResult<Option<i64>> {
         let mut statement =
             self.conn.prepare_cached("SELECT id FROM runs WHERE site = ? AND sensor = ? AND run = ?")?;
         Ok(statement.query_row(params![site, sensor, run.as_bytes()], |row| row.get(0)).optional()?)
     }
 
     /// Site, sensor and run behind a run's number.
-    pub fn run_name(&self, run_id: i64) -> Done<(String, String, Uuid)> {
+    pub fn run_name(&self, run_id: i64) -> SqlResult<(String, String, Uuid)> {
         let mut statement = self.conn.prepare_cached("SELECT site, sensor, run FROM runs WHERE id = ?")?;
         Ok(statement.query_row([run_id], |row| Ok((row.get(0)?, row.get(1)?, uuid(row, 2)?)))?)
     }
 
     /// The run's number in this tier; new to it, the run begins at `begin`.
-    pub fn run_id(&self, site: &str, sensor: &str, run: Uuid, begin: UnixNanos, now: UnixNanos) -> Done<i64> {
+    pub fn run_id(&self, site: &str, sensor: &str, run: Uuid, begin: UnixNanos, now: UnixNanos) -> SqlResult<i64> {
         if let Some(id) = self.find_run(site, sensor, run)? {
             return Ok(id);
         }
@@ -57,7 +55,7 @@ impl Rows<'_> {
     }
 
     /// Notes how far a run has come; it never goes back.
-    pub fn advance_run(&self, run_id: i64, info: &RunInfo, now: UnixNanos) -> Done<()> {
+    pub fn advance_run(&self, run_id: i64, info: &RunInfo, now: UnixNanos) -> SqlResult<()> {
         self.set(
             "UPDATE runs SET first_seq = min(coalesce(first_seq, ?2), coalesce(?2, first_seq)),
                 last_end = CASE WHEN coalesce(?3, -1) >= coalesce(last_seq, 0) THEN ?4 ELSE last_end END,
@@ -74,7 +72,7 @@ impl Rows<'_> {
     }
 
     /// The times of this run are a guess, made in `boot`: its time less the time since that boot.
-    pub fn guess_run(&self, run_id: i64, boot: Uuid, anchor: i64) -> Done<()> {
+    pub fn guess_run(&self, run_id: i64, boot: Uuid, anchor: i64) -> SqlResult<()> {
         self.set(
             "UPDATE runs SET boot = ?, anchor = ? WHERE id = ? AND boot IS NULL",
             params![boot.as_bytes(), anchor, run_id],
@@ -82,7 +80,7 @@ impl Rows<'_> {
     }
 
     /// The guess of `boot` is replaced by the truth.
-    pub fn anchor_runs(&self, boot: Uuid, anchor: i64) -> Done<()> {
+    pub fn anchor_runs(&self, boot: Uuid, anchor: i64) -> SqlResult<()> {
         self.set(
             "UPDATE runs SET last_end = last_end - anchor + ?2, boot = NULL, anchor = NULL WHERE boot = ?1",
             params![boot.as_bytes(), anchor],
@@ -90,7 +88,7 @@ impl Rows<'_> {
     }
 
     /// Every run, oldest first.
-    pub fn runs(&self) -> Done<Vec<RunInfo>> {
+    pub fn runs(&self) -> SqlResult<Vec<RunInfo>> {
         let mut statement = self.conn.prepare_cached(
             "SELECT site, sensor, run, first_seq, last_seq, last_end, finished, boot, anchor FROM runs ORDER BY id",
         )?;
@@ -112,7 +110,7 @@ impl Rows<'_> {
     }
 
     /// Of each run with undelivered windows: the first of them, and when that one began.
-    pub fn first_waiting(&self) -> Done<Vec<(Uuid, u64, UnixNanos)>> {
+    pub fn first_waiting(&self) -> SqlResult<Vec<(Uuid, u64, UnixNanos)>> {
         let mut statement = self.conn.prepare_cached(
             "SELECT r.run, min(e.seq), e.start FROM entries AS e INDEXED BY undelivered JOIN runs AS r
              ON r.id = e.run_id WHERE e.pending <> 0 AND e.kind = 0 GROUP BY e.run_id",
@@ -123,13 +121,13 @@ impl Rows<'_> {
         Ok(first)
     }
 
-    fn set(&self, sql: &str, params: impl rusqlite::Params) -> Done<()> {
+    fn set(&self, sql: &str, params: impl rusqlite::Params) -> SqlResult<()> {
         self.conn.prepare_cached(sql)?.execute(params)?;
         Ok(())
     }
 
     /// Notes a window whose last missing part is `entry`, or the windows that a gap declares lost.
-    pub fn settle(&self, run_id: i64, entry: &NewEntry) -> Done<()> {
+    pub fn settle(&self, run_id: i64, entry: &NewEntry) -> SqlResult<()> {
         let seq = signed(entry.key.seq);
         match entry.kind {
             Kind::Gap(_) => self.add_range(run_id, seq, entry.last_seq.map_or(i64::MAX, signed)),
@@ -140,14 +138,14 @@ impl Rows<'_> {
         }
     }
 
-    fn parts_stored(&self, run_id: i64, seq: i64) -> Done<i64> {
+    fn parts_stored(&self, run_id: i64, seq: i64) -> SqlResult<i64> {
         let sql = "SELECT count(*) FROM entries WHERE run_id = ? AND kind = 0 AND seq = ?";
         Ok(self.conn.prepare_cached(sql)?.query_row([run_id, seq], |row| row.get(0))?)
     }
 
     /// Adds `first..=last`, joined with every range it overlaps or adjoins. Where that would take one range too
     /// many it is not noted: such a window is asked for again, and never taken for received.
-    pub fn add_range(&self, run_id: i64, first: i64, last: i64) -> Done<()> {
+    pub fn add_range(&self, run_id: i64, first: i64, last: i64) -> SqlResult<()> {
         let mut joined = self.conn.prepare_cached(
             "SELECT min(first), max(last), count(*) FROM settled WHERE run_id = ?1 AND first <= ?3 AND first >= coalesce(
                  (SELECT CASE WHEN last >= ?2 - 1 THEN first END FROM settled WHERE run_id = ?1 AND first <= ?2
@@ -170,13 +168,13 @@ impl Rows<'_> {
         self.set(sql, [run_id, low, high])
     }
 
-    fn is_full(&self, run_id: i64) -> Done<bool> {
+    fn is_full(&self, run_id: i64) -> SqlResult<bool> {
         let sql = "SELECT (SELECT count(*) FROM settled WHERE run_id = ?) >= ? OR (SELECT count(*) FROM settled) >= ?";
         Ok(self.conn.prepare_cached(sql)?.query_row([run_id, RANGES_PER_RUN, RANGES], |row| row.get(0))?)
     }
 
     /// Windows from 0 to `last_seq` neither received nor declared lost, as ranges, ascending, at most `max`.
-    pub fn holes(&self, run_id: i64, last_seq: u64, max: usize) -> Done<Vec<(u64, u64)>> {
+    pub fn holes(&self, run_id: i64, last_seq: u64, max: usize) -> SqlResult<Vec<(u64, u64)>> {
         let mut statement = self
             .conn
             .prepare_cached("SELECT first, last FROM settled WHERE run_id = ? AND first <= ? ORDER BY first")?;
@@ -197,7 +195,7 @@ impl Rows<'_> {
 
     /// Makes room for one more run of this sensor: forgets runs long without news, and the stalest of too many.
     /// Runs with entries stay.
-    pub fn prune_runs(&self, site: &str, sensor: &str, now: UnixNanos) -> Done<()> {
+    pub fn prune_runs(&self, site: &str, sensor: &str, now: UnixNanos) -> SqlResult<()> {
         let limit = now.0.saturating_sub(i64::try_from(RUN_LIFE.as_nanos()).unwrap_or(i64::MAX));
         let stale = "SELECT id FROM (SELECT id FROM runs WHERE touched < ? ORDER BY touched LIMIT ?) AS r
                      WHERE NOT EXISTS (SELECT 1 FROM entries WHERE run_id = r.id)";
@@ -223,7 +221,7 @@ impl Rows<'_> {
         Ok(())
     }
 
-    fn forget_run(&self, id: i64) -> Done<()> {
+    fn forget_run(&self, id: i64) -> SqlResult<()> {
         self.set("DELETE FROM settled WHERE run_id = ?", [id])?;
         self.set("DELETE FROM runs WHERE id = ?", [id])
     }

@@ -10,33 +10,35 @@
 //! * `tiers`: what moves from memory to disk, and when.
 //! * `held`: records that wait for the time to be known, and their release.
 //! * `evict`: the byte bound: what gives way, and how that is declared.
-//! * `runs`: what is known of each run, and what is declared of one that ended badly; `ledger`: which windows of it
+//! * `run_info`: what is known of a run; `runs`: what is declared of one that ended badly; `ledger`: which windows of it
 //!   have arrived, for ingest.
-//! * `store`: one tier: one SQLite file; `rows`: what is in it; `files`: directories, locks, files set aside.
+//! * `store`: one tier: one SQLite file; `rows`: what is in it; `failure`: what SQLite said; `files`: directories, locks, files set aside.
 //!
 //! Calls block; wrap a [`Spool`] in a mutex and call it where blocking is allowed.
 
 pub mod entry;
 mod error;
 mod evict;
+mod failure;
 mod files;
 mod held;
 mod ledger;
 mod ring;
 mod rows;
+mod run_info;
 mod runs;
 mod shared;
 mod store;
 mod tiers;
 
-pub use entry::{Entry, Held, Key, Kind, NewEntry};
+pub use entry::{Entry, Held, Key, Kind, NewEntry, Want};
 pub use error::SpoolError;
-pub use ring::{Spool, Want};
+pub use ring::Spool;
+pub use run_info::RunInfo;
 pub use shared::SharedSpool;
 
-use crate::{UnixNanos, batch::Gap};
+use crate::wire::Gap;
 use std::{path::PathBuf, time::Duration};
-use uuid::Uuid;
 
 /// How a spool is kept.
 #[derive(Clone, Debug)]
@@ -85,27 +87,6 @@ pub struct Moved {
     pub entries: u64,
     /// What gave way to them undelivered; already in the log as gap records.
     pub evicted: Vec<Gap>,
-}
-
-/// What is known of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunInfo {
-    /// The place.
-    pub site: String,
-    /// The sensor's name.
-    pub sensor: String,
-    /// The run.
-    pub run: Uuid,
-    /// The first window appended; `None` where only the run's start is known.
-    pub first_seq: Option<u64>,
-    /// The last window known to be safe; after a power cut, an earlier one than the last that was counted.
-    pub last_seq: Option<u64>,
-    /// When that window ended; the run's start where there is none.
-    pub last_end: UnixNanos,
-    /// Whether its `final` mark was appended, or its loss declared.
-    pub finished: bool,
-    /// While its times are a guess: in which boot it was, and the guess, as its time less the time since that boot.
-    pub guess: Option<(Uuid, i64)>,
 }
 
 /// What [`Spool::offer_again`] found.

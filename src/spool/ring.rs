@@ -3,10 +3,10 @@
 
 use super::{
     Appended, Counts, Entry, NewEntry, Offered, Opening, RunInfo, Settings, SpoolError,
-    entry::{Kind, Packer, Row},
+    entry::{Kind, Packer, Row, Want},
     files::{self, COLD, HOT, Opened},
     rows::{Head, Rows, Spot},
-    runs::progress_of,
+    run_info::progress_of,
     store::{Safety, Store},
 };
 use crate::UnixNanos;
@@ -38,17 +38,6 @@ pub struct Spool {
     /// When runs and state were last written from the hot tier to the cold one.
     pub(super) noted: Option<UnixNanos>,
     _locks: Vec<File>,
-}
-
-/// Which entries a reader asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
-    /// All of them.
-    Everything,
-    /// Parts of windows.
-    Batches,
-    /// Declared losses.
-    Gaps,
 }
 
 impl Spool {

@@ -1,15 +1,12 @@
 //! The rows of a tier: entries, bodies, cursors, state. Knows no file and begins no transaction.
 
 use super::{
-    entry::{Held, Key, Row, code},
-    ring::Want,
-    store::Failure,
+    entry::{Held, Key, Row, Want, code},
+    failure::SqlResult,
 };
 use crate::UnixNanos;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use uuid::Uuid;
-
-type Done<T> = Result<T, Failure>;
 
 /// A window's place in one tier, or a gap's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -80,39 +77,39 @@ pub(super) fn unsigned(value: i64) -> u64 {
 }
 
 impl Rows<'_> {
-    fn heads(&self, sql: &str, params: impl rusqlite::Params) -> Done<Vec<Head>> {
+    fn heads(&self, sql: &str, params: impl rusqlite::Params) -> SqlResult<Vec<Head>> {
         let mut statement = self.conn.prepare_cached(sql)?;
         let heads = statement.query_map(params, head)?.collect::<Result<_, _>>()?;
         Ok(heads)
     }
 
-    fn number(&self, sql: &str, params: impl rusqlite::Params) -> Done<u64> {
+    fn number(&self, sql: &str, params: impl rusqlite::Params) -> SqlResult<u64> {
         let value: Option<i64> = self.conn.prepare_cached(sql)?.query_row(params, |row| row.get(0))?;
         Ok(value.map_or(0, unsigned))
     }
 
-    fn change(&self, sql: &str, params: impl rusqlite::Params) -> Done<usize> {
+    fn change(&self, sql: &str, params: impl rusqlite::Params) -> SqlResult<usize> {
         Ok(self.conn.prepare_cached(sql)?.execute(params)?)
     }
 
     /// The largest position in use.
-    pub fn last_id(&self) -> Done<u64> {
+    pub fn last_id(&self) -> SqlResult<u64> {
         self.number("SELECT max(id) FROM entries", [])
     }
 
     /// How many entries are stored.
-    pub fn entries(&self) -> Done<u64> {
+    pub fn entries(&self) -> SqlResult<u64> {
         self.number("SELECT count(*) FROM entries", [])
     }
 
     /// How many entries wait for a reader of `mask`.
-    pub fn waiting(&self, mask: u64) -> Done<u64> {
+    pub fn waiting(&self, mask: u64) -> SqlResult<u64> {
         let sql = "SELECT count(*) FROM entries INDEXED BY undelivered WHERE pending <> 0 AND pending & ? <> 0";
         self.number(sql, [signed(mask)])
     }
 
     /// Entries after `after` that wait for a reader of `mask`, oldest first; those that are held too, or not.
-    pub fn pending(&self, mask: u64, want: Want, after: u64, limit: usize, held: bool) -> Done<Vec<Head>> {
+    pub fn pending(&self, mask: u64, want: Want, after: u64, limit: usize, held: bool) -> SqlResult<Vec<Head>> {
         let from = match want {
             Want::Everything => "INDEXED BY undelivered WHERE pending <> 0",
             Want::Batches => "INDEXED BY undelivered WHERE pending <> 0 AND kind = 0",
@@ -125,7 +122,7 @@ impl Rows<'_> {
     }
 
     /// The oldest entries that are held since `boot`.
-    pub fn held(&self, boot: Uuid, limit: usize) -> Done<Vec<Head>> {
+    pub fn held(&self, boot: Uuid, limit: usize) -> SqlResult<Vec<Head>> {
         let sql = format!(
             "SELECT {HEAD} FROM entries INDEXED BY held WHERE boot IS NOT NULL AND boot = ? ORDER BY id LIMIT ?"
         );
@@ -133,13 +130,13 @@ impl Rows<'_> {
     }
 
     /// Entries that are held since another boot than `but` are held no longer. Says how many.
-    pub fn unhold(&self, but: Option<Uuid>) -> Done<u64> {
+    pub fn unhold(&self, but: Option<Uuid>) -> SqlResult<u64> {
         let sql = "UPDATE entries SET boot = NULL, boot_start = NULL WHERE boot IS NOT NULL AND boot IS NOT ?";
         Ok(self.change(sql, [but.map(Uuid::into_bytes)])? as u64)
     }
 
     /// The oldest entries of windows (and gaps) that nobody waits for.
-    pub fn oldest_delivered(&self, limit: usize) -> Done<Vec<Head>> {
+    pub fn oldest_delivered(&self, limit: usize) -> SqlResult<Vec<Head>> {
         let sql = format!(
             "SELECT {HEAD} FROM entries AS e INDEXED BY delivered WHERE pending = 0 AND NOT EXISTS (
                  SELECT 1 FROM entries AS o WHERE o.run_id = e.run_id AND o.kind = e.kind AND o.seq = e.seq
@@ -150,7 +147,7 @@ impl Rows<'_> {
     }
 
     /// The oldest entries of windows that somebody waits for; gaps are left out.
-    pub fn oldest_undelivered(&self, limit: usize) -> Done<Vec<Head>> {
+    pub fn oldest_undelivered(&self, limit: usize) -> SqlResult<Vec<Head>> {
         let sql = format!(
             "SELECT {HEAD} FROM entries INDEXED BY undelivered WHERE pending <> 0 AND kind = 0 ORDER BY id LIMIT ?"
         );
@@ -158,13 +155,13 @@ impl Rows<'_> {
     }
 
     /// All parts of a window, or the one of a gap.
-    pub fn window(&self, spot: Spot) -> Done<Vec<Head>> {
+    pub fn window(&self, spot: Spot) -> SqlResult<Vec<Head>> {
         let sql = format!("SELECT {HEAD} FROM entries WHERE run_id = ? AND kind = ? AND seq = ? ORDER BY part");
         self.heads(&sql, params![spot.run_id, spot.code, signed(spot.seq)])
     }
 
     /// Parts of windows of `run` (of whichever sensor) from `first` to `last`, both included.
-    pub fn windows_between(&self, run: Uuid, first: u64, last: u64) -> Done<Vec<Head>> {
+    pub fn windows_between(&self, run: Uuid, first: u64, last: u64) -> SqlResult<Vec<Head>> {
         let sql = format!(
             "SELECT {HEAD} FROM entries WHERE kind = 0 AND run_id IN (SELECT id FROM runs WHERE run = ?)
              AND seq BETWEEN ? AND ? ORDER BY seq, part"
@@ -173,12 +170,12 @@ impl Rows<'_> {
     }
 
     /// Every entry's identity, oldest first.
-    pub fn all(&self) -> Done<Vec<Head>> {
+    pub fn all(&self) -> SqlResult<Vec<Head>> {
         self.heads(&format!("SELECT {HEAD} FROM entries ORDER BY id"), [])
     }
 
     /// A stored entry.
-    pub fn load(&self, id: u64) -> Done<Option<Row>> {
+    pub fn load(&self, id: u64) -> SqlResult<Option<Row>> {
         let mut statement = self.conn.prepare_cached(
             "SELECT e.id, e.kind, r.site, r.sensor, r.run, e.seq, e.part, e.parts, e.last_seq, e.start, e.end,
                     e.frames, e.last, e.added, e.pending, e.size, b.body, e.boot, e.boot_start
@@ -213,7 +210,7 @@ impl Rows<'_> {
     }
 
     /// Stores `row` in place of the same entry, and of parts of the same window cut otherwise.
-    pub fn put(&self, run_id: i64, row: &Row) -> Done<()> {
+    pub fn put(&self, run_id: i64, row: &Row) -> SqlResult<()> {
         let spot = Spot { run_id, code: row.code, seq: row.key.seq };
         self.displace(spot, row.key.part, row.parts)?;
         self.change("INSERT INTO bodies (body) VALUES (?)", [&row.body])?;
@@ -247,7 +244,7 @@ impl Rows<'_> {
     }
 
     /// What [`Rows::put`] would replace.
-    pub fn displaced(&self, spot: Spot, part: u32, parts: u32) -> Done<Vec<u64>> {
+    pub fn displaced(&self, spot: Spot, part: u32, parts: u32) -> SqlResult<Vec<u64>> {
         let mut statement = self.conn.prepare_cached(
             "SELECT id FROM entries WHERE run_id = ? AND kind = ? AND seq = ? AND (part = ? OR parts <> ?)",
         )?;
@@ -257,12 +254,12 @@ impl Rows<'_> {
         Ok(ids)
     }
 
-    fn displace(&self, spot: Spot, part: u32, parts: u32) -> Done<()> {
+    fn displace(&self, spot: Spot, part: u32, parts: u32) -> SqlResult<()> {
         self.displaced(spot, part, parts)?.into_iter().try_for_each(|id| self.remove(id))
     }
 
     /// Deletes an entry with its body.
-    pub fn remove(&self, id: u64) -> Done<()> {
+    pub fn remove(&self, id: u64) -> SqlResult<()> {
         let body: Option<i64> = self
             .conn
             .prepare_cached("DELETE FROM entries WHERE id = ? RETURNING body")?
@@ -275,25 +272,25 @@ impl Rows<'_> {
     }
 
     /// The readers of `mask` have the entry. Says whether it is stored here.
-    pub fn acknowledge(&self, id: u64, mask: u64) -> Done<bool> {
+    pub fn acknowledge(&self, id: u64, mask: u64) -> SqlResult<bool> {
         Ok(self.change("UPDATE entries SET pending = pending & ~? WHERE id = ?", params![signed(mask), signed(id)])?
             > 0)
     }
 
     /// Gives an entry another position and makes it wait for the readers of `mask` too.
-    pub fn reposition(&self, id: u64, new_id: u64, mask: u64) -> Done<()> {
+    pub fn reposition(&self, id: u64, new_id: u64, mask: u64) -> SqlResult<()> {
         let sql = "UPDATE entries SET id = ?, pending = pending | ? WHERE id = ?";
         self.change(sql, params![signed(new_id), signed(mask), signed(id)])?;
         Ok(())
     }
 
     /// How many gaps wait for somebody.
-    pub fn waiting_gaps(&self) -> Done<u64> {
+    pub fn waiting_gaps(&self) -> SqlResult<u64> {
         self.number("SELECT count(*) FROM entries INDEXED BY gaps WHERE kind <> 0 AND pending <> 0", [])
     }
 
     /// The oldest gap that waits for somebody, and another of the same run and kind, if there is one.
-    pub fn gaps_to_merge(&self) -> Done<Option<(u64, Option<u64>)>> {
+    pub fn gaps_to_merge(&self) -> SqlResult<Option<(u64, Option<u64>)>> {
         let sql =
             format!("SELECT {HEAD} FROM entries INDEXED BY gaps WHERE kind <> 0 AND pending <> 0 ORDER BY id LIMIT 1");
         let Some(oldest) = self.heads(&sql, [])?.first().copied() else { return Ok(None) };
@@ -304,7 +301,7 @@ impl Rows<'_> {
 
     /// A loss declared here that waits for exactly the readers of `mask` and ends before `first` or begins after
     /// `last`, with nothing between.
-    pub fn adjoining_loss(&self, run_id: i64, mask: u64, first: u64, last: u64) -> Done<Option<u64>> {
+    pub fn adjoining_loss(&self, run_id: i64, mask: u64, first: u64, last: u64) -> SqlResult<Option<u64>> {
         let sql = "SELECT min(id) FROM entries WHERE run_id = ? AND kind = ? AND pending = ?
                    AND (last_seq = ? - 1 OR seq = ? + 1)";
         let id = self.number(sql, params![run_id, code::EVICTED_HERE, signed(mask), signed(first), signed(last)])?;
@@ -312,20 +309,20 @@ impl Rows<'_> {
     }
 
     /// The value kept under `key`.
-    pub fn state(&self, key: &str) -> Done<Option<Vec<u8>>> {
+    pub fn state(&self, key: &str) -> SqlResult<Option<Vec<u8>>> {
         let mut statement = self.conn.prepare_cached("SELECT value FROM state WHERE key = ?")?;
         Ok(statement.query_row([key], |row| row.get(0)).optional()?)
     }
 
     /// All values.
-    pub fn states(&self) -> Done<Vec<(String, Vec<u8>)>> {
+    pub fn states(&self) -> SqlResult<Vec<(String, Vec<u8>)>> {
         let mut statement = self.conn.prepare_cached("SELECT key, value FROM state ORDER BY key")?;
         let states = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
         Ok(states)
     }
 
     /// Keeps `value` under `key`; the same again costs no write.
-    pub fn set_state(&self, key: &str, value: &[u8], now: UnixNanos) -> Done<()> {
+    pub fn set_state(&self, key: &str, value: &[u8], now: UnixNanos) -> SqlResult<()> {
         let sql = "INSERT INTO state (key, value, written) VALUES (?1, ?2, ?3) ON CONFLICT (key)
                    DO UPDATE SET value = ?2, written = ?3 WHERE value <> ?2";
         self.change(sql, params![key, value, now.0])?;
@@ -333,14 +330,14 @@ impl Rows<'_> {
     }
 
     /// When a value was last kept here.
-    pub fn state_written(&self) -> Done<Option<UnixNanos>> {
+    pub fn state_written(&self) -> SqlResult<Option<UnixNanos>> {
         let written: Option<i64> = self.conn.query_row("SELECT max(written) FROM state", [], |row| row.get(0))?;
         Ok(written.map(UnixNanos))
     }
 
     /// Makes bit *n* of every entry's cursors stand for `names[n]`. A new name waits for everything stored, a name
     /// that is gone for nothing.
-    pub fn set_readers(&self, names: &[String]) -> Done<()> {
+    pub fn set_readers(&self, names: &[String]) -> SqlResult<()> {
         let mut statement = self.conn.prepare("SELECT name, bit FROM readers")?;
         let old: Vec<(String, i64)> =
             statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;

@@ -2,12 +2,12 @@
 
 use super::{
     NewEntry, RunInfo, Spool, SpoolError,
-    entry::{Kind, Packer, Row},
+    entry::{Packer, Row},
     store::Safety,
 };
 use crate::{
     UnixNanos,
-    batch::{GAP_SCHEMA, Gap, GapReason, Record},
+    wire::{GAP_SCHEMA, Gap, GapReason, Record},
 };
 use std::{collections::HashMap, iter};
 use uuid::Uuid;
@@ -103,33 +103,5 @@ impl Spool {
             Some(run_id) => tier.holes(run_id, last_seq, max),
             None => Ok(iter::once((0, last_seq)).take(max).collect()),
         })
-    }
-}
-
-impl RunInfo {
-    /// Takes in what else is known of the same run.
-    pub(super) fn advance(&mut self, other: &Self) {
-        if other.last_seq >= self.last_seq {
-            (self.last_seq, self.last_end) = (other.last_seq, other.last_end);
-        }
-        self.first_seq = self.first_seq.into_iter().chain(other.first_seq).min();
-        self.finished |= other.finished;
-        // Both tiers learn of a guess, and of its end, at once; one that came later knows of none.
-        self.guess = self.guess.or(other.guess);
-    }
-}
-
-/// What an entry says of its run's progress.
-pub(super) fn progress_of(entry: &NewEntry) -> RunInfo {
-    let window = (entry.kind == Kind::Batch).then_some(entry.key.seq);
-    RunInfo {
-        site: String::new(),
-        sensor: String::new(),
-        run: entry.key.run,
-        first_seq: window,
-        last_seq: window,
-        last_end: if window.is_some() { entry.end } else { UnixNanos(i64::MIN) },
-        finished: entry.last || entry.kind == Kind::Gap(GapReason::Crash),
-        guess: None,
     }
 }

@@ -6,9 +6,10 @@
 
 use super::{
     SpoolError,
+    failure::{Failure, SqlResult},
     rows::{Rows, unsigned},
 };
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};
 
 /// The format of the file (`PRAGMA user_version`).
@@ -50,29 +51,6 @@ ALTER TABLE entries ADD COLUMN boot_start INTEGER;
 CREATE INDEX held ON entries (id) WHERE boot IS NOT NULL;
 ";
 
-/// What SQLite said; its own type stays in this room's files of SQL.
-#[derive(Debug)]
-pub(super) struct Failure(rusqlite::Error);
-
-impl From<rusqlite::Error> for Failure {
-    fn from(error: rusqlite::Error) -> Self {
-        Self(error)
-    }
-}
-
-impl Failure {
-    fn at(&self, path: &Path) -> SpoolError {
-        let (path, message) = (path.to_owned(), self.0.to_string());
-        match self.0.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => SpoolError::Full { path },
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => SpoolError::Corrupt { path, message },
-            _ => SpoolError::Io { path, message },
-        }
-    }
-}
-
-type Done<T> = Result<T, Failure>;
-
 /// What a commit must survive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Safety {
@@ -112,7 +90,7 @@ impl Store {
     /// # Errors
     /// [`SpoolError::Corrupt`] if the file is no spool or damaged; [`SpoolError::Newer`]; or as the system has it.
     pub fn open(path: &Path, medium: Medium, wal_limit: u64) -> Result<Self, SpoolError> {
-        let open = || -> Done<(Connection, i64, String)> {
+        let open = || -> SqlResult<(Connection, i64, String)> {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let conn = Connection::open_with_flags(path, flags)?;
             conn.set_prepared_statement_cache_capacity(96);
@@ -153,15 +131,15 @@ impl Store {
     }
 
     /// Reads within one consistent view.
-    pub fn read<T>(&self, work: impl FnOnce(&Rows<'_>) -> Done<T>) -> Result<T, SpoolError> {
+    pub fn read<T>(&self, work: impl FnOnce(&Rows<'_>) -> SqlResult<T>) -> Result<T, SpoolError> {
         work(&Rows { conn: &self.conn }).map_err(|failure| failure.at(&self.path))
     }
 
     /// Does `work` in one transaction: all of it, or none.
-    pub fn write<T>(&mut self, safety: Safety, work: impl FnOnce(&Rows<'_>) -> Done<T>) -> Result<T, SpoolError> {
+    pub fn write<T>(&mut self, safety: Safety, work: impl FnOnce(&Rows<'_>) -> SqlResult<T>) -> Result<T, SpoolError> {
         let Self { conn, medium, .. } = self;
         let relaxed = *medium == Medium::Disk && safety == Safety::Lazy;
-        let run = || -> Done<T> {
+        let run = || -> SqlResult<T> {
             if relaxed {
                 conn.pragma_update(None, "synchronous", "NORMAL")?;
             }
@@ -178,7 +156,7 @@ impl Store {
     /// The file as the last commit left it, its write-ahead log aside.
     pub fn space(&self) -> Result<Space, SpoolError> {
         let pragma = |name| self.conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-        let read = || -> Done<Space> {
+        let read = || -> SqlResult<Space> {
             let (pages, free) = (pragma("page_count")?, pragma("freelist_count")?);
             Ok(Space { file: unsigned(pages) * PAGE, free: unsigned(free) * PAGE })
         };
@@ -188,7 +166,7 @@ impl Store {
     /// Returns `bytes` of free pages to the file system.
     pub fn give_back(&mut self, bytes: u64) -> Result<(), SpoolError> {
         let pages = bytes.div_ceil(PAGE);
-        let work = || -> Done<()> {
+        let work = || -> SqlResult<()> {
             let mut statement = self.conn.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
             let mut rows = statement.query([])?;
             while rows.next()?.is_some() {}
@@ -202,7 +180,7 @@ impl Store {
     pub fn checkpoint(&mut self) -> Result<(), SpoolError> {
         self.conn
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .map_err(|error| Failure(error).at(&self.path))
+            .map_err(|error| Failure::from(error).at(&self.path))
     }
 
     /// As [`Store::checkpoint`], if a large transaction has left the log larger than it may stay.
@@ -229,11 +207,11 @@ mod tests {
     use super::*;
     use crate::{
         UnixNanos,
-        batch::GapReason,
         spool::{
             Key, Kind, NewEntry,
             entry::{Packer, Row},
         },
+        wire::GapReason,
     };
     use uuid::Uuid;
 

@@ -5,11 +5,12 @@
 
 use super::{
     Moved, RunInfo, Spool, SpoolError,
-    entry::Row,
+    entry::{Row, Want},
+    failure::Failure,
     files::{self, HOT},
-    ring::{SLACK, Want, needed_for},
+    ring::{SLACK, needed_for},
     rows::{Head, Rows, Spot},
-    store::{Failure, Safety},
+    store::Safety,
 };
 use crate::UnixNanos;
 use std::{

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     Mac, UnixNanos,
-    batch::Channel,
     dot11::{Body, Class, Facts, FrameKind, Outcome},
+    wire::Channel,
 };
 
 /// The IBSS bit of the capability information (IEEE 802.11-2020, 9.4.1.4).

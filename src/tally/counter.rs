@@ -3,26 +3,21 @@
 use super::{
     KeyError, Keys, Tally, Tracker, Windows,
     privacy::{self, Mode},
+    settings::{self, PrivacyMac},
     window::Open,
 };
-use crate::{
-    Mac, UnixNanos,
-    batch::Contents,
-    config::{self, PrivacyMac},
-    dot11::Facts,
-    oui::Registry,
-};
+use crate::{Mac, UnixNanos, dot11::Facts, oui::Registry, wire::Contents};
 use std::{mem, sync::Arc};
 
 /// How to count.
 #[derive(Clone, Debug)]
 pub struct CounterSettings {
     /// The windows' length, and their bound on stations.
-    pub window: config::Window,
+    pub window: settings::Window,
     /// Which stations may have a time series.
-    pub tracking: config::Tracking,
+    pub tracking: settings::Tracking,
     /// What is withheld.
-    pub privacy: config::Privacy,
+    pub privacy: settings::Privacy,
     /// Windows are closed by the clock and follow each other without a break, empty ones included; drops are known.
     pub live: bool,
 }

@@ -2,14 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use super::testing::{Frame, frames, tally, told};
-use super::*;
+use super::{
+    settings::PrivacyMac,
+    testing::{Frame, frames, tally, told},
+    *,
+};
 use crate::{
     Mac, UnixNanos,
-    batch::{Address, Clock, Contents, Identity, Record, split},
-    config::{self, PrivacyMac},
     dot11::Outcome,
-    oui::{self, Registry},
+    oui::{Entry, Prefix, Registry, table::Builder},
+    wire::{Address, Clock, Contents, Identity, Record, split},
 };
 use proptest::prelude::*;
 use std::{
@@ -44,9 +46,9 @@ impl Keys for TestKeys {
 
 fn settings(mac: PrivacyMac, ssids: bool, live: bool) -> CounterSettings {
     CounterSettings {
-        window: config::Window { length: Duration::from_secs(10), max_stations: 100 },
-        tracking: config::Tracking { track_after: 1, ..config::Tracking::default() },
-        privacy: config::Privacy { mac, ssids, rotation: Duration::from_secs(65), key_dir: None },
+        window: settings::Window { length: Duration::from_secs(10), max_stations: 100 },
+        tracking: settings::Tracking { track_after: 1, ..settings::Tracking::default() },
+        privacy: settings::Privacy { mac, ssids, rotation: Duration::from_secs(65), key_dir: None },
         live,
     }
 }
@@ -193,9 +195,13 @@ fn live_windows_close_by_the_clock_and_carry_the_drops() {
 
 #[test]
 fn vendors_are_named_by_the_registry_that_was_there_when_the_window_began() {
-    let manuf = "10:C0:FF\tCoffee\tCoffee Works\nDA:5A:A5\tNobody\tNobody\n";
-    let source = oui::source::Source::parse("test", manuf.as_bytes().to_vec()).unwrap();
-    let registry = Arc::new(Registry::new(&oui::merge::merge(&[source])));
+    let mut builder = Builder::default();
+    for (address, name) in [(AP, "Coffee Works"), (Mac([0xda, 0x5a, 0xa5, 0, 0, 0]), "Nobody")] {
+        let prefix = Prefix::new(address.to_u64(), 24);
+        let (organisation, short_name) = (Some(name), None);
+        builder.row(Entry { prefix, registry: None, short_name, organisation, address: None });
+    }
+    let registry = Arc::new(builder.build(String::new()));
     let name = registry.vendor(AP).unwrap().to_owned();
     for mac in [PrivacyMac::Plain, PrivacyMac::Pseudonym, PrivacyMac::Vendor] {
         let mut counter = counter(settings(mac, false, false));

@@ -8,6 +8,7 @@ mod ahead;
 mod counter;
 mod merge;
 mod privacy;
+pub mod settings;
 mod station;
 mod table;
 mod tracking;
@@ -29,8 +30,8 @@ pub use tracking::{Tracker, TrackerError};
 pub use window::{Open, Windows};
 
 use crate::{
-    batch::{Capture, Channel},
     dot11::FrameKind,
+    wire::{Capture, Channel},
 };
 use station::{Entry, Extra, Name, Rare, flag};
 use table::Index;

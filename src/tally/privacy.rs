@@ -1,12 +1,14 @@
 //! What leaves a tally: its counts as a batch's contents, after privacy. What a mode withholds does not get past
 //! here. Knows no window and no transport; does no I/O: keys come from whoever implements [`Keys`].
 
-use super::{Station, Tally};
+use super::{
+    Station, Tally,
+    settings::{Privacy, PrivacyMac},
+};
 use crate::{
     Mac,
-    batch::{self, Address, Contents, Vendor, ssid_text},
-    config::{Privacy, PrivacyMac},
     oui::Registry,
+    wire::{self, Address, Contents, Vendor, ssid_text},
 };
 use hmac::{Hmac, KeyInit, Mac as _};
 use sha2::Sha256;
@@ -106,7 +108,7 @@ fn row(
     address: impl Fn(Mac) -> Address,
     probes: bool,
     tracked: bool,
-) -> batch::Station {
+) -> wire::Station {
     let (mac, counts) = (station.mac(), station.counts());
     let mut ssids: Vec<String> = station.announced().map(ssid_text).collect();
     if probes {
@@ -114,7 +116,7 @@ fn row(
     }
     ssids.sort_unstable();
     ssids.dedup();
-    batch::Station {
+    wire::Station {
         mac: address(mac),
         vendor: vendor(registry, mac).map(Into::into),
         randomised: mac.is_randomised(),

@@ -4,8 +4,8 @@
 use super::Tally;
 use crate::{
     Mac, UnixNanos,
-    batch::{Role, Signal},
     dot11::Security,
+    wire::{Role, Signal},
 };
 
 /// Names kept of one station, of each origin.

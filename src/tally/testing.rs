@@ -3,8 +3,8 @@
 use super::{Counts, Tally};
 use crate::{
     Mac, UnixNanos,
-    batch::{Capture, Channel, Role, Signal},
     dot11::{Facts, FrameKind, Outcome, Security},
+    wire::{Capture, Channel, Role, Signal},
 };
 use proptest::prelude::*;
 

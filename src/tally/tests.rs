@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
-use super::testing::{Frame, Told, frames, management, ssid_element, tally, told};
-use super::*;
-use crate::{Mac, UnixNanos, batch::Role, dot11::Outcome};
+use super::{
+    testing::{Frame, Told, frames, management, ssid_element, tally, told},
+    *,
+};
+use crate::{Mac, UnixNanos, dot11::Outcome, wire::Role};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 

@@ -7,7 +7,8 @@
 //! Those seen before it within the period have not yet lost their seats, and those seen after it had one; so all of
 //! them had a seat at that moment, and there were at most `budget`.
 
-use crate::{Mac, UnixNanos, config};
+use super::settings;
+use crate::{Mac, UnixNanos};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -74,7 +75,7 @@ impl Tracker {
 
     /// Takes note of the stations in a window that began at `start` (`present`, ascending, each once) and says of
     /// each whether it is tracked in it; and whether the state to keep has changed.
-    pub fn window(&mut self, rules: &config::Tracking, start: UnixNanos, present: &[Mac]) -> (Vec<bool>, bool) {
+    pub fn window(&mut self, rules: &settings::Tracking, start: UnixNanos, present: &[Mac]) -> (Vec<bool>, bool) {
         let period = i64::try_from(rules.period.as_nanos()).unwrap_or(i64::MAX).max(1);
         let step = (period / STEPS).max(1);
         let now = start.0;
@@ -167,11 +168,11 @@ mod tests {
         Mac::from_u64(0x0010_0000_0000 | number)
     }
 
-    fn rules(budget: usize, track_after: u32, always: Vec<Mac>) -> config::Tracking {
-        config::Tracking { always, budget, period: Duration::from_secs(3600 * 10), track_after }
+    fn rules(budget: usize, track_after: u32, always: Vec<Mac>) -> settings::Tracking {
+        settings::Tracking { always, budget, period: Duration::from_secs(3600 * 10), track_after }
     }
 
-    fn tracked(tracker: &mut Tracker, rules: &config::Tracking, hour: i64, macs: &[Mac]) -> Vec<bool> {
+    fn tracked(tracker: &mut Tracker, rules: &settings::Tracking, hour: i64, macs: &[Mac]) -> Vec<bool> {
         tracker.window(rules, UnixNanos(hour * HOUR), macs).0
     }
 

@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     UnixNanos,
-    oui::{Answer, Assignment, Detail, Entry, OuiError, Query, Registry, Watch, cache, snapshot, source},
+    oui::{
+        Answer, Assignment, Entry, Query, Registry,
+        store::{Detail, OuiError, Row, Watch, cache, snapshot},
+    },
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -340,7 +343,7 @@ fn unknown_parameter(request: &Request, known: &[&str]) -> Option<Response> {
     Some(Response::error(400, &format!("there is no parameter '{name}' here")))
 }
 
-fn read_change(body: &[u8]) -> Result<source::Row, String> {
+fn read_change(body: &[u8]) -> Result<Row, String> {
     let change: Change = serde_json::from_slice(body).map_err(|error| format!("the body is not an entry: {error}"))?;
     let query: Query = change.prefix.parse().map_err(|error: crate::oui::QueryError| error.to_string())?;
     let name = |field: &str, text: Option<String>, max: usize| match text {
@@ -350,7 +353,7 @@ fn read_change(body: &[u8]) -> Result<source::Row, String> {
         Some(text) if text.chars().count() > max => Err(format!("'{field}' is longer than {max} characters")),
         Some(text) => Ok(Some(text.trim().to_owned())),
     };
-    Ok(source::Row {
+    Ok(Row {
         prefix: query.prefix(),
         registry: Some(Assignment::Local),
         short: name("short_name", change.short_name, 64)?,

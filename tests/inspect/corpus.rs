@@ -7,7 +7,7 @@ use crate::support::{
     corpus::{Corpus, Entry, Truth},
     program::{self, small_registry},
 };
-use airtally::{Mac, batch::ssid_text};
+use airtally::{Mac, wire::ssid_text};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -8,9 +8,10 @@ use crate::support::{
     synthesise, temp_dir,
 };
 use airtally::{
-    config::{PrivacyMac, Sensor},
-    sensor::clock::system_now,
+    UnixNanos,
+    config::Sensor,
     spool::{Settings, Spool, Want},
+    tally::settings::PrivacyMac,
 };
 use std::{fs::File, process::Command, time::Duration};
 
@@ -36,7 +37,7 @@ fn compare(name: &str, adjust: impl Fn(&mut Sensor)) -> String {
         ledger: false,
         readers: vec!["test".into()],
     };
-    let (mut spool, _) = Spool::open(system_now(), settings).expect("the sensor's spool");
+    let (mut spool, _) = Spool::open(UnixNanos::now(), settings).expect("the sensor's spool");
     let spooled = spool.pending("test", Want::Everything, 0, 1_000_000, usize::MAX).expect("its batches");
     let spooled: String = spooled.iter().map(|entry| String::from_utf8(entry.body.clone()).unwrap() + "\n").collect();
 

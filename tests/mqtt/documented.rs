@@ -2,7 +2,7 @@
 //! of `docs/mqtt.md` let sensor and ingest work, and nobody else.
 
 use super::{broker::Broker, rig::*};
-use airtally::{UnixNanos, config::SecretFile, mqtt::*};
+use airtally::{UnixNanos, config::SecretFile, mqtt::*, wire::*};
 use serde_json::Value;
 use std::{path::Path, process::Command, sync::Arc};
 

@@ -1,7 +1,10 @@
 //! What ingest may rely on: its queue waits, and nothing is acknowledged that it has not taken.
 
 use super::{broker::Broker, rig::*};
-use airtally::mqtt::{Leaf, SinkStatus, State};
+use airtally::{
+    mqtt::Leaf,
+    wire::{SinkStatus, State},
+};
 use serde_json::Value;
 use std::sync::{Arc, atomic::Ordering};
 

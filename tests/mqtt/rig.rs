@@ -1,11 +1,6 @@
 //! What the tests of this folder share: an outbox in memory, an inbox that remembers, a log that can be read.
 
-use airtally::{
-    batch::{BATCH_SCHEMA, GAP_SCHEMA},
-    config::Mqtt,
-    mqtt::*,
-    watchdog::Beat,
-};
+use airtally::{config::Mqtt, mqtt::*, watchdog::Beat, wire::*};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,7 +1,7 @@
 //! What others see of a sensor: status, info, last will, events, answers.
 
 use super::{broker::Broker, rig::*};
-use airtally::{UnixNanos, mqtt::*};
+use airtally::{UnixNanos, mqtt::*, wire::*};
 use serde_json::json;
 use std::{
     sync::Arc,

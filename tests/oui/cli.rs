@@ -5,7 +5,10 @@ use crate::support::{
     program::{airtally, run, text},
     temp_dir,
 };
-use airtally::oui::{Detail, Registry, cache};
+use airtally::oui::{
+    Registry,
+    store::{Detail, cache},
+};
 use std::{
     fs,
     io::Write as _,

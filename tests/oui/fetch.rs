@@ -5,7 +5,7 @@ use crate::support::{
     program::{Daemon, run, text},
     temp_dir, wait_until,
 };
-use airtally::oui::fetch::{Fetched, Fetcher, Timeouts, Version};
+use airtally::oui::store::fetch::{Fetched, Fetcher, Timeouts, Version};
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     net::{TcpListener, TcpStream},

@@ -2,7 +2,10 @@
 //! the corpus with the answers worked out from the same files by another program.
 use airtally::{
     Mac, UnixNanos,
-    oui::{Detail, Registry, cache, merge::merge, source::Source},
+    oui::{
+        Registry,
+        store::{Detail, cache, merge::merge, source::Source},
+    },
 };
 use std::{
     fs,

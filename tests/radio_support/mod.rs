@@ -3,9 +3,9 @@
 use airtally::{
     Mac,
     config::Radio,
+    dot11::channels::Tuning,
     radio::{
         airtime::{Airtime, Witness},
-        channels::Tuning,
         keeper::{BootClock, Clock as _, Condition, Files, Keeper, News, Observer, RadioError},
         link::{Interface, Kind, Link, LinkError, Phy, PhyChannel, Refusal, Rfkill},
     },

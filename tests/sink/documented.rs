@@ -1,7 +1,7 @@
 //! docs/influxdb.md says what is so: its queries are asked of a real InfluxDB 1.6 and give the answers printed
 //! there, and its tables list exactly the fields there are.
 use crate::{filled::filled, records::neighbourhood};
-use airtally::batch::Address;
+use airtally::wire::Address;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -50,7 +50,7 @@ fn next_example(text: &str) -> Option<(&str, &str, &str, &str)> {
 #[tokio::test]
 async fn the_tables_list_the_fields_there_are() {
     let mut records = neighbourhood();
-    let airtally::batch::Record::Batch(batch) = &mut records[0] else { panic!() };
+    let airtally::wire::Record::Batch(batch) = &mut records[0] else { panic!() };
     batch.stations[0].bssid = Some(Address::Pseudonym(1));
     let server = filled(&records).await;
 

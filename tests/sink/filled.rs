@@ -2,9 +2,9 @@
 
 use crate::databases::Influxd;
 use airtally::{
-    batch::Record,
     config,
     sink::{Influx, Sink},
+    wire::Record,
 };
 
 pub async fn filled(records: &[Record]) -> Influxd {

@@ -1,11 +1,13 @@
 //! The task that supplies a sink, with a sink and a feed in memory; and the dead letters.
-use crate::feed::Following;
-use crate::records::{simple, tracked};
+use crate::{
+    feed::Following,
+    records::{simple, tracked},
+};
 use airtally::{
-    UnixNanos,
-    batch::Record,
-    config::{self, units::Bytes},
+    UnixNanos, config,
     sink::{DeadLetters, Health, Rejected, Sink, SinkError, redrive},
+    units::Bytes,
+    wire::Record,
 };
 use std::{
     fs,

@@ -1,14 +1,16 @@
 //! The InfluxDB sink against InfluxDB 1.6: what is stored is read back equal, twice stored is once stored, and
 //! whatever a database says no to is sorted out as documented.
-use crate::databases::{Influxd, InfluxdOptions};
-use crate::expected::{MEASUREMENTS, Tables, own_tag, tables};
-use crate::feed::Following;
-use crate::records::{NASTY, nasty, sample, simple, tracked};
+use crate::{
+    databases::{Influxd, InfluxdOptions},
+    expected::{MEASUREMENTS, Tables, own_tag, tables},
+    feed::Following,
+    records::{NASTY, nasty, sample, simple, tracked},
+};
 use airtally::{
-    batch::Record,
     config::{self, InfluxApi, SecretFile},
     sink::{DeadLetters, Influx, Sink, SinkError, line_protocol::from_tag_text, redrive},
     time::UnixNanos,
+    wire::Record,
 };
 use std::{fs, path::Path, process::Command, time::Duration};
 
@@ -34,7 +36,7 @@ async fn with_database() -> Influxd {
     server
 }
 
-fn batch(record: airtally::batch::Batch) -> Record {
+fn batch(record: airtally::wire::Batch) -> Record {
     Record::Batch(Box::new(record))
 }
 
@@ -107,7 +109,7 @@ async fn a_type_conflict_costs_its_line_and_no_other() {
 
     let mut records: Vec<Record> = (0..30).map(|n| batch(simple("home", "pi", n, tracked(1 + n, 10)))).collect();
     let Record::Batch(bad) = &mut records[17] else { panic!() };
-    bad.channels = vec![airtally::batch::Channel { freq_mhz: 2412, listened_ms: None, frames: 5, bytes: 5 }];
+    bad.channels = vec![airtally::wire::Channel { freq_mhz: 2412, listened_ms: None, frames: 5, bytes: 5 }];
 
     let mut sink = Influx::open(&config(&server.url)).unwrap();
     let error = sink.store(&records).await.unwrap_err();

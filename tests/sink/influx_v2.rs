@@ -1,11 +1,13 @@
 //! The InfluxDB sink against a small server that answers as InfluxDB 2's documentation says (and as proxies do).
 //! The server keeps the lines of every write it accepts.
-use crate::feed::Following;
-use crate::records::{sample, simple, tracked};
+use crate::{
+    feed::Following,
+    records::{sample, simple, tracked},
+};
 use airtally::{
-    batch::Record,
     config::{self, InfluxApi, SecretFile},
     sink::{Influx, OpenError, Sink, SinkError, line_protocol::Point, points::points},
+    wire::Record,
 };
 use flate2::read::GzDecoder;
 use std::{

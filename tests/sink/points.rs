@@ -2,11 +2,11 @@
 //! series.
 use crate::records::{records, simple, tracked};
 use airtally::{
-    batch::{Address, Channel, Record, Vendor},
     sink::{
         line_protocol::{Point, Value},
         points::{VENDORS_PER_PART, points},
     },
+    wire::{Address, Channel, Record, Vendor},
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashSet};

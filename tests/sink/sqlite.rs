@@ -2,9 +2,9 @@
 //! cannot be used are told apart.
 use crate::records::{sample, simple, tracked};
 use airtally::{
-    batch::{Address, Record},
     config,
     sink::{AnySink, History, Sink, Sqlite},
+    wire::{Address, Record},
 };
 use rusqlite::{Connection, types::Value};
 use std::{collections::BTreeMap, fs, path::Path};
@@ -47,7 +47,7 @@ fn station_rows(records: &[Record]) -> Vec<String> {
         for station in &batch.stations {
             let signal = station.signal_dbm;
             let dbm =
-                |field: fn(airtally::batch::Signal) -> i64| signal.map_or(Value::Null, |s| Value::Integer(field(s)));
+                |field: fn(airtally::wire::Signal) -> i64| signal.map_or(Value::Null, |s| Value::Integer(field(s)));
             let row = [
                 text(&batch.identity.site),
                 text(&batch.identity.sensor),

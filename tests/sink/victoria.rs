@@ -1,11 +1,13 @@
 //! The InfluxDB sink against VictoriaMetrics, which answers 204 whatever it drops: everything is read back.
-use crate::databases::Victoria;
-use crate::expected::{MEASUREMENTS, Tables, own_tag, tables};
-use crate::records::{nasty, sample};
+use crate::{
+    databases::Victoria,
+    expected::{MEASUREMENTS, Tables, own_tag, tables},
+    records::{nasty, sample},
+};
 use airtally::{
-    batch::Record,
     config::{self, InfluxApi},
     sink::{Influx, Sink, line_protocol::from_tag_text},
+    wire::Record,
 };
 use std::time::Duration;
 

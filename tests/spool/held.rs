@@ -2,8 +2,8 @@
 use crate::support::{at, open, sensor};
 use airtally::{
     UnixNanos,
-    batch::{Batch, Capture, Clock, GapReason, Identity, Record},
     spool::{Held, Kind, NewEntry, Settings, Spool, Want},
+    wire::{Batch, Capture, Clock, GapReason, Identity, Record},
 };
 use uuid::Uuid;
 
@@ -38,7 +38,7 @@ fn window(run: Uuid, seq: u64, held: bool) -> NewEntry {
     NewEntry { held: held.then_some(Held { boot: BOOT, start: began }), ..entry }
 }
 
-fn station(seen: i64) -> airtally::batch::Station {
+fn station(seen: i64) -> airtally::wire::Station {
     serde_json::from_value(serde_json::json!({
         "mac": "00:16:3e:00:00:01", "randomised": false, "tracked": false, "role": "unknown", "frames_sent": 1,
         "bytes_sent": 1, "frames_received": 0, "management": 1, "control": 0, "data": 0, "retries": 0,

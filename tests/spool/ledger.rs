@@ -1,8 +1,8 @@
 //! The ledger: what ingest asks sensors for again, and that strangers cannot make it grow.
 use crate::support::*;
 use airtally::{
-    batch::GapReason,
     spool::{NewEntry, Settings, Spool},
+    wire::GapReason,
 };
 use proptest::prelude::*;
 use std::{collections::BTreeSet, path::Path};

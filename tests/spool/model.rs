@@ -2,8 +2,8 @@
 //! waiting, or was delivered, or is declared in a gap; and the frames add up.
 use crate::support::*;
 use airtally::{
-    batch::Gap,
     spool::{Entry, Kind, Settings, Spool},
+    wire::Gap,
 };
 use proptest::prelude::*;
 use std::{

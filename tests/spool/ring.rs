@@ -2,8 +2,8 @@
 //! and what cannot be kept is declared.
 use crate::support::*;
 use airtally::{
-    batch::GapReason,
     spool::{Kind, NewEntry, Offered, SpoolError, Want},
+    wire::GapReason,
 };
 use std::fs;
 use tempfile::tempdir;

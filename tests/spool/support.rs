@@ -3,8 +3,8 @@
 
 use airtally::{
     UnixNanos,
-    batch::{Gap, GapReason, Record},
     spool::{Entry, Key, Kind, NewEntry, Opening, Settings, Spool, Want},
+    wire::{Gap, GapReason, Record},
 };
 use std::{fs, path::Path, time::Duration};
 use uuid::Uuid;
@@ -107,7 +107,7 @@ pub fn gaps(entries: &[Entry]) -> Vec<Gap> {
 
 pub fn gap(run: Uuid, reason: GapReason, first_seq: u64, last_seq: Option<u64>) -> NewEntry {
     NewEntry::encode(&Record::Gap(Gap {
-        schema: airtally::batch::GAP_SCHEMA.into(),
+        schema: airtally::wire::GAP_SCHEMA.into(),
         site: "home".into(),
         sensor: "s".into(),
         run,

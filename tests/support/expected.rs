@@ -2,7 +2,7 @@
 //! nothing with the code under test.
 #![allow(dead_code, clippy::unwrap_used, missing_docs)]
 
-use airtally::batch::{Address, Record};
+use airtally::wire::{Address, Record};
 use std::collections::BTreeMap;
 
 /// Site, sensor, and the station, vendor, frequency or reason.

@@ -2,8 +2,8 @@
 #![allow(dead_code, clippy::unwrap_used, missing_docs)]
 
 use airtally::{
-    batch::Record,
     sink::{Feed, FeedError, Health, Sink, follow},
+    wire::Record,
 };
 use std::{
     collections::BTreeMap,

@@ -9,7 +9,8 @@ use super::{
 };
 use airtally::{
     Mac,
-    config::{Influx, InfluxApi, Ingest, Pace, Sensor, SourceKind, Sqlite, units::Bytes},
+    config::{Influx, InfluxApi, Ingest, Pace, Sensor, SourceKind, Sqlite},
+    units::Bytes,
 };
 use std::{
     collections::BTreeMap,

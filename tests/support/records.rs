@@ -4,7 +4,7 @@
 
 use airtally::{
     Mac, UnixNanos,
-    batch::{
+    wire::{
         Address, BATCH_SCHEMA, Batch, Capture, Channel, Clock, GAP_SCHEMA, Gap, GapReason, Identity, Record, Role,
         Signal, Station, Vendor,
     },

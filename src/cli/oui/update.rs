@@ -3,7 +3,7 @@
 use super::now;
 use crate::{
     cli::format::{self, UsageError},
-    oui::{
+    oui::store::{
         OuiError, cache,
         fetch::{DEFAULT_SOURCES, Fetched, Fetcher, Timeouts, Version},
         source::{MAX_BYTES, Source},

@@ -1,11 +1,13 @@
 //! `airtally radio list`: the cards, their interfaces and their channels.
 
 use super::super::format::{self, Format};
-use crate::radio::{
-    channels::{Band, channel_of},
-    link::{Interface, Link as _, Phy},
-    nl80211::Kernel,
-    select::{Wanted, choose, title},
+use crate::{
+    dot11::channels::{Band, channel_of},
+    radio::{
+        link::{Interface, Link as _, Phy},
+        nl80211::Kernel,
+        select::{Wanted, choose, title},
+    },
 };
 use clap::Args;
 use serde::Serialize;

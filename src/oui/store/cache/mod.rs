@@ -4,13 +4,11 @@
 
 mod db;
 
-use super::{
-    OuiError, Prefix, Registry,
-    merge::merge,
-    snapshot,
-    source::{Row, Source},
+use super::{OuiError, merge::merge, parsed::Row, snapshot, source::Source};
+use crate::{
+    UnixNanos,
+    oui::{Prefix, Registry},
 };
-use crate::UnixNanos;
 use std::{
     collections::BTreeMap,
     fs::{self, File},

@@ -1,7 +1,12 @@
 //! The registry that travels with the program, so that a fresh install names vendors before its first update: the
 //! IEEE's own files, without postal addresses. `scripts/oui-snapshot` makes it; docs/oui.md says from what.
 
-use super::{Registry, ieee, merge::hash_entry, source::Source, source::hex, table::Builder};
+use super::{
+    ieee,
+    merge::hash_entry,
+    source::{Source, hex},
+};
+use crate::oui::{Registry, table::Builder};
 use sha2::{Digest as _, Sha256};
 
 const PACKED: &[u8] = include_bytes!("snapshot/ieee.csv.zst");
@@ -51,8 +56,8 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
+    use super::super::merge::merge;
     use super::*;
-    use crate::oui::merge::merge;
 
     #[test]
     fn it_holds_what_its_origin_says() {

@@ -1,7 +1,8 @@
 //! Wireshark's `manuf` and `wka` files: a prefix, a short name, a long name, parted by tabs. Parses; judges nothing
 //! about the file as a whole.
 
-use super::{Prefix, source::Parsed, source::clean};
+use super::parsed::{Parsed, clean};
+use crate::oui::Prefix;
 
 /// One line: what it names, its short name and, where given, its long one.
 pub(super) struct Line<'a> {

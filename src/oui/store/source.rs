@@ -1,7 +1,8 @@
 //! One registry file: what kind it is, by its content, and what it says. A file that is not wholly one is refused
 //! with a sentence that says why; nothing of it is used.
 
-use super::{Assignment, Entry, Prefix, ethers, ieee};
+use super::{ethers, ieee, parsed::Parsed};
+use crate::oui::Assignment;
 use sha2::{Digest, Sha256};
 use std::fmt;
 
@@ -34,56 +35,6 @@ impl Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.pad(self.label())
-    }
-}
-
-/// One assignment as one file gives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    /// What was assigned.
-    pub prefix: Prefix,
-    /// By which registry; only the IEEE's files say.
-    pub registry: Option<Assignment>,
-    /// Wireshark's short name.
-    pub short: Option<String>,
-    /// The organisation's name.
-    pub organisation: Option<String>,
-    /// Its postal address.
-    pub address: Option<String>,
-}
-
-impl Row {
-    /// What it says, borrowed.
-    pub(super) fn entry(&self) -> Entry<'_> {
-        Entry {
-            prefix: self.prefix,
-            registry: self.registry,
-            short_name: self.short.as_deref(),
-            organisation: self.organisation.as_deref(),
-            address: self.address.as_deref(),
-        }
-    }
-}
-
-/// What a file says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Parsed {
-    /// Its assignments, in the file's order.
-    pub entries: Vec<Row>,
-    /// Its well-known addresses, in the file's order.
-    pub special: Vec<(Prefix, String)>,
-}
-
-impl Parsed {
-    pub(super) fn entry(
-        &mut self,
-        prefix: Prefix,
-        registry: Option<Assignment>,
-        short: Option<String>,
-        organisation: Option<String>,
-        address: Option<String>,
-    ) {
-        self.entries.push(Row { prefix, registry, short, organisation, address });
     }
 }
 
@@ -183,22 +134,6 @@ fn decode(bytes: &[u8]) -> Result<&str, String> {
     Ok(text)
 }
 
-/// A name as it is kept: a run of control characters, line ends among them, becomes one space; none at the ends; at
-/// most 500 characters. So a name can neither break a line nor move a terminal's cursor.
-pub(super) fn clean(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for part in text.trim().split(char::is_control).filter(|part| !part.is_empty()) {
-        if !out.is_empty() {
-            out.push(' ');
-        }
-        out.push_str(part);
-    }
-    if let Some((end, _)) = out.char_indices().nth(500) {
-        out.truncate(end);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -236,12 +171,6 @@ mod tests {
         assert!(said(b"00:00:0C\tCisco\x00\n").contains("zero bytes"));
         let unclosed = format!("{}\r\nMA-L,002272,\"half a na\n", ieee::HEADER);
         assert!(said(unclosed.as_bytes()).contains("half a download"));
-    }
-
-    #[test]
-    fn a_name_cannot_move_the_cursor() {
-        assert_eq!(clean(" a  x\u{1b}[2J\r\nb\u{9b}"), "a  x [2J b");
-        assert_eq!(clean(&"é".repeat(600)).chars().count(), 500);
     }
 
     proptest! {

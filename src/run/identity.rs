@@ -2,8 +2,9 @@
 //! replayed again overwrite what its first replay stored.
 
 use crate::{
-    batch::BATCH_SCHEMA,
-    config::{Privacy, PrivacyMac, Sensor, Tracking, Window},
+    config::Sensor,
+    tally::settings::{Privacy, PrivacyMac, Tracking, Window},
+    wire::BATCH_SCHEMA,
 };
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};

@@ -1,6 +1,7 @@
 //! Notices that the cache file was replaced, by one `stat` a look.
 
-use super::{Detail, OuiError, Registry};
+use super::{Detail, OuiError};
+use crate::oui::Registry;
 use std::{
     fs,
     os::unix::fs::MetadataExt as _,
@@ -55,9 +56,9 @@ fn stamp(path: &Path) -> Option<Stamp> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::{cache, source::Source};
     use super::*;
     use crate::UnixNanos;
-    use crate::oui::{cache, source::Source};
 
     #[test]
     fn a_new_cache_is_seen_once() {

@@ -1,11 +1,11 @@
 //! Closed windows to the records that travel: their identity, and their parts. The sensor's recorder and
 //! `airtally inspect --window` share it, so that both give the same octets for the same capture.
 
-use super::run;
+use super::identity;
 use crate::{
-    batch::{Clock, Identity, Record, split},
     config::Sensor,
     tally::{Closed, CounterSettings},
+    wire::{Clock, Identity, Record, split},
 };
 use std::sync::Arc;
 use uuid::Uuid;
@@ -19,7 +19,7 @@ pub enum Runs {
     /// The one run of an interface or standard input.
     Fresh(Uuid),
     /// A file's: one a pass.
-    File(run::ContentHash),
+    File(identity::ContentHash),
     /// A file's that cannot be replayed alike: one a pass, and none is ever again.
     Passing,
 }
@@ -69,8 +69,8 @@ impl Batches {
     fn run_of_pass(&self) -> Uuid {
         match self.runs {
             Runs::Fresh(run) => run,
-            Runs::Passing => run::fresh(),
-            Runs::File(content) => run::of_file(content, &self.config, &self.registry, self.pass),
+            Runs::Passing => identity::fresh(),
+            Runs::File(content) => identity::of_file(content, &self.config, &self.registry, self.pass),
         }
     }
 

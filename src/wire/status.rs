@@ -1,21 +1,11 @@
-//! The JSON of every message that is not a batch or a gap: status, info, events, replay. Knows no transport.
+//! How a sensor is, and how an ingest is: what both keep retained at the broker.
 
-use crate::{
-    UnixNanos,
-    batch::{BATCH_SCHEMA, GAP_SCHEMA},
-};
+use crate::UnixNanos;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// The schema of [`StatusMessage`].
 pub const STATUS_SCHEMA: &str = "airtally.status/1";
-/// The schema of [`Info`].
-pub const INFO_SCHEMA: &str = "airtally.info/1";
-/// The schema of [`EventMessage`].
-pub const EVENT_SCHEMA: &str = "airtally.event/1";
-/// The schema of [`ReplayRequest`] and [`ReplayAnswer`].
-pub const REPLAY_SCHEMA: &str = "airtally.replay/1";
-
 /// The schema of [`IngestStatus`].
 pub const INGEST_SCHEMA: &str = "airtally.ingest/1";
 
@@ -105,71 +95,6 @@ impl StatusMessage {
     }
 }
 
-/// What a sensor is, retained, on `info`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Info {
-    /// [`INFO_SCHEMA`].
-    pub schema: String,
-    /// The place.
-    pub site: String,
-    /// The sensor.
-    pub sensor: String,
-    /// The program's version.
-    pub version: String,
-    /// The schemas of the messages it sends.
-    pub schemas: Vec<String>,
-    /// Its configuration, secrets left out.
-    pub config: serde_json::Value,
-}
-
-impl Info {
-    /// The info of this program with this configuration, from which the caller has left out every secret.
-    #[must_use]
-    pub fn new(site: &str, sensor: &str, config: serde_json::Value) -> Self {
-        let schemas = [BATCH_SCHEMA, GAP_SCHEMA, STATUS_SCHEMA, EVENT_SCHEMA, REPLAY_SCHEMA];
-        Self {
-            schema: INFO_SCHEMA.to_owned(),
-            site: site.to_owned(),
-            sensor: sensor.to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            schemas: schemas.map(str::to_owned).to_vec(),
-            config,
-        }
-    }
-}
-
-/// Something worth knowing that happened: sent once, best effort. Declared losses are not events but gaps, and
-/// travel with the batches' care.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Event {
-    /// What, in one word: `clock_step`.
-    pub kind: String,
-    /// When.
-    pub time: UnixNanos,
-    /// In which run.
-    #[serde(default)]
-    pub run: Option<Uuid>,
-    /// One sentence for a person.
-    pub message: String,
-    /// Numbers that belong to it. No address that the privacy settings withhold.
-    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
-    pub data: serde_json::Map<String, serde_json::Value>,
-}
-
-/// An [`Event`] as it travels, on `event`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EventMessage {
-    /// [`EVENT_SCHEMA`].
-    pub schema: String,
-    /// The place.
-    pub site: String,
-    /// The sensor.
-    pub sensor: String,
-    /// What happened.
-    #[serde(flatten)]
-    pub event: Event,
-}
-
 /// How one of an ingest's sinks is doing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SinkStatus {
@@ -212,78 +137,17 @@ impl IngestStatus {
 
     /// The same ingest, which is not there any more.
     #[must_use]
-    pub(super) fn offline(mut self, reason: &str) -> Self {
+    pub(crate) fn offline(mut self, reason: &str) -> Self {
         (self.state, self.reason) = (State::Offline, Some(reason.to_owned()));
         self
     }
-}
-
-/// Asks a sensor to offer windows again, on `request/replay`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReplayRequest {
-    /// The run.
-    pub run: Uuid,
-    /// First window asked for.
-    pub first_seq: u64,
-    /// Last window asked for.
-    pub last_seq: u64,
-    /// Whatever the asker likes, up to 64 characters; comes back in the answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-}
-
-/// What became of a [`ReplayRequest`], on `response/replay`. What is missing is declared as gaps as well.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReplayAnswer {
-    /// [`REPLAY_SCHEMA`].
-    pub schema: String,
-    /// The request's run; absent if the request could not be read.
-    #[serde(default)]
-    pub run: Option<Uuid>,
-    /// The request's id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// How many windows are offered again.
-    pub offered: u64,
-    /// Windows that the sensor no longer has, as ranges with both ends included; at most 256 of them.
-    #[serde(default)]
-    pub missing: Vec<(u64, u64)>,
-    /// What was wrong with the request, where something was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-}
-
-impl ReplayAnswer {
-    /// The answer to a request that was carried out.
-    #[must_use]
-    pub fn done(request: &ReplayRequest, offered: u64, missing: Vec<(u64, u64)>) -> Self {
-        let schema = REPLAY_SCHEMA.to_owned();
-        Self { schema, run: Some(request.run), id: request.id.clone(), offered, missing, error: None }
-    }
-
-    /// The answer to a request that was not.
-    #[must_use]
-    pub fn failed(request: Option<&ReplayRequest>, error: impl Into<String>) -> Self {
-        Self {
-            schema: REPLAY_SCHEMA.to_owned(),
-            run: request.map(|request| request.run),
-            id: request.and_then(|request| request.id.clone()),
-            offered: 0,
-            missing: Vec::new(),
-            error: Some(error.into()),
-        }
-    }
-}
-
-/// JSON of a message of this file. These types have string keys and finite numbers: nothing in them can fail.
-pub(super) fn encode(message: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(message).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::wire::encode;
 
     #[test]
     fn a_status_is_flat_and_reads_back() {

@@ -5,9 +5,13 @@ use super::{Info, SourceInfo};
 use crate::{
     UnixNanos,
     oui::{
-        Assignment, Detail, Entry, OuiError, Prefix, Registry,
-        merge::{Merged, hash_entry},
-        source::{Row, Source, hex},
+        Assignment, Entry, Prefix, Registry,
+        store::{
+            Detail, OuiError,
+            merge::{Merged, hash_entry},
+            parsed::Row,
+            source::{Source, hex},
+        },
         table::Builder,
     },
 };

@@ -4,7 +4,11 @@
 //! given out more than once names all its holders, in alphabetical order, parted by ` | `; within `manuf` its first line
 //! counts. The order of different prefixes in a file never matters.
 
-use super::{Entry, Prefix, source::Row, source::Source, source::hex};
+use super::{
+    parsed::Row,
+    source::{Source, hex},
+};
+use crate::oui::{Assignment, Entry, Prefix, Registry, table::Builder};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -96,9 +100,24 @@ impl Merged {
     }
 }
 
+impl Registry {
+    /// The registry that `merged` says.
+    #[must_use]
+    pub fn new(merged: &Merged) -> Self {
+        let mut builder = Builder::default();
+        for row in &merged.entries {
+            builder.row(row.entry());
+        }
+        for (prefix, name) in &merged.special {
+            builder.special(*prefix, name);
+        }
+        builder.build(merged.hash())
+    }
+}
+
 /// Adds one entry to a hash. No name has a tab or a line end in it, so no two entries look alike.
 pub(super) fn hash_entry(hasher: &mut Sha256, entry: Entry<'_>) {
-    let registry = entry.registry.map(super::Assignment::name);
+    let registry = entry.registry.map(Assignment::name);
     hasher.update(format!("{:?}", entry.prefix));
     for field in [registry, entry.short_name, entry.organisation, entry.address] {
         hasher.update("\t");
@@ -111,6 +130,11 @@ pub(super) fn hash_entry(hasher: &mut Sha256, entry: Entry<'_>) {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn nothing_merged_is_the_empty_registry() {
+        assert_eq!(Registry::new(&Merged::default()).hash(), Registry::empty().hash());
+    }
 
     const HEADER: &str = "Registry,Assignment,Organization Name,Organization Address\n";
 

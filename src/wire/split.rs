@@ -97,11 +97,9 @@ fn encoded_len(value: &impl Serialize) -> usize {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::super::{Address, Capture, Channel, Record, Role, Signal, ssid_text};
     use super::*;
-    use crate::{
-        Mac,
-        batch::{Address, Capture, Channel, Record, Role, Signal, ssid_text},
-    };
+    use crate::Mac;
     use proptest::prelude::*;
     use uuid::Uuid;
 

@@ -1,6 +1,6 @@
 //! What can go wrong in the vendor registry, in sentences for the person who has to act.
 
-use super::Prefix;
+use crate::oui::Prefix;
 use std::{io, path::PathBuf};
 
 /// A registry file, or the cache, could not be used.

@@ -1,7 +1,8 @@
 //! The IEEE registration authority's CSV files: `Registry,Assignment,Organization Name,Organization Address`.
 //! Fields are quoted, hold line ends and trailing spaces, and one prefix may stand on several lines.
 
-use super::{Assignment, Prefix, source::Parsed, source::clean};
+use super::parsed::{Parsed, clean};
+use crate::oui::{Assignment, Prefix};
 
 /// The first line of every such file.
 pub(super) const HEADER: &str = "Registry,Assignment,Organization Name,Organization Address";

@@ -1,0 +1,122 @@
+//! `[mqtt]` of both files: the broker, and what is asked of it.
+
+use super::SecretFile;
+use crate::{
+    bounds::{SECOND, Wrong, between, wrong},
+    units,
+};
+use serde::{Deserialize, Serialize};
+use std::{path::PathBuf, time::Duration};
+
+/// How to reach the broker; the same for sensor and ingest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mqtt {
+    /// Host name or address of the broker.
+    pub host: String,
+    /// TCP port; 1883 without TLS and 8883 with it where absent.
+    pub port: Option<u16>,
+    /// First level of every topic.
+    pub base_topic: String,
+    /// Client identifier; derived from site and sensor (or from `ingest.name`) where absent.
+    pub client_id: Option<String>,
+    /// User name, where the broker asks for one.
+    pub username: Option<String>,
+    /// File whose first line is the password.
+    pub password_file: Option<SecretFile>,
+    /// Silence after which either side checks the connection, and the broker declares the sensor offline.
+    #[serde(with = "units::duration")]
+    pub keep_alive: Duration,
+    /// Messages on the way without acknowledgement, at most.
+    pub inflight: u16,
+    /// Largest message, its payload and properties together; larger windows are split into parts.
+    pub max_message: units::Bytes,
+    /// Longest wait between two attempts to connect.
+    #[serde(with = "units::duration")]
+    pub max_backoff: Duration,
+    /// TLS; absent means none.
+    pub tls: Option<Tls>,
+}
+
+impl Default for Mqtt {
+    fn default() -> Self {
+        Self {
+            host: "localhost".into(),
+            port: None,
+            base_topic: "airtally".into(),
+            client_id: None,
+            username: None,
+            password_file: None,
+            keep_alive: Duration::from_secs(30),
+            inflight: 20,
+            max_message: units::Bytes(256 << 10),
+            max_backoff: Duration::from_secs(60),
+            tls: None,
+        }
+    }
+}
+
+impl Mqtt {
+    /// Refuses what no broker could be reached with.
+    ///
+    /// # Errors
+    /// The key, and what would do.
+    pub fn check(&self) -> Result<(), Wrong> {
+        if self.host.is_empty() {
+            wrong("mqtt.host", "name the broker's host")?;
+        }
+        if self.port == Some(0) {
+            wrong("mqtt.port", "must be between 1 and 65535")?;
+        }
+        for level in self.base_topic.split('/') {
+            topic_level("mqtt.base_topic", level)?;
+        }
+        between("mqtt.keep_alive", self.keep_alive, SECOND * 5, SECOND * 3600)?;
+        between("mqtt.max_backoff", self.max_backoff, SECOND, SECOND * 3600)?;
+        if !(1..=1000).contains(&self.inflight) {
+            wrong("mqtt.inflight", format!("{} is not between 1 and 1000", self.inflight))?;
+        }
+        if !(16 << 10..=16 << 20).contains(&self.max_message.0) {
+            wrong("mqtt.max_message", format!("{} is not between 16KiB and 16MiB", self.max_message))?;
+        }
+        if self.username.is_none() && self.password_file.is_some() {
+            wrong("mqtt.password_file", "goes with mqtt.username")?;
+        }
+        if let Some(tls) = &self.tls
+            && tls.cert_file.is_some() != tls.key_file.is_some()
+        {
+            wrong("mqtt.tls", "cert_file and key_file go together")?;
+        }
+        Ok(())
+    }
+}
+
+/// TLS towards the broker: the server's certificate is always verified.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// PEM file of the certificate authorities to trust; the system's where absent.
+    pub ca_file: Option<PathBuf>,
+    /// PEM file of the client certificate (and its chain), where the broker asks for one.
+    pub cert_file: Option<PathBuf>,
+    /// PEM file of the client certificate's private key.
+    pub key_file: Option<SecretFile>,
+    /// Name to expect in the server's certificate; `mqtt.host` where absent.
+    pub server_name: Option<String>,
+}
+
+/// One level of a topic: a name that a broker, a file system and a person can all take.
+pub(super) fn topic_level(key: &str, value: &str) -> Result<(), Wrong> {
+    if value.is_empty() || value.len() > 64 {
+        return wrong(key, format!("'{value}' must have 1 to 64 characters"));
+    }
+    match value.chars().find(|c| !c.is_alphanumeric() && !matches!(c, '-' | '_' | '.')) {
+        Some(c) => wrong(
+            key,
+            format!(
+                "'{value}' has a {c:?}: it becomes a level of the MQTT topic, so use letters, digits, '-', '_' and '.'"
+            ),
+        ),
+        None => Ok(()),
+    }
+}

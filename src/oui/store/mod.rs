@@ -1,0 +1,24 @@
+//! Where the vendor registry comes from and is kept: registry files, the SQLite cache, the network.
+//!
+//! * [`source`]: tells what a registry file is and parses it (`ethers`: Wireshark's `manuf` and `wka`;
+//!   `ieee`: the IEEE's CSV files; `parsed`: what they say).
+//! * [`merge`]: several parsed files to one sorted, deduplicated registry with its hash.
+//! * [`cache`]: the SQLite file it is kept in; [`Watch`] notices when another process replaces it.
+//! * [`snapshot`]: the registry that travels with the program, for a start without a cache.
+//! * [`fetch`]: registry files over HTTPS.
+
+pub mod cache;
+mod error;
+mod ethers;
+pub mod fetch;
+mod ieee;
+pub mod merge;
+mod parsed;
+pub mod snapshot;
+pub mod source;
+mod watch;
+
+pub use cache::Detail;
+pub use error::OuiError;
+pub use parsed::{Parsed, Row};
+pub use watch::Watch;

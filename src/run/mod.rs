@@ -1,0 +1,9 @@
+//! What a sensor and `airtally inspect` share: which run it is, its batches, the key of its pseudonyms.
+//!
+//! * [`identity`]: the run's UUID, which for a file is a function of its content and of what shapes its batches.
+//! * [`batches`]: closed windows to the records that travel.
+//! * [`key_file`]: the file that keeps the key of pseudonyms for one rotation.
+
+pub mod batches;
+pub mod identity;
+pub mod key_file;

@@ -1,0 +1,47 @@
+//! The gap: a declared loss of windows.
+
+use crate::UnixNanos;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The schema of [`Gap`] messages.
+pub const GAP_SCHEMA: &str = "airtally.gap/1";
+
+/// Why windows are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapReason {
+    /// The spool was full and the oldest undelivered windows gave way.
+    Evicted,
+    /// The sensor ended without closing its last window: killed, crashed, or without power.
+    Crash,
+    /// Asked for again, but no longer in the sensor's spool.
+    Unavailable,
+}
+
+/// A declared loss: windows that were counted, or should have been, and cannot be delivered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// [`GAP_SCHEMA`].
+    pub schema: String,
+    /// The place.
+    pub site: String,
+    /// The sensor's name.
+    pub sensor: String,
+    /// The run that lost them.
+    pub run: Uuid,
+    /// Why.
+    pub reason: GapReason,
+    /// First missing window.
+    pub first_seq: u64,
+    /// Last missing window; absent where nobody knows.
+    #[serde(default)]
+    pub last_seq: Option<u64>,
+    /// Start of what is missing.
+    pub start: UnixNanos,
+    /// End of what is missing.
+    pub end: UnixNanos,
+    /// Frames known to be lost; absent where nobody counted them.
+    #[serde(default)]
+    pub frames: Option<u64>,
+}

@@ -1,0 +1,39 @@
+//! What travels: the messages, their JSON and the versions of their schemas. Knows no transport.
+//!
+//! * `batch`: a window of a sensor; `split`: its parts; `address`: how a station is named; `ssid`: how a network is.
+//! * `gap`: a declared loss of windows; `record`: a batch or a gap, as spool and sinks carry them.
+//! * `status`: how a sensor or an ingest is; `info`: what a sensor is; `event`: what happened to it.
+//! * `request`, `response`: what a sensor is asked, and what it answers.
+//!
+//! `docs/mqtt.md` shows real messages; `docs/schema/` holds the JSON Schemas that they are validated against.
+
+mod address;
+mod batch;
+mod event;
+mod gap;
+mod info;
+mod record;
+mod request;
+mod response;
+mod split;
+mod ssid;
+mod status;
+
+pub use address::Address;
+pub use batch::{BATCH_SCHEMA, Batch, Capture, Channel, Clock, Contents, Identity, Role, Signal, Station, Vendor};
+pub use event::{EVENT_SCHEMA, Event, EventMessage};
+pub use gap::{GAP_SCHEMA, Gap, GapReason};
+pub use info::{INFO_SCHEMA, Info};
+pub use record::{DecodeError, Record};
+pub use request::ReplayRequest;
+pub use response::{REPLAY_SCHEMA, ReplayAnswer};
+pub use split::split;
+pub use ssid::ssid_text;
+pub use status::{INGEST_SCHEMA, IngestStatus, RunRange, STATUS_SCHEMA, SinkStatus, State, Status, StatusMessage};
+
+use serde::Serialize;
+
+/// The JSON of a message. The messages have string keys and finite numbers: nothing in them can fail.
+pub(crate) fn encode(message: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(message).unwrap_or_default()
+}

@@ -1,0 +1,120 @@
+//! A batch or a gap: what spool, broker and sinks carry. Reads and writes their JSON.
+
+use super::{BATCH_SCHEMA, Batch, Clock, GAP_SCHEMA, Gap};
+use crate::UnixNanos;
+use serde::Deserialize;
+use uuid::Uuid;
+
+/// What travels through spool, broker and sinks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    /// Part of a window.
+    Batch(Box<Batch>),
+    /// A declared loss.
+    Gap(Gap),
+}
+
+/// Why a payload is not a record.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Not JSON, or a field is missing or of the wrong type.
+    #[error("not a batch: {0}")]
+    Shape(#[from] serde_json::Error),
+    /// Another schema, or a major version that this program does not read.
+    #[error("schema '{0}' is not one this version reads ({BATCH_SCHEMA}, {GAP_SCHEMA})")]
+    Schema(String),
+    /// Well-formed, but impossible.
+    #[error("not a batch: {0}")]
+    Impossible(&'static str),
+}
+
+impl Record {
+    /// Reads a payload, ignoring fields this version does not know.
+    ///
+    /// # Errors
+    /// When it is not JSON of a known schema's shape, or contradicts itself.
+    pub fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        #[derive(Deserialize)]
+        struct Head {
+            schema: String,
+        }
+        let Head { schema } = serde_json::from_slice(payload)?;
+        match schema.as_str() {
+            BATCH_SCHEMA => {
+                let batch: Batch = serde_json::from_slice(payload)?;
+                if batch.part >= batch.parts {
+                    return Err(DecodeError::Impossible("its part number is not below its number of parts"));
+                }
+                if batch.end < batch.start {
+                    return Err(DecodeError::Impossible("it ends before it starts"));
+                }
+                if (batch.part == 0) != batch.capture.is_some() {
+                    return Err(DecodeError::Impossible("'capture' belongs to part 0 and to no other"));
+                }
+                Ok(Self::Batch(Box::new(batch)))
+            }
+            GAP_SCHEMA => Ok(Self::Gap(serde_json::from_slice(payload)?)),
+            _ => Err(DecodeError::Schema(schema.chars().take(64).collect())),
+        }
+    }
+
+    /// The record as the JSON that travels: one line, no spaces, the same bytes for the same record.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Batch(batch) => serde_json::to_vec(batch),
+            Self::Gap(gap) => serde_json::to_vec(gap),
+        }
+        .unwrap_or_default() // These types have string keys and finite numbers: nothing in them can fail.
+    }
+
+    /// The same record, all its times later by `shift` nanoseconds (which may be negative); a batch's clock is then the
+    /// synchronised one. For records that have not left the sensor: no one else restamps.
+    #[must_use]
+    pub fn restamped(mut self, shift: i64) -> Self {
+        let moved = |time: &mut UnixNanos| time.0 = time.0.saturating_add(shift);
+        match &mut self {
+            Self::Batch(batch) => {
+                batch.clock = Clock::System;
+                moved(&mut batch.start);
+                moved(&mut batch.end);
+                for station in &mut batch.stations {
+                    moved(&mut station.first_seen);
+                    moved(&mut station.last_seen);
+                }
+            }
+            Self::Gap(gap) => {
+                moved(&mut gap.start);
+                moved(&mut gap.end);
+            }
+        }
+        self
+    }
+
+    /// The site it came from.
+    #[must_use]
+    pub fn site(&self) -> &str {
+        match self {
+            Self::Batch(batch) => &batch.identity.site,
+            Self::Gap(gap) => &gap.site,
+        }
+    }
+
+    /// The sensor it came from.
+    #[must_use]
+    pub fn sensor(&self) -> &str {
+        match self {
+            Self::Batch(batch) => &batch.identity.sensor,
+            Self::Gap(gap) => &gap.sensor,
+        }
+    }
+
+    /// The run it belongs to.
+    #[must_use]
+    pub fn run(&self) -> Uuid {
+        match self {
+            Self::Batch(batch) => batch.identity.run,
+            Self::Gap(gap) => gap.run,
+        }
+    }
+}
