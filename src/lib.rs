@@ -19,12 +19,15 @@
 //!
 //! [`Mac`], [`UnixNanos`], [`units`], [`bounds`], [`boot`], [`stop`] and [`watchdog`] are what all of them share.
 
+#[cfg(feature = "sensor")]
 pub mod boot;
 pub mod bounds;
 pub mod mac;
+#[cfg(feature = "cli")]
 pub mod stop;
 pub mod time;
 pub mod units;
+#[cfg(any(feature = "sensor", feature = "ingest"))]
 pub mod watchdog;
 
 pub mod dot11;
@@ -32,22 +35,35 @@ pub mod oui;
 pub mod tally;
 pub mod wire;
 
+#[cfg(feature = "config")]
 pub mod config;
 
+#[cfg(feature = "capture")]
 pub mod capture;
+#[cfg(feature = "mqtt")]
 pub mod mqtt;
+#[cfg(feature = "sensor")]
 pub mod radio;
+#[cfg(feature = "config")]
 pub mod sink;
+#[cfg(feature = "spool")]
 pub mod spool;
 
+#[cfg(any(feature = "sensor", feature = "inspect"))]
 pub mod run;
+#[cfg(feature = "web")]
 pub mod web;
 
+#[cfg(feature = "sensor")]
 pub mod doctor;
+#[cfg(feature = "ingest")]
 pub mod ingest;
+#[cfg(feature = "inspect")]
 pub mod inspect;
+#[cfg(feature = "sensor")]
 pub mod sensor;
 
+#[cfg(feature = "cli")]
 pub mod cli;
 
 pub use mac::Mac;

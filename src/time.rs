@@ -1,8 +1,11 @@
 //! Points in time as the program carries them: nanoseconds of UTC since 1970.
 
-use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use std::{fmt, str::FromStr, time::Duration};
+use std::{
+    fmt,
+    str::FromStr,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 /// Nanoseconds since 1970-01-01T00:00:00Z, leap seconds not counted; from 1677 to 2262.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -13,8 +16,10 @@ impl UnixNanos {
     /// stored. The core never calls this: its time comes in with the frames.
     #[must_use]
     pub fn now() -> Self {
-        let time = clock_gettime(ClockId::Realtime);
-        Self::new(time.tv_sec, u32::try_from(time.tv_nsec).unwrap_or(0))
+        match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(since) => Self(nanos_of(since)),
+            Err(before) => Self(-nanos_of(before.duration())),
+        }
     }
 
     /// From whole seconds and nanoseconds; what lies beyond the range is held at its edge.

@@ -6,14 +6,18 @@
 
 mod classic;
 mod error;
+#[cfg(feature = "pcap")]
 mod filter;
 mod input;
+#[cfg(feature = "pcap")]
 mod live;
 mod ng;
 pub mod segments;
 
 pub use error::CaptureError;
+#[cfg(feature = "pcap")]
 pub use filter::Filter;
+#[cfg(feature = "pcap")]
 pub use live::{Drops, LiveOptions, Waker};
 
 use crate::{UnixNanos, dot11::LinkType};
@@ -50,6 +54,7 @@ pub struct Source(Kind);
 enum Kind {
     Classic(classic::Classic),
     Ng(Box<ng::Ng>),
+    #[cfg(feature = "pcap")]
     Live(live::Live),
 }
 
@@ -81,6 +86,7 @@ impl Source {
     ///
     /// # Errors
     /// When there is no such interface, it is down, this user may not capture, or its link type is not supported.
+    #[cfg(feature = "pcap")]
     pub fn open_live(options: &LiveOptions) -> Result<Self, CaptureError> {
         live::Live::open(options).map(|live| Self(Kind::Live(live)))
     }
@@ -96,6 +102,7 @@ impl Source {
         match &mut self.0 {
             Kind::Classic(classic) => classic.poll_blocks(&mut |block| block.iter().for_each(|packet| each(*packet))),
             Kind::Ng(ng) => ng.poll(each),
+            #[cfg(feature = "pcap")]
             Kind::Live(live) => live.poll(each),
         }
     }
@@ -110,6 +117,7 @@ impl Source {
         match &mut self.0 {
             Kind::Classic(classic) => classic.poll_blocks(each),
             Kind::Ng(ng) => ng.poll(&mut |packet| each(&[packet])),
+            #[cfg(feature = "pcap")]
             Kind::Live(live) => live.poll(&mut |packet| each(&[packet])),
         }
     }
@@ -121,6 +129,7 @@ impl Source {
         match &self.0 {
             Kind::Classic(classic) => classic.warning(),
             Kind::Ng(ng) => ng.warning(),
+            #[cfg(feature = "pcap")]
             Kind::Live(_) => None,
         }
     }
@@ -131,6 +140,7 @@ impl Source {
         match &mut self.0 {
             Kind::Classic(classic) => classic.input_mut().limit(octets),
             Kind::Ng(ng) => ng.input_mut().limit(octets),
+            #[cfg(feature = "pcap")]
             Kind::Live(_) => {}
         }
     }
@@ -141,22 +151,27 @@ impl Source {
         match &self.0 {
             Kind::Classic(classic) => classic.offset(),
             Kind::Ng(ng) => ng.offset(),
+            #[cfg(feature = "pcap")]
             Kind::Live(_) => 0,
         }
     }
 
     /// Frames lost since the last call (or since the start); `None` for files, and where the system cannot say.
+    #[cfg(feature = "pcap")]
     pub fn drops(&mut self) -> Option<Drops> {
         match &mut self.0 {
+            #[cfg(feature = "pcap")]
             Kind::Live(live) => live.drops(),
             Kind::Classic(_) | Kind::Ng(_) => None,
         }
     }
 
     /// What ends a wait for packets from another thread; `None` for files.
+    #[cfg(feature = "pcap")]
     #[must_use]
     pub fn waker(&mut self) -> Option<Waker> {
         match &mut self.0 {
+            #[cfg(feature = "pcap")]
             Kind::Live(live) => Some(live.waker()),
             Kind::Classic(_) | Kind::Ng(_) => None,
         }
@@ -168,6 +183,7 @@ impl Source {
         match &self.0 {
             Kind::Classic(classic) => vec![classic.link()],
             Kind::Ng(ng) => ng.link_types().to_vec(),
+            #[cfg(feature = "pcap")]
             Kind::Live(live) => vec![live.link()],
         }
     }

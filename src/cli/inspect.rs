@@ -21,7 +21,7 @@ use crate::{
         Registry,
         store::{Detail, cache},
     },
-    sink::points,
+    sink::influx::points,
     stop,
     units::Bytes,
     wire::Record,

@@ -1,18 +1,30 @@
 //! The command line: one file a subcommand, arguments in, text out. Nothing else imports this room.
 
+#[cfg(feature = "config")]
 mod check;
+#[cfg(feature = "sensor")]
 mod doctor;
 mod format;
+#[cfg(feature = "sink-sqlite")]
 mod history;
+#[cfg(feature = "ingest")]
 mod ingest;
+#[cfg(feature = "inspect")]
 mod inspect;
+#[cfg(feature = "inspect")]
 mod inspect_progress;
+#[cfg(feature = "inspect")]
 mod inspect_table;
 mod log;
+#[cfg(feature = "manual")]
 mod manual;
+#[cfg(feature = "registry")]
 mod oui;
+#[cfg(feature = "sensor")]
 mod radio;
+#[cfg(feature = "sensor")]
 mod sensor;
+#[cfg(feature = "sensor")]
 mod setup;
 
 use clap::{Parser, Subcommand};
@@ -43,15 +55,25 @@ Exit status: 0 on success, 1 on failure, 2 for usage and configuration mistakes.
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(feature = "sensor")]
     Sensor(sensor::SensorArgs),
+    #[cfg(feature = "ingest")]
     Ingest(ingest::IngestArgs),
+    #[cfg(feature = "inspect")]
     Inspect(inspect::InspectArgs),
+    #[cfg(feature = "sink-sqlite")]
     History(history::HistoryArgs),
+    #[cfg(feature = "registry")]
     Oui(oui::OuiArgs),
+    #[cfg(feature = "sensor")]
     Radio(radio::RadioArgs),
+    #[cfg(feature = "config")]
     Check(check::CheckArgs),
+    #[cfg(feature = "sensor")]
     Setup(setup::SetupArgs),
+    #[cfg(feature = "manual")]
     Manual(manual::ManualArgs),
+    #[cfg(feature = "sensor")]
     Doctor(doctor::DoctorArgs),
 }
 
@@ -66,15 +88,25 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = match command {
+        #[cfg(feature = "sensor")]
         Command::Sensor(arguments) => sensor::run(&arguments),
+        #[cfg(feature = "ingest")]
         Command::Ingest(arguments) => ingest::run(&arguments),
+        #[cfg(feature = "inspect")]
         Command::Inspect(arguments) => inspect::run(arguments),
+        #[cfg(feature = "sink-sqlite")]
         Command::History(arguments) => history::run(&arguments),
+        #[cfg(feature = "registry")]
         Command::Oui(arguments) => oui::run(arguments),
+        #[cfg(feature = "sensor")]
         Command::Radio(arguments) => radio::run(&arguments),
+        #[cfg(feature = "config")]
         Command::Check(arguments) => check::run(&arguments),
+        #[cfg(feature = "sensor")]
         Command::Setup(arguments) => setup::run(&arguments),
+        #[cfg(feature = "manual")]
         Command::Manual(arguments) => manual::run(&arguments),
+        #[cfg(feature = "sensor")]
         Command::Doctor(arguments) => doctor::run(&arguments),
     };
     match result {

@@ -1,6 +1,8 @@
 //! `airtally oui`: keep the vendor registry, ask it, write it out, serve it.
 
+#[cfg(feature = "web")]
 mod serve;
+#[cfg(feature = "oui-update")]
 mod update;
 
 use super::format::{self, Format, UsageError};
@@ -35,6 +37,7 @@ enum Command {
     ///
     /// All files are read in full before the old cache is replaced, in one step. If one cannot be fetched, is damaged,
     /// or has lost more than a tenth of its entries, the old cache stays. Local entries are kept.
+    #[cfg(feature = "oui-update")]
     Update(update::UpdateArgs),
     /// Say whose these addresses are.
     Lookup {
@@ -66,6 +69,7 @@ enum Command {
         format: ExportFormat,
     },
     /// Answer over HTTP: look up, search, and local entries (see docs/api.md).
+    #[cfg(feature = "web")]
     Serve(serve::ServeArgs),
 }
 
@@ -86,11 +90,13 @@ enum ExportFormat {
 pub fn run(args: OuiArgs) -> anyhow::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     match args.command {
+        #[cfg(feature = "oui-update")]
         Command::Update(update) => update::run(&mut out, &args.db, &update)?,
         Command::Lookup { queries, format } => lookup(&mut out, &load(&args.db)?, queries, format)?,
         Command::Search { text, format } => search(&mut out, &load(&args.db)?, &text, format)?,
         Command::Info { format } => info(&mut out, &args.db, format)?,
         Command::Export { format } => export(&mut out, &load(&args.db)?, format)?,
+        #[cfg(feature = "web")]
         Command::Serve(serve) => serve::run(&mut out, &args.db, &serve)?,
     }
     out.flush()?;

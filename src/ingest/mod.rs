@@ -10,7 +10,7 @@ use crate::{
     UnixNanos,
     config::Ingest,
     mqtt::{self, MqttError, OutgoingRequest, SubscriberSettings},
-    sink::{self, AnySink, DeadLetterError, DeadLetters, Health, OpenError, Redriven, Sink as _},
+    sink::{self, DeadLetterError, DeadLetters, Health, OpenError, Redriven, Sink},
     spool::{Settings, SharedSpool, Spool, SpoolError},
     stop,
     watchdog::{self, Beat, Stages},
@@ -61,7 +61,7 @@ pub enum IngestError {
 /// # Errors
 /// What keeps it from starting. A database or a broker that is away does not.
 pub async fn run(config: Ingest) -> Result<(), IngestError> {
-    let sinks = AnySink::open(&config)?;
+    let sinks = sink::open(&config)?;
     let (spool, opening) = Spool::open(
         UnixNanos::now(),
         Settings {
@@ -143,7 +143,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
 
 /// Follows the spool with one sink, on a thread of its own: a slow database delays nobody else.
 fn follow(
-    sink: AnySink,
+    sink: Box<dyn Sink>,
     spool: &Arc<SharedSpool>,
     dead: &Arc<Mutex<DeadLetters>>,
     health: watch::Sender<Health>,
@@ -205,7 +205,7 @@ async fn line(spool: &Arc<SharedSpool>) -> String {
 /// # Errors
 /// When the databases of the configuration, or the dead letters, cannot be opened.
 pub async fn redrive(config: &Ingest) -> Result<Redriven, IngestError> {
-    let mut sinks = AnySink::open(config)?;
+    let mut sinks = sink::open(config)?;
     let mut letters = dead_letters(config)?;
     Ok(sink::redrive(&mut letters, &mut sinks, None).await?)
 }

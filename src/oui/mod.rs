@@ -8,6 +8,7 @@
 pub mod answer;
 mod prefix;
 pub mod special;
+#[cfg(feature = "registry")]
 pub mod store;
 pub mod table;
 

@@ -2,30 +2,39 @@
 //!
 //! Knows records and databases; knows nothing of MQTT, and of the spool only the [`Feed`] it is read through.
 //!
-//! * [`line_protocol`] and [`points`]: the InfluxDB schema, pure.
-//! * [`Influx`]: InfluxDB 1.x, 2 and 3, VictoriaMetrics; [`Sqlite`]: the embedded history, which [`history`] reads.
-//! * [`follow`]: one sink, one feed, in order, with retries; [`dead_letters`]: what was refused for good.
+//! * [`influx`]: InfluxDB 1.x, 2 and 3, VictoriaMetrics, and the points that records become.
+//! * [`history`]: the embedded history in SQLite, and how it is read.
+//! * [`follow`]: one sink, one feed, in order, with retries; [`dead_letters`]: what was refused for good;
+//!   [`redrive`]: offers that again.
 
-use crate::{config, wire::Record};
-use std::{future::Future, path::PathBuf, time::Duration};
-
-mod answer;
+#[cfg(feature = "ingest")]
 pub mod dead_letters;
+#[cfg(feature = "ingest")]
 mod follow;
+#[cfg(feature = "sink-sqlite")]
 pub mod history;
-mod influx;
-pub mod line_protocol;
-pub mod points;
+pub mod influx;
+#[cfg(feature = "ingest")]
 mod redrive;
-mod sqlite;
+#[cfg(any(feature = "ingest", feature = "sink-sqlite"))]
 mod sqlite_file;
 
+#[cfg(feature = "ingest")]
 pub use dead_letters::{DeadLetterError, DeadLetters, Letter};
+#[cfg(feature = "ingest")]
 pub use follow::{Feed, FeedError, Health, follow};
-pub use history::History;
+#[cfg(feature = "sink-sqlite")]
+pub use history::{History, Sqlite};
+#[cfg(feature = "sink-influx")]
 pub use influx::Influx;
+#[cfg(feature = "ingest")]
 pub use redrive::{Redriven, redrive};
-pub use sqlite::Sqlite;
+
+use crate::{config, wire::Record};
+use std::{future::Future, path::PathBuf, pin::Pin, time::Duration};
+
+/// A store under way.
+pub type Storing<'a> = Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + 'a>>;
 
 /// A database that takes records.
 pub trait Sink: Send {
@@ -34,7 +43,38 @@ pub trait Sink: Send {
 
     /// Stores `records`, all or none or some. Storing one again overwrites it: after any number of tries the
     /// database says what it would after one.
-    fn store(&mut self, records: &[Record]) -> impl Future<Output = Result<(), SinkError>> + Send;
+    fn store<'a>(&'a mut self, records: &'a [Record]) -> Storing<'a>;
+}
+
+impl Sink for Box<dyn Sink> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn store<'a>(&'a mut self, records: &'a [Record]) -> Storing<'a> {
+        (**self).store(records)
+    }
+}
+
+/// Opens every sink of the configuration, in its order, the history last. No database is spoken to yet.
+///
+/// # Errors
+/// When settings cannot work, the history's file cannot be used, or this program was built without such a sink.
+pub fn open(config: &config::Ingest) -> Result<Vec<Box<dyn Sink>>, OpenError> {
+    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    for influx in &config.influx {
+        #[cfg(feature = "sink-influx")]
+        sinks.push(Box::new(Influx::open(influx)?));
+        #[cfg(not(feature = "sink-influx"))]
+        return Err(OpenError::Absent { name: influx.name.clone(), feature: "sink-influx" });
+    }
+    if let Some(sqlite) = &config.sqlite {
+        #[cfg(feature = "sink-sqlite")]
+        sinks.push(Box::new(Sqlite::open(sqlite)?));
+        #[cfg(not(feature = "sink-sqlite"))]
+        return Err(OpenError::Absent { name: sqlite.path.display().to_string(), feature: "sink-sqlite" });
+    }
+    Ok(sinks)
 }
 
 /// Why records were not stored.
@@ -80,6 +120,14 @@ pub enum OpenError {
         /// What is wrong and what would do.
         reason: String,
     },
+    /// This program was built without the sink.
+    #[error("the sink '{name}' is not in this program: it was built without the feature {feature}")]
+    Absent {
+        /// The sink's name, or its file.
+        name: String,
+        /// The Cargo feature that has it.
+        feature: &'static str,
+    },
     /// A SQLite file cannot be used.
     #[error("cannot use the database {path}: {reason}")]
     File {
@@ -88,48 +136,6 @@ pub enum OpenError {
         /// What is wrong and what would do.
         reason: String,
     },
-}
-
-/// Any of the sinks that a configuration can name.
-#[derive(Debug)]
-pub enum AnySink {
-    /// InfluxDB or VictoriaMetrics.
-    Influx(Box<Influx>),
-    /// The embedded history.
-    Sqlite(Sqlite),
-}
-
-impl AnySink {
-    /// Opens every sink of the configuration, in its order, the history last. No database is spoken to yet.
-    ///
-    /// # Errors
-    /// When settings cannot work or the history's file cannot be used.
-    pub fn open(config: &config::Ingest) -> Result<Vec<Self>, OpenError> {
-        let mut sinks = Vec::new();
-        for influx in &config.influx {
-            sinks.push(Self::Influx(Box::new(Influx::open(influx)?)));
-        }
-        if let Some(sqlite) = &config.sqlite {
-            sinks.push(Self::Sqlite(Sqlite::open(sqlite)?));
-        }
-        Ok(sinks)
-    }
-}
-
-impl Sink for AnySink {
-    fn name(&self) -> &str {
-        match self {
-            Self::Influx(sink) => sink.name(),
-            Self::Sqlite(sink) => sink.name(),
-        }
-    }
-
-    async fn store(&mut self, records: &[Record]) -> Result<(), SinkError> {
-        match self {
-            Self::Influx(sink) => sink.store(records).await,
-            Self::Sqlite(sink) => sink.store(records).await,
-        }
-    }
 }
 
 /// The word that the batch's JSON has for a role, a reason, a clock: every database says it alike.

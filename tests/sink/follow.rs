@@ -5,7 +5,7 @@ use crate::{
 };
 use airtally::{
     UnixNanos, config,
-    sink::{DeadLetters, Health, Rejected, Sink, SinkError, redrive},
+    sink::{DeadLetters, Health, Rejected, Sink, SinkError, Storing, redrive},
     units::Bytes,
     wire::Record,
 };
@@ -41,18 +41,20 @@ impl Sink for Scripted {
         "scripted"
     }
 
-    async fn store(&mut self, records: &[Record]) -> Result<(), SinkError> {
-        self.calls.lock().unwrap().push(Instant::now());
-        let mut script = self.script.lock().unwrap();
-        let answer = if script.is_empty() { Ok(()) } else { Err(script.remove(0)) };
-        let refused: Vec<usize> = match &answer {
-            Err(SinkError::Temporary { .. }) => return answer,
-            Err(SinkError::Refused { rejected, .. }) => rejected.iter().map(|one| one.index).collect(),
-            Ok(()) => Vec::new(),
-        };
-        let good = records.iter().enumerate().filter(|(index, _)| !refused.contains(index));
-        self.stored.lock().unwrap().extend(good.map(|(_, record)| seq(record)));
-        answer
+    fn store<'a>(&'a mut self, records: &'a [Record]) -> Storing<'a> {
+        Box::pin(async move {
+            self.calls.lock().unwrap().push(Instant::now());
+            let mut script = self.script.lock().unwrap();
+            let answer = if script.is_empty() { Ok(()) } else { Err(script.remove(0)) };
+            let refused: Vec<usize> = match &answer {
+                Err(SinkError::Temporary { .. }) => return answer,
+                Err(SinkError::Refused { rejected, .. }) => rejected.iter().map(|one| one.index).collect(),
+                Ok(()) => Vec::new(),
+            };
+            let good = records.iter().enumerate().filter(|(index, _)| !refused.contains(index));
+            self.stored.lock().unwrap().extend(good.map(|(_, record)| seq(record)));
+            answer
+        })
     }
 }
 
@@ -112,8 +114,8 @@ async fn a_stop_is_heeded_in_a_wait_and_in_a_store() {
         fn name(&self) -> &'static str {
             "endless"
         }
-        async fn store(&mut self, _: &[Record]) -> Result<(), SinkError> {
-            std::future::pending().await
+        fn store<'a>(&'a mut self, _: &'a [Record]) -> Storing<'a> {
+            Box::pin(std::future::pending())
         }
     }
     for busy in [true, false] {

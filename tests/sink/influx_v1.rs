@@ -8,7 +8,7 @@ use crate::{
 };
 use airtally::{
     config::{self, InfluxApi, SecretFile},
-    sink::{DeadLetters, Influx, Sink, SinkError, line_protocol::from_tag_text, redrive},
+    sink::{DeadLetters, Influx, Sink, SinkError, influx::line_protocol::from_tag_text, redrive},
     time::UnixNanos,
     wire::Record,
 };

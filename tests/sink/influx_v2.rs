@@ -6,7 +6,10 @@ use crate::{
 };
 use airtally::{
     config::{self, InfluxApi, SecretFile},
-    sink::{Influx, OpenError, Sink, SinkError, line_protocol::Point, points::points},
+    sink::{
+        Influx, OpenError, Sink, SinkError,
+        influx::{line_protocol::Point, points::points},
+    },
     wire::Record,
 };
 use flate2::read::GzDecoder;

@@ -2,7 +2,7 @@
 //! series.
 use crate::records::{records, simple, tracked};
 use airtally::{
-    sink::{
+    sink::influx::{
         line_protocol::{Point, Value},
         points::{VENDORS_PER_PART, points},
     },

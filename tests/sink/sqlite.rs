@@ -3,7 +3,7 @@
 use crate::records::{sample, simple, tracked};
 use airtally::{
     config,
-    sink::{AnySink, History, Sink, Sqlite},
+    sink::{self, History, Sink, Sqlite},
     wire::{Address, Record},
 };
 use rusqlite::{Connection, types::Value};
@@ -258,6 +258,6 @@ async fn every_sink_of_a_configuration_is_opened_by_its_name() {
         directory.path().join("history.sqlite").display()
     );
     let config = config::parse_ingest(Path::new("ingest.toml"), &toml).unwrap();
-    let sinks = AnySink::open(&config).unwrap();
+    let sinks = sink::open(&config).unwrap();
     assert_eq!(sinks.iter().map(Sink::name).collect::<Vec<_>>(), ["one", "two", "sqlite"]);
 }

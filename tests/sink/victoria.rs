@@ -6,7 +6,7 @@ use crate::{
 };
 use airtally::{
     config::{self, InfluxApi},
-    sink::{Influx, Sink, line_protocol::from_tag_text},
+    sink::{Influx, Sink, influx::line_protocol::from_tag_text},
     wire::Record,
 };
 use std::time::Duration;

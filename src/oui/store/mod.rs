@@ -10,6 +10,7 @@
 pub mod cache;
 mod error;
 mod ethers;
+#[cfg(feature = "oui-update")]
 pub mod fetch;
 mod ieee;
 pub mod merge;

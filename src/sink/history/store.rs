@@ -1,13 +1,13 @@
 //! The SQLite sink: the embedded history, bounded in size and age. Owns the writing side; [`super::history`]
 //! reads. Tables and views: `schema.sql`.
 
-use super::{
-    OpenError, Sink, SinkError,
-    sqlite_file::{self, Kind},
-    word,
-};
 use crate::{
     UnixNanos, config,
+    sink::{
+        OpenError, Sink, SinkError, Storing,
+        sqlite_file::{self, Kind},
+        word,
+    },
     wire::{Address, Batch, Gap, Record},
 };
 use rusqlite::{Connection, ToSql, Transaction, params, types::ToSqlOutput};
@@ -55,19 +55,21 @@ impl Sink for Sqlite {
     }
 
     /// One transaction for all of them.
-    async fn store(&mut self, records: &[Record]) -> Result<(), SinkError> {
-        let (writer, records) = (Arc::clone(&self.0), records.to_vec());
-        let stored = tokio::task::spawn_blocking(move || {
-            let now = UnixNanos::default().saturating_add(std::time::UNIX_EPOCH.elapsed().unwrap_or_default());
-            writer.lock().unwrap_or_else(PoisonError::into_inner).store(&records, now)
-        });
-        match stored.await {
-            Ok(stored) => stored.map_err(|reason| SinkError::Temporary { reason, retry_after: None }),
-            Err(error) => {
-                let reason = format!("the history's thread ended: {error}; it is tried again");
-                Err(SinkError::Temporary { reason, retry_after: None })
+    fn store<'a>(&'a mut self, records: &'a [Record]) -> Storing<'a> {
+        Box::pin(async move {
+            let (writer, records) = (Arc::clone(&self.0), records.to_vec());
+            let stored = tokio::task::spawn_blocking(move || {
+                let now = UnixNanos::default().saturating_add(std::time::UNIX_EPOCH.elapsed().unwrap_or_default());
+                writer.lock().unwrap_or_else(PoisonError::into_inner).store(&records, now)
+            });
+            match stored.await {
+                Ok(stored) => stored.map_err(|reason| SinkError::Temporary { reason, retry_after: None }),
+                Err(error) => {
+                    let reason = format!("the history's thread ended: {error}; it is tried again");
+                    Err(SinkError::Temporary { reason, retry_after: None })
+                }
             }
-        }
+        })
     }
 }
 
@@ -310,5 +312,5 @@ fn store_gap(transaction: &Transaction<'_>, gap: &Gap, now: UnixNanos) -> rusqli
 }
 
 #[cfg(test)]
-#[path = "sqlite_tests.rs"]
+#[path = "store_tests.rs"]
 mod tests;

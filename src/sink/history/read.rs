@@ -1,7 +1,10 @@
 //! Reads the embedded history: totals, busiest stations, gaps. Writes nothing; [`super::Sqlite`] does.
 
-use super::{OpenError, sqlite::HISTORY, sqlite_file};
-use crate::{Mac, UnixNanos};
+use super::store::HISTORY;
+use crate::{
+    Mac, UnixNanos,
+    sink::{OpenError, sqlite_file},
+};
 use rusqlite::{Connection, OptionalExtension as _, Row, types::Value};
 use std::path::Path;
 

@@ -1,10 +1,9 @@
 //! What needs a clock of the test's own, or a look at the file: age, size, damage.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use super::*;
+use super::{super::History, *};
 use crate::{
     Mac,
-    sink::History,
     units::Bytes,
     wire::{BATCH_SCHEMA, Capture, Clock, GAP_SCHEMA, GapReason, Identity, Role, Station},
 };

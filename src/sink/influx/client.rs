@@ -2,13 +2,13 @@
 //! exactly what a database refuses. Owns reqwest; knows the schema only as text.
 
 use super::{
-    OpenError, Rejected, Sink, SinkError,
     answer::{Answer, Verdict, excerpt, judge},
     points,
 };
 use crate::{
     UnixNanos,
     config::{self, InfluxApi},
+    sink::{OpenError, Rejected, Sink, SinkError, Storing},
     wire::Record,
 };
 use flate2::{Compression, write::GzEncoder};
@@ -219,34 +219,39 @@ impl Sink for Influx {
 
     /// Writes all lines, in groups. A group that is refused, or too large, is halved until each bad line stands
     /// alone, so that every good one ends in a request that was accepted: a line twice is a line once.
-    async fn store(&mut self, records: &[Record]) -> Result<(), SinkError> {
-        let mut work = Work::new(records);
-        let mut open: Vec<Range<usize>> = work.groups();
-        open.reverse();
-        let mut refusals = 0;
-        while let Some(group) = open.pop() {
-            let (reason, all) = match self.write(work.text_of(&group)).await? {
-                Verdict::Stored => continue,
-                Verdict::Temporary { reason, retry_after } => {
-                    let Self { config: config::Influx { name, url, .. }, .. } = self;
-                    return Err(SinkError::Temporary { reason: format!("'{name}' at {url} {reason}"), retry_after });
+    fn store<'a>(&'a mut self, records: &'a [Record]) -> Storing<'a> {
+        Box::pin(async move {
+            let mut work = Work::new(records);
+            let mut open: Vec<Range<usize>> = work.groups();
+            open.reverse();
+            let mut refusals = 0;
+            while let Some(group) = open.pop() {
+                let (reason, all) = match self.write(work.text_of(&group)).await? {
+                    Verdict::Stored => continue,
+                    Verdict::Temporary { reason, retry_after } => {
+                        let Self { config: config::Influx { name, url, .. }, .. } = self;
+                        return Err(SinkError::Temporary {
+                            reason: format!("'{name}' at {url} {reason}"),
+                            retry_after,
+                        });
+                    }
+                    Verdict::TooLarge => ("a single line is more than it accepts (413)".to_owned(), false),
+                    Verdict::Refused { reason, dropped } => {
+                        let all = dropped.and_then(|dropped| usize::try_from(dropped).ok()) == Some(group.len());
+                        (reason, all)
+                    }
+                };
+                refusals += 1;
+                if group.len() == 1 || all || refusals > MOST_REFUSALS {
+                    work.refuse(group, &reason);
+                } else {
+                    let middle = group.start + group.len() / 2;
+                    open.push(middle..group.end);
+                    open.push(group.start..middle);
                 }
-                Verdict::TooLarge => ("a single line is more than it accepts (413)".to_owned(), false),
-                Verdict::Refused { reason, dropped } => {
-                    let all = dropped.and_then(|dropped| usize::try_from(dropped).ok()) == Some(group.len());
-                    (reason, all)
-                }
-            };
-            refusals += 1;
-            if group.len() == 1 || all || refusals > MOST_REFUSALS {
-                work.refuse(group, &reason);
-            } else {
-                let middle = group.start + group.len() / 2;
-                open.push(middle..group.end);
-                open.push(group.start..middle);
             }
-        }
-        work.finish(&self.config.name, records)
+            work.finish(&self.config.name, records)
+        })
     }
 }
 

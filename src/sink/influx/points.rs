@@ -1,12 +1,10 @@
 //! The InfluxDB schema: the points of a record. Pure: the same record makes the same points wherever it is
 //! stored, so that storing it again overwrites. Described for users in `docs/influxdb.md`.
 
-use super::{
-    line_protocol::{Point, Value},
-    word,
-};
+use super::line_protocol::{Point, Value};
 use crate::{
     UnixNanos,
+    sink::word,
     wire::{Address, Batch, Gap, Record, Signal, Station},
 };
 use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
