@@ -64,6 +64,11 @@ pub enum CaptureError {
         /// What would be read.
         bound: usize,
     },
+    /// This program was built without libpcap, which compiles filters.
+    #[error(
+        "this program was built without libpcap and knows no filters: leave --filter out, or use a build with the feature pcap"
+    )]
+    NoFilter,
     /// A filter expression that libpcap does not understand, or not for this link type.
     #[error("the filter '{expression}' cannot be used for packets of link type {link}: {message}; see pcap-filter(7)")]
     Filter {

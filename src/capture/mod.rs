@@ -12,6 +12,8 @@ mod input;
 #[cfg(feature = "pcap")]
 mod live;
 mod ng;
+#[cfg(not(feature = "pcap"))]
+mod no_filter;
 pub mod segments;
 
 pub use error::CaptureError;
@@ -19,6 +21,8 @@ pub use error::CaptureError;
 pub use filter::Filter;
 #[cfg(feature = "pcap")]
 pub use live::{Drops, LiveOptions, Waker};
+#[cfg(not(feature = "pcap"))]
+pub use no_filter::Filter;
 
 use crate::{UnixNanos, dot11::LinkType};
 use input::{Format, Input};

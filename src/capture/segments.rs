@@ -100,7 +100,9 @@ impl Segments {
     pub fn fit(&self, read: &[Source]) -> bool {
         let ends = read.iter().map(|source| match &source.0 {
             Kind::Classic(classic) => Some(classic.offset()),
-            Kind::Ng(_) | Kind::Live(_) => None,
+            Kind::Ng(_) => None,
+            #[cfg(feature = "pcap")]
+            Kind::Live(_) => None,
         });
         read.len() == self.starts.len() && ends.zip(self.starts.iter().skip(1)).all(|(end, &start)| end == Some(start))
     }

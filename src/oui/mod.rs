@@ -60,12 +60,14 @@ impl Assignment {
     }
 
     /// The registry named `name` in an IEEE file.
-    pub(crate) fn from_ieee(name: &str) -> Option<Self> {
+    #[must_use]
+    pub fn from_ieee(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|registry| *registry != Self::Local && registry.name() == name)
     }
 
     /// How many bits its prefixes have; none for local entries, which choose.
-    pub(crate) const fn bits(self) -> Option<u8> {
+    #[must_use]
+    pub const fn bits(self) -> Option<u8> {
         match self {
             Self::MaL | Self::Cid => Some(24),
             Self::MaM => Some(28),

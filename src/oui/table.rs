@@ -179,7 +179,8 @@ impl Registry {
         self.rows.is_empty()
     }
 
-    pub(crate) fn set_hash(&mut self, hash: String) {
+    /// Names the content anew.
+    pub fn set_hash(&mut self, hash: String) {
         self.hash = hash;
     }
 
@@ -228,14 +229,15 @@ pub struct Builder {
 
 impl Builder {
     /// With room for so many rows and octets of names.
-    pub(crate) fn with_room(rows: usize, text: usize) -> Self {
+    #[must_use]
+    pub fn with_room(rows: usize, text: usize) -> Self {
         let registry =
             Registry { text: String::with_capacity(text), rows: Vec::with_capacity(rows), ..Registry::default() };
         Self { registry, ..Self::default() }
     }
 
     /// Adds a row of a sorted list in which a prefix with several holders has a row for each: they share one name.
-    pub(crate) fn holder(&mut self, prefix: Prefix, registry: Assignment, name: &str) {
+    pub fn holder(&mut self, prefix: Prefix, registry: Assignment, name: &str) {
         match &mut self.shared {
             Some((last, of, names)) if *last == prefix && *of == registry => {
                 if names.rsplit(" | ").next() != Some(name) {

@@ -30,7 +30,9 @@ pub use influx::Influx;
 #[cfg(feature = "ingest")]
 pub use redrive::{Redriven, redrive};
 
-use crate::{config, wire::Record};
+#[cfg(feature = "ingest")]
+use crate::config;
+use crate::wire::Record;
 use std::{future::Future, path::PathBuf, pin::Pin, time::Duration};
 
 /// A store under way.
@@ -60,6 +62,7 @@ impl Sink for Box<dyn Sink> {
 ///
 /// # Errors
 /// When settings cannot work, the history's file cannot be used, or this program was built without such a sink.
+#[cfg(feature = "ingest")]
 pub fn open(config: &config::Ingest) -> Result<Vec<Box<dyn Sink>>, OpenError> {
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
     for influx in &config.influx {

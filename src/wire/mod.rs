@@ -34,6 +34,7 @@ pub use status::{INGEST_SCHEMA, IngestStatus, RunRange, STATUS_SCHEMA, SinkStatu
 use serde::Serialize;
 
 /// The JSON of a message. The messages have string keys and finite numbers: nothing in them can fail.
-pub(crate) fn encode(message: &impl Serialize) -> Vec<u8> {
+#[must_use]
+pub fn encode(message: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(message).unwrap_or_default()
 }

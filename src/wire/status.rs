@@ -137,7 +137,7 @@ impl IngestStatus {
 
     /// The same ingest, which is not there any more.
     #[must_use]
-    pub(crate) fn offline(mut self, reason: &str) -> Self {
+    pub fn offline(mut self, reason: &str) -> Self {
         (self.state, self.reason) = (State::Offline, Some(reason.to_owned()));
         self
     }
