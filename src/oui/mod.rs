@@ -5,7 +5,7 @@
 //! * [`merge`]: several parsed files to one sorted, deduplicated registry with its hash.
 //! * [`cache`]: the SQLite file it is kept in; [`Watch`] notices when another process replaces it.
 //! * [`snapshot`]: the registry that travels with the program, for a start without a cache.
-//! * [`fetch`]: registry files over HTTPS.
+//! * [`fetch`]: registry files over HTTPS; [`origin`]: an address without its secrets.
 //! * [`table`]: the registry in memory and the lookup.
 //! * [`special`]: addresses that mean something by themselves.
 //! * [`answer`]: all that is known about one address or prefix, for people and programs.
@@ -19,6 +19,7 @@ mod ethers;
 pub mod fetch;
 mod ieee;
 pub mod merge;
+pub mod origin;
 mod prefix;
 pub mod snapshot;
 pub mod source;

@@ -92,8 +92,7 @@ pub(super) fn contents(
         Mode::Pseudonym(key) => {
             let address = |mac| Address::Pseudonym(pseudonym(key, mac));
             let vendor = |mac| registry.vendor_of_many(mac);
-            contents.stations =
-                tally.stations().map(|station| row(&station, vendor, address, probes, false)).collect();
+            contents.stations = tally.stations().map(|station| row(&station, vendor, address, probes, false)).collect();
             // The order of the addresses would tell something of them.
             contents.stations.sort_unstable_by_key(|station| station.mac);
         }
