@@ -6,7 +6,7 @@
 //! * [`Influx`]: InfluxDB 1.x, 2 and 3, VictoriaMetrics; [`Sqlite`]: the embedded history, which [`history`] reads.
 //! * [`follow`]: one sink, one feed, in order, with retries; [`dead_letters`]: what was refused for good.
 
-use crate::{batch::Record, config};
+use crate::{batch::Record, config, own_file::Stranger};
 use std::{future::Future, path::PathBuf, time::Duration};
 
 mod answer;
@@ -80,6 +80,9 @@ pub enum OpenError {
         /// What is wrong and what would do.
         reason: String,
     },
+    /// What is at a SQLite file's path is not ours: it is neither read nor changed.
+    #[error("{0}")]
+    Stranger(#[from] Stranger),
     /// A SQLite file cannot be used.
     #[error("cannot use the database {path}: {reason}")]
     File {
