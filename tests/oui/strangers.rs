@@ -143,7 +143,7 @@ fn a_history_is_neither_made_nor_read_in_a_strangers_file() {
             assert!(listing(dir.path()) == before, "{call:?} changed something");
         }
         fs::remove_file(config).unwrap();
-        fs::remove_dir_all(state).unwrap();
+        let _ = fs::remove_dir_all(state);
     }
 }
 
