@@ -130,6 +130,12 @@ fn every_command_has_a_manual_page_and_every_shell_its_completions() {
         name == "airtally-manual.1" || name.to_string_lossy().contains("help")
     });
     assert!(!hidden, "pages of what is no command of its own");
+    // Again over its own pages, but never over a file of somebody else's.
+    assert!(run(["manual".as_ref(), home.path().as_os_str()]).status.success());
+    fs::write(home.path().join("airtally.fish"), "notes").unwrap();
+    let output = run(["manual".as_ref(), home.path().as_os_str()]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert_eq!(fs::read(home.path().join("airtally.fish")).unwrap(), b"notes");
 }
 
 #[test]

@@ -36,8 +36,6 @@ use std::{
     time::Duration,
 };
 
-/// Where `airtally oui update` keeps the registry.
-const REGISTRY: &str = "/var/lib/airtally/oui.sqlite";
 /// Stations in a table, where nobody says otherwise.
 const TABLE_ROWS: usize = 50;
 /// Octets of output written at a time.
@@ -180,7 +178,7 @@ pub fn run(arguments: InspectArgs) -> anyhow::Result<()> {
     let bar = Bar::start(&progress, &inputs);
     let mut out = BufWriter::with_capacity(OUTPUT, io::stdout().lock());
     if arguments.each {
-        let registry = named.map_or_else(|| usual_registry(Path::new(REGISTRY)), Ok)?;
+        let registry = named.map_or_else(|| usual_registry(Path::new(cache::DEFAULT_PATH)), Ok)?;
         let view = arguments.view(&registry);
         let mut written = Ok(());
         let mut first = true;
@@ -200,7 +198,7 @@ pub fn run(arguments: InspectArgs) -> anyhow::Result<()> {
         bar.finish();
         if !report.files.is_empty() {
             // Not before: unpacking the snapshot takes as much memory as many stations, which counting has freed.
-            let registry = named.map_or_else(|| usual_registry(Path::new(REGISTRY)), Ok)?;
+            let registry = named.map_or_else(|| usual_registry(Path::new(cache::DEFAULT_PATH)), Ok)?;
             arguments.view(&registry).write(&mut out, &report)?;
         }
         failures.extend(report.failures);
@@ -267,7 +265,7 @@ impl InspectArgs {
 
     /// The vendor registry: the one that was named, or else the usual one.
     fn registry(&self, config: Option<&Sensor>) -> anyhow::Result<Registry> {
-        let usual = config.map_or(Path::new(REGISTRY), |config| &config.oui.cache);
+        let usual = config.map_or(Path::new(cache::DEFAULT_PATH), |config| &config.oui.cache);
         self.named_registry()?.map_or_else(|| usual_registry(usual), Ok)
     }
 
@@ -279,7 +277,7 @@ impl InspectArgs {
 
 /// The vendor registry at the usual place, or else the snapshot, with a note.
 fn usual_registry(path: &Path) -> anyhow::Result<Registry> {
-    let (registry, note) = cache::load_or_rebuild(path, Detail::Names, UnixNanos::now())?;
+    let (registry, note) = cache::load_or_snapshot(path, Detail::Names)?;
     if let Some(note) = note {
         writeln!(io::stderr(), "airtally: {note}")?;
     }

@@ -27,6 +27,7 @@ mod sensor;
 #[cfg(feature = "sensor")]
 mod setup;
 
+use crate::{config::ConfigError, own_file::Stranger};
 use clap::{Parser, Subcommand};
 use format::UsageError;
 use std::{ffi::OsString, io, process::ExitCode};
@@ -136,5 +137,12 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn is_usage(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.is::<UsageError>() || cause.is::<crate::config::ConfigError>())
+    error.chain().any(|cause| {
+        // What was named as a file of ours and is not.
+        let within = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        cause.is::<UsageError>()
+            || cause.is::<ConfigError>()
+            || cause.is::<Stranger>()
+            || within.is_some_and(|within| within.is::<Stranger>())
+    })
 }

@@ -25,7 +25,7 @@ use std::{
 #[derive(Debug, Args)]
 pub struct OuiArgs {
     /// The cache.
-    #[arg(long, global = true, value_name = "FILE", default_value = "/var/lib/airtally/oui.sqlite")]
+    #[arg(long, global = true, value_name = "FILE", default_value = cache::DEFAULT_PATH)]
     db: PathBuf,
     #[command(subcommand)]
     command: Command,
@@ -105,7 +105,7 @@ pub fn run(args: OuiArgs) -> anyhow::Result<()> {
 
 /// The cache, or the snapshot in its place; then the reason goes to standard error.
 fn load(db: &Path) -> anyhow::Result<Registry> {
-    let (registry, note) = cache::load_or_rebuild(db, Detail::All, now())?;
+    let (registry, note) = cache::load_or_snapshot(db, Detail::All)?;
     if let Some(note) = note {
         writeln!(io::stderr(), "airtally: {note}")?;
     }

@@ -3,18 +3,26 @@
 //! A file is fully written when its size and modification time stood still between two looks. What was dealt with is
 //! remembered in a state file, a line each, durably; a file that changes afterwards is a new one.
 
+use crate::own_file::{self, Content, Stranger};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     ffi::OsString,
     fs::{self, File},
-    io::{self, BufRead as _, BufReader, Write as _},
-    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    io::{self, Write as _},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{MetadataExt as _, OpenOptionsExt as _},
+    },
     path::{Path, PathBuf},
 };
 
 /// The state file's name, in the directory that is watched, where nobody says otherwise.
 pub const STATE_FILE: &str = ".airtally-watch";
+
+/// How each line of a state file begins: the mark of ours.
+const START: &[u8] = b"{\"name\":\"";
+const WANTED: &str = "the state of a watched directory";
 
 /// Size and modification time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,21 +54,21 @@ impl Watch {
     /// Watches `directory`, whose state is kept in the file `state`.
     ///
     /// # Errors
-    /// When the state file cannot be read or rewritten.
+    /// When the state file cannot be read or rewritten; a [`Stranger`] (as [`io::ErrorKind::InvalidData`]) where it is
+    /// somebody else's.
     pub fn open(directory: &Path, state: &Path) -> io::Result<Self> {
         fs::read_dir(directory)?;
         let mut done = BTreeMap::new();
-        match File::open(state) {
-            Ok(file) => {
-                for line in BufReader::new(file).lines() {
+        if let Some(octets) = own_file::read(state, START, WANTED)? {
+            let mut lines = octets.split(|octet| *octet == b'\n').peekable();
+            while let Some(line) = lines.next() {
+                match serde_json::from_slice(line) {
+                    Ok(Line { name, stamp }) => drop(done.insert(name, stamp)),
                     // A last line that a crash cut short is as good as none.
-                    if let Ok(Line { name, stamp }) = serde_json::from_str(&line?) {
-                        done.insert(name, stamp);
-                    }
+                    Err(_) if lines.peek().is_none() => {}
+                    Err(_) => return Err(Stranger::new(state, &Content::File, WANTED).into()),
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
         }
         let (directory, state) = (directory.to_owned(), state.to_owned());
         let mut watch = Self { directory, state, done, seen: BTreeMap::new() };
@@ -93,7 +101,7 @@ impl Watch {
             return Ok(());
         };
         let (name, stamp) = (text(name), *stamp);
-        let mut file = File::options().create(true).append(true).open(&self.state)?;
+        let mut file = File::options().create(true).append(true).mode(0o600).open(&self.state)?;
         file.write_all(&line(&name, stamp))?;
         file.sync_data()?;
         self.done.insert(name, stamp);
@@ -119,18 +127,8 @@ impl Watch {
 
     /// Writes the state file anew, without files that are gone.
     fn rewrite(&self) -> io::Result<()> {
-        let mut new = self.state.clone().into_os_string();
-        new.push(".new");
-        let mut file = File::create(&new)?;
-        for (name, stamp) in &self.done {
-            file.write_all(&line(name, *stamp))?;
-        }
-        file.sync_all()?;
-        fs::rename(&new, &self.state)?;
-        if let Some(parent) = self.state.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            File::open(parent)?.sync_all()?;
-        }
-        Ok(())
+        let lines: Vec<u8> = self.done.iter().flat_map(|(name, stamp)| line(name, *stamp)).collect();
+        own_file::replace(&self.state, &lines, START, WANTED)
     }
 }
 
@@ -165,6 +163,7 @@ mod tests {
         assert_eq!(watch.ready().unwrap(), std::slice::from_ref(&path));
         watch.done(&path).unwrap();
         assert!(watch.ready().unwrap().is_empty());
+        assert_eq!(fs::metadata(&state).unwrap().mode() & 0o777, 0o600);
 
         fs::write(dir.path().join(STATE_FILE), [fs::read(&state).unwrap(), b"{\"name\":\"b".to_vec()].concat())
             .unwrap();
@@ -174,5 +173,27 @@ mod tests {
         fs::write(&path, "123").unwrap();
         watch.ready().unwrap();
         assert_eq!(watch.ready().unwrap(), [path]);
+    }
+
+    #[test]
+    fn somebody_elses_file_is_no_state() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("state");
+        for text in
+            ["site = \"home\"\n", "{\"name\":\"a package\"}\n", "{\"name\":\"a\",\"size\":1,\"mtime_ns\":2}\nnotes\n"]
+        {
+            for path in [state.clone(), dir.path().join("state.new")] {
+                if text.starts_with('{') && path != state {
+                    continue;
+                }
+                fs::write(&path, text).unwrap();
+                let error = Watch::open(dir.path(), &state).err().unwrap();
+                assert!(error.to_string().contains("left as it is"), "{error}");
+                assert_eq!(fs::read(&path).unwrap(), text.as_bytes());
+                fs::remove_file(&path).unwrap();
+            }
+        }
+        assert!(Watch::open(dir.path(), dir.path()).is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

@@ -79,6 +79,9 @@ impl Row {
 
 const NOBODY: u32 = u32::MAX;
 
+/// The longest prefix, in bits, that names a vendor and not a few devices: the IEEE assigns none longer (MA-S, IAB).
+pub const LONGEST_OF_MANY: u8 = 36;
+
 /// The hash of a registry that knows nothing: the SHA-256 of no bytes.
 pub const EMPTY_HASH: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -110,6 +113,21 @@ impl Registry {
             return None;
         }
         let entry = self.lookup(mac)?;
+        entry.organisation.or(entry.short_name)
+    }
+
+    /// The vendor of a station whose address is withheld: as [`Registry::vendor`], but by prefixes of at most
+    /// [`LONGEST_OF_MANY`] bits. A longer entry, like a local one for a single device, would name that device.
+    #[must_use]
+    pub fn vendor_of_many(&self, mac: Mac) -> Option<&str> {
+        if mac.is_randomised() {
+            return None;
+        }
+        let mut row = self.owner(mac.to_u64())?;
+        while row.prefix().bits() > LONGEST_OF_MANY {
+            row = self.row(row.parent)?;
+        }
+        let entry = self.entry(*row);
         entry.organisation.or(entry.short_name)
     }
 

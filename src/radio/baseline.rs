@@ -1,11 +1,11 @@
 //! What a place usually gives: frames per frequency, spell by spell, over the last day. Pure but for its two functions
 //! that read and write a file.
 
+use crate::own_file;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, VecDeque},
-    fs,
-    io::{self, Write as _},
+    io,
     path::Path,
     time::Duration,
 };
@@ -17,6 +17,10 @@ const MOST_FREQS: usize = 128;
 
 /// Frames, and the milliseconds they were listened for.
 type Heard = (u64, u64);
+/// How the file begins: the mark of ours.
+const START: &[u8] = b"{\"spell_ms\":";
+const WANTED: &str = "what a sensor knows of its place";
+
 /// One spell's, by frequency in MHz.
 type Spell = BTreeMap<u16, Heard>;
 
@@ -74,7 +78,8 @@ impl Baseline {
     #[must_use]
     pub fn read(path: &Path, spell: Duration) -> Self {
         let fresh = Self::new(spell);
-        let kept = fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok());
+        let kept = own_file::read(path, START, WANTED).ok().flatten();
+        let kept = kept.and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok());
         match kept {
             Some(mut kept) if kept.spell_ms == fresh.spell_ms => {
                 kept.spells.truncate(MOST_SPELLS);
@@ -87,9 +92,9 @@ impl Baseline {
     /// Replaces `path` in one piece.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written, or is somebody else's.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        replace(path, &serde_json::to_vec(self)?)
+        own_file::replace(path, &serde_json::to_vec(self)?, START, WANTED)
     }
 }
 
@@ -102,22 +107,11 @@ fn given(spell: &Spell, listened: &BTreeMap<u16, Duration>) -> f64 {
     listened.iter().map(of).sum()
 }
 
-/// Writes a small file so that a reader finds the old one or the new one, whole, even after a power cut.
-///
-/// # Errors
-/// What the system says.
-pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = fs::File::create(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use std::fs;
 
     fn listened(seconds: u64) -> BTreeMap<u16, Duration> {
         BTreeMap::from([(2412, Duration::from_secs(seconds)), (2437, Duration::from_secs(seconds))])
@@ -156,5 +150,9 @@ mod tests {
         assert_eq!(Baseline::read(&path, spell * 2), Baseline::new(spell * 2), "another measure, another baseline");
         fs::write(&path, "{\"spell_ms\":").unwrap();
         assert_eq!(Baseline::read(&path, spell), Baseline::new(spell));
+        baseline.write(&path).unwrap();
+        fs::write(&path, "notes").unwrap();
+        assert!(baseline.write(&path).is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"notes", "somebody else's file stays");
     }
 }

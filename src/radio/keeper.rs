@@ -16,7 +16,7 @@ use crate::{Mac, config::Radio, watchdog::Beat};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -221,7 +221,7 @@ impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
             record.restore(&mut self.link).await?;
             tracing::info!("gave back the card that an earlier run was cut off with");
         }
-        let _ = fs::remove_file(&self.files.record);
+        Record::remove(&self.files.record);
         let phys = self.link.phys().await?;
         match self.choose(&phys) {
             Ok(phy) => {
@@ -363,7 +363,7 @@ impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
         match record.restore(&mut self.link).await {
             Ok(()) => {
                 tracing::info!("the card is as it was before");
-                let _ = fs::remove_file(&self.files.record);
+                Record::remove(&self.files.record);
             }
             Err(error) => tracing::error!("the card could not be given back as it was: {error}"),
         }

@@ -1,13 +1,14 @@
 //! What a card was like before we took it, in a small file written before anything is changed, so that even after a
 //! crash it can be given back as it was.
 
-use super::{
-    baseline::replace,
-    link::{Kind, Link, LinkError, Phy, Refusal},
-};
-use crate::{Mac, boot::boot_id, dot11::channels::Tuning};
+use super::link::{Kind, Link, LinkError, Phy, Refusal};
+use crate::{Mac, boot::boot_id, dot11::channels::Tuning, own_file};
 use serde::{Deserialize, Serialize};
 use std::{fs, io, path::Path};
+
+/// How the file begins: the mark of ours.
+const START: &[u8] = b"{\"boot\":\"";
+const WANTED: &str = "the record of a card that a sensor has taken";
 
 /// One interface as it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,16 +70,23 @@ impl Record {
     /// What a run that crashed in this start of the system left in `path`.
     #[must_use]
     pub fn read(path: &Path) -> Option<Self> {
-        let record: Self = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+        let octets = own_file::read(path, START, WANTED).ok().flatten()?;
+        let record: Self = serde_json::from_slice(&octets).ok()?;
         (record.boot == boot_id().to_string()).then_some(record)
     }
 
     /// Writes it down.
     ///
     /// # Errors
-    /// When `path` cannot be written.
+    /// When `path` cannot be written, or is somebody else's.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        replace(path, &serde_json::to_vec(self)?)
+        own_file::replace(path, &serde_json::to_vec(self)?, START, WANTED)
+    }
+
+    /// Removes what is in `path`, if it is a record.
+    pub fn remove(path: &Path) {
+        // One that stays is of another start of the system, or written over by the next; a stranger's is none of ours.
+        let _ = own_file::remove(path, START, WANTED);
     }
 
     /// Gives the card back as it was: our interface goes, the others do and are what they were. What cannot be undone

@@ -1,7 +1,10 @@
 //! The file that keeps the key of pseudonyms for one rotation, so that a restart does not change them. Knows no
 //! address. The key is never printed, and is gone once the next rotation has begun.
 
-use crate::tally::{KeyError, Keys};
+use crate::{
+    own_file::{self, Content, Stranger},
+    tally::{KeyError, Keys},
+};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
@@ -11,6 +14,28 @@ use std::{
 
 /// The file's name in its directory.
 pub const FILE_NAME: &str = "pseudonym.key";
+
+/// Whether a file with these octets is ours, or with `is_partial` its beginning, which a crash left. Rotations are a minute
+/// long at least, so the first half of their index is 0, which no text begins with.
+fn is_key(octets: &[u8], is_partial: bool) -> bool {
+    let begins_so = octets.iter().take(4).all(|octet| *octet == 0);
+    begins_so && (octets.len() == 40 || octets.is_empty() || is_partial && octets.len() < 40)
+}
+
+/// Refuses a file at `path` that is not ours.
+fn check(path: &Path, is_partial: bool) -> io::Result<()> {
+    let content = own_file::look(path)?;
+    let stranger = || Err(Stranger::new(path, &content, "a key file of pseudonyms").into());
+    match content {
+        Content::Absent | Content::Empty => Ok(()),
+        Content::File => {
+            let mut octets = Vec::with_capacity(41);
+            File::open(path)?.take(41).read_to_end(&mut octets)?;
+            if is_key(&octets, is_partial) { Ok(()) } else { stranger() }
+        }
+        Content::Sqlite(_) | Content::Special(_) => stranger(),
+    }
+}
 
 /// The key file of one directory: eight octets of rotation index (big endian), then the key.
 #[derive(Debug)]
@@ -28,6 +53,7 @@ impl KeyFile {
     /// The kept key, if it is this rotation's and nobody else could read it.
     fn read(&self, rotation_index: i64) -> Result<Option<[u8; 32]>, KeyError> {
         let fail = |source| self.fail("read", source);
+        check(&self.path, false).map_err(fail)?;
         let file = match File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -46,6 +72,7 @@ impl KeyFile {
         let key = random()?;
         let fail = |source| self.fail("write", source);
         let new = self.path.with_extension("key.new");
+        check(&new, true).map_err(fail)?;
         match fs::remove_file(&new) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
             _ => {}
@@ -75,6 +102,7 @@ impl Keys for KeyFile {
     }
 
     fn forget(&mut self) -> Result<(), KeyError> {
+        check(&self.path, false).map_err(|source| self.fail("remove", source))?;
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.fail("remove", error)),
             _ => Ok(()),
@@ -135,7 +163,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut keys = KeyFile::new(directory.path());
         let first = keys.key(1).unwrap();
-        fs::write(directory.path().join("pseudonym.key.new"), "left by a crash").unwrap();
+        fs::write(directory.path().join("pseudonym.key.new"), [0, 0, 0, 0, 1, 2, 3, 4, 5]).unwrap();
         keys.key(2).unwrap();
         let files: Vec<_> = fs::read_dir(directory.path()).unwrap().map(Result::unwrap).collect();
         assert_eq!(files.len(), 1);
@@ -145,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_others_could_read_or_that_is_damaged_is_replaced() {
+    fn a_key_that_others_could_read_or_that_is_empty_is_replaced() {
         let directory = tempfile::tempdir().unwrap();
         let mut keys = KeyFile::new(directory.path());
         let first = keys.key(1).unwrap();
@@ -153,8 +181,29 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         let second = keys.key(1).unwrap();
         assert_ne!(first, second);
-        fs::write(&path, "short").unwrap();
+        fs::write(&path, "").unwrap();
         assert_ne!(keys.key(1).unwrap(), second);
+    }
+
+    #[test]
+    fn somebody_elses_file_is_neither_replaced_nor_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILE_NAME);
+        let new = path.with_extension("key.new");
+        // As long as a key, shorter and longer.
+        for text in
+            ["da39a3ee5e6b4b0d3255bfef95601890afd80709", "notes\n", "a private key that is longer than a key of ours\n"]
+        {
+            for path in [&path, &new] {
+                fs::write(path, text).unwrap();
+                let mut keys = KeyFile::new(directory.path());
+                let error = keys.key(1).unwrap_err().to_string();
+                assert!(error.contains("left as it is") && error.contains(path.to_str().unwrap()), "{error}");
+                assert_eq!(keys.forget().is_err(), path.ends_with(FILE_NAME));
+                assert_eq!(fs::read(path).unwrap(), text.as_bytes());
+                fs::remove_file(path).unwrap();
+            }
+        }
     }
 
     #[test]

@@ -213,7 +213,7 @@ fn runs(config: &Sensor) -> Result<Runs, SensorError> {
 
 /// The vendor registry: the cache, or the snapshot that travels with the program.
 fn registry(config: &Sensor) -> Result<Registry, OuiError> {
-    let (registry, note) = cache::load_or_rebuild(&config.oui.cache, Detail::Names, UnixNanos::now())?;
+    let (registry, note) = cache::load_or_snapshot(&config.oui.cache, Detail::Names)?;
     if let Some(note) = note {
         tracing::warn!("{note}");
     }

@@ -10,6 +10,7 @@ use rusqlite::{Connection, Row, params};
 use std::path::Path;
 
 const LETTERS: Kind = Kind {
+    name: "a table of dead letters",
     application_id: 0x6174_6c31,
     version: 1,
     schema: "CREATE TABLE letters (

@@ -32,7 +32,7 @@ pub use redrive::{Redriven, redrive};
 
 #[cfg(feature = "ingest")]
 use crate::config;
-use crate::wire::Record;
+use crate::{own_file::Stranger, wire::Record};
 use std::{future::Future, path::PathBuf, pin::Pin, time::Duration};
 
 /// A store under way.
@@ -131,6 +131,9 @@ pub enum OpenError {
         /// The Cargo feature that has it.
         feature: &'static str,
     },
+    /// What is at a SQLite file's path is not ours: it is neither read nor changed.
+    #[error("{0}")]
+    Stranger(#[from] Stranger),
     /// A SQLite file cannot be used.
     #[error("cannot use the database {path}: {reason}")]
     File {

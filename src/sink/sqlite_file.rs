@@ -1,12 +1,15 @@
 //! Opening the SQLite files of this room: make, recognise, refuse what is newer or another's, set aside what is
-//! damaged. Owns their settings; knows no table. The connection it makes stays within the room.
+//! damaged and ours. Owns their settings; knows no table. The connection it makes stays within the room.
 
 use super::OpenError;
+use crate::own_file::{self, Content, Stranger};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use std::{path::Path, path::PathBuf, time::Duration};
+use std::{path::Path, time::Duration};
 
 /// One kind of file.
 pub(super) struct Kind {
+    /// What it is, in words.
+    pub name: &'static str,
     /// Tells the kind apart in the file's header (`PRAGMA application_id`).
     pub application_id: i32,
     /// The tables' version (`PRAGMA user_version`), from 1.
@@ -15,22 +18,37 @@ pub(super) struct Kind {
     pub schema: &'static str,
 }
 
+impl Kind {
+    fn is(&self, content: &Content) -> bool {
+        matches!(content, Content::Sqlite(header) if header.application_id == self.application_id)
+    }
+}
+
 /// How long a writer or reader waits for another's lock.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Opens the file for writing, and makes it where there is none. A damaged file is renamed, with a warning in the
-/// log, and a fresh one begun.
+/// Opens the file for writing, and makes it where there is none, for its owner alone. A damaged file with our mark is
+/// renamed, with a warning in the log, and a fresh one begun.
 ///
 /// # Errors
-/// When the file is newer, another program's, or cannot be opened.
+/// When the file is newer, another program's (which is left as it is), or cannot be opened.
 pub(super) fn open(path: &Path, kind: &Kind) -> Result<Connection, OpenError> {
     let fail = |reason: String| OpenError::File { path: path.to_owned(), reason };
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory).map_err(|error| fail(format!("its directory cannot be made: {error}")))?;
     }
+    let content = own_file::look(path).map_err(|error| fail(error.to_string()))?;
+    match &content {
+        Content::Absent => own_file::make_private(path).map_err(|error| fail(error.to_string()))?,
+        Content::Empty => own_file::tighten(path),
+        ours if kind.is(ours) => own_file::tighten(path),
+        other => return Err(Stranger::new(path, other, kind.name).into()),
+    }
     match try_open(path, kind) {
         Err(Trouble::Sqlite(error)) if is_damage(&error) => {
-            set_aside(path, &error).map_err(|error| fail(format!("it is damaged, and cannot be renamed: {error}")))?;
+            set_aside(path, kind, &error)
+                .map_err(|error| fail(format!("it is damaged, and cannot be renamed: {error}")))?;
+            own_file::make_private(path).map_err(|error| fail(error.to_string()))?;
             try_open(path, kind)
         }
         other => other,
@@ -44,6 +62,14 @@ pub(super) fn open(path: &Path, kind: &Kind) -> Result<Connection, OpenError> {
 /// When it does not, or is newer, another program's, or damaged.
 pub(super) fn open_to_read(path: &Path, kind: &Kind) -> Result<Connection, OpenError> {
     let fail = |reason: String| OpenError::File { path: path.to_owned(), reason };
+    // Before SQLite does: opening a database with a log makes files beside it.
+    let content = own_file::look(path).map_err(|error| fail(error.to_string()))?;
+    if !kind.is(&content) && !matches!(content, Content::Absent | Content::Empty) {
+        return Err(Stranger::new(path, &content, kind.name).into());
+    }
+    if content == Content::Empty {
+        return Err(fail(Trouble::Empty.to_string()));
+    }
     let open = || -> Result<Connection, Trouble> {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.busy_timeout(PATIENCE)?;
@@ -60,21 +86,17 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
-/// Renames the file (and what SQLite keeps beside it) to `….corrupt`, over an earlier one.
-pub(super) fn set_aside(path: &Path, why: &rusqlite::Error) -> std::io::Result<()> {
-    let with = |end: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(end);
-        PathBuf::from(name)
-    };
-    std::fs::rename(path, with(".corrupt"))?;
-    for end in ["-wal", "-shm"] {
-        // A journal without its database would damage the next one; that there is none is the usual case.
-        let _ = std::fs::rename(with(end), with(&format!(".corrupt{end}")));
+/// Renames the file, which was of this kind when it was opened, and what SQLite keeps beside it to `….corrupt`.
+pub(super) fn set_aside(path: &Path, kind: &Kind, why: &rusqlite::Error) -> std::io::Result<()> {
+    // Its mark may be what is damaged; a sound database of another kind has taken its place meanwhile.
+    let content = own_file::look(path)?;
+    if !kind.is(&content) && content != Content::File {
+        return Err(Stranger::new(path, &content, kind.name).into());
     }
+    let aside = own_file::set_aside(path, |content| kind.is(content))?;
     tracing::error!(
-        path = %path.display(), %why,
-        "the database is damaged: renamed to .corrupt, and a fresh one begun"
+        path = %path.display(), aside = %aside.display(), %why,
+        "the database is damaged: it is renamed, and a fresh one begun"
     );
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What can go wrong with a spool, in words for the person who runs it.
 
+use crate::own_file::Stranger;
 use std::{io, path::PathBuf};
 
 /// Why a spool could not do what it was asked to. Nothing is half done after any of these.
@@ -13,6 +14,9 @@ pub enum SpoolError {
         /// What the system said.
         source: io::Error,
     },
+    /// What is at the file's path is not ours: it is neither read nor changed.
+    #[error("{0}")]
+    Stranger(#[from] Stranger),
     /// Another process has it.
     #[error(
         "the spool in {path} is in use by another airtally; stop that one, or give this one a directory of its own"

@@ -2,9 +2,12 @@
 
 use super::{
     SpoolError,
-    store::{Medium, Store},
+    store::{self, Medium, Store},
 };
-use crate::UnixNanos;
+use crate::{
+    UnixNanos,
+    own_file::{self, Content, Stranger},
+};
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io,
@@ -34,25 +37,40 @@ pub(super) struct Opened {
     pub set_aside: Option<PathBuf>,
 }
 
-/// Opens the tier in `dir`, making what is not there; a damaged file is renamed and a fresh one begun.
+/// Whether `content` is a spool of this version or another.
+fn is_spool(content: &Content) -> bool {
+    let Content::Sqlite(header) = content else { return false };
+    header.application_id == store::APPLICATION_ID
+        || header.application_id == 0 && header.user_version > 0 && header.mentions(store::FIRST_TABLE)
+}
+
+/// Opens the tier in `dir`, making what is not there; a damaged file is renamed and a fresh one begun. Damaged is a spool,
+/// and, in a directory that has had one, what is no SQLite database any more.
 ///
 /// # Errors
-/// When the directory cannot be used, another process has it, or the file is of a newer version.
+/// When the directory cannot be used, another process has it, or the file is of a newer version or not ours.
 pub(super) fn open(now: UnixNanos, dir: &Path, place: Place, wal_limit: u64) -> Result<Opened, SpoolError> {
     let in_dir = |source| SpoolError::Directory { path: dir.to_owned(), source };
     fs::create_dir_all(dir).map_err(in_dir)?;
+    let path = dir.join(place.file);
+    // Before the lock is made: in a stranger's directory nothing is.
+    let content = own_file::look(&path).map_err(in_dir)?;
+    let was_spool = is_spool(&content) || content == Content::File && dir.join(place.lock).is_file();
+    if !was_spool && !matches!(content, Content::Absent | Content::Empty) {
+        return Err(Stranger::new(&path, &content, "a spool").into());
+    }
     let lock = private(&dir.join(place.lock)).map_err(in_dir)?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(SpoolError::Locked { path: dir.to_owned() }),
         Err(TryLockError::Error(source)) => return Err(in_dir(source)),
     }
-    let path = dir.join(place.file);
-    private(&path).map_err(in_dir)?;
+    own_file::make_private(&path).map_err(in_dir)?;
+    own_file::tighten(&path);
     match Store::open(&path, place.medium, wal_limit) {
         Err(SpoolError::Corrupt { .. }) => {
             let aside = set_aside(now, dir, place).map_err(in_dir)?;
-            private(&path).map_err(in_dir)?;
+            own_file::make_private(&path).map_err(in_dir)?;
             let store = Store::open(&path, place.medium, wal_limit)?;
             sync_dir(dir).map_err(in_dir)?;
             Ok(Opened { store, lock, set_aside: Some(aside) })
@@ -79,7 +97,7 @@ pub(super) fn delete(dir: &Path, place: Place) -> Result<(), SpoolError> {
         .map_err(in_dir)
 }
 
-/// Opens a file that only this user may read: it names who was on the air. SQLite's other files take its mode.
+/// Opens the lock, which only this user may read.
 fn private(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
@@ -107,9 +125,12 @@ fn set_aside(now: UnixNanos, dir: &Path, place: Place) -> io::Result<PathBuf> {
     let prefix = format!("{}.damaged-", place.file);
     let mut kept: Vec<PathBuf> = fs::read_dir(dir)?
         .filter_map(Result::ok)
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
+        .filter(|entry| {
+            let name = entry.file_name();
+            let number = name.to_str().and_then(|name| name.strip_prefix(&prefix));
+            number.is_some_and(|number| number.len() == 19 && number.bytes().all(|octet| octet.is_ascii_digit()))
+        })
         .map(|entry| entry.path())
-        .filter(|path| !path.to_string_lossy().ends_with("-wal"))
         .collect();
     kept.sort();
     let excess = (kept.len() + 1).saturating_sub(place.keep);

@@ -12,6 +12,10 @@ use super::{
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};
 
+/// "atsp": marks an SQLite file as a spool (`PRAGMA application_id`).
+pub(super) const APPLICATION_ID: i32 = 0x6174_7370;
+/// What makes one of its tables: by this a spool of a version that set no mark is known.
+pub(super) const FIRST_TABLE: &str = "CREATE TABLE runs (\n    id INTEGER PRIMARY KEY, site TEXT NOT NULL, sensor TEXT";
 /// The format of the file (`PRAGMA user_version`).
 const FORMAT: i64 = 2;
 const PAGE: u64 = 4096;
@@ -111,6 +115,10 @@ impl Store {
             conn.pragma_update(None, "wal_autocheckpoint", (wal_limit / PAGE / 2) as i64)?;
             let sync = if medium == Medium::Memory { "OFF" } else { "FULL" };
             conn.pragma_update(None, "synchronous", sync)?;
+            let mark: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
+            if mark != APPLICATION_ID {
+                conn.pragma_update(None, "application_id", APPLICATION_ID)?;
+            }
             if found < FORMAT {
                 let tx = conn.unchecked_transaction()?;
                 tx.execute_batch(if found == 0 { SCHEMA } else { TO_FORMAT_2 })?;

@@ -87,13 +87,14 @@ pub(super) fn contents(
         Mode::Plain => {
             let tracked = tracked.iter().copied().chain(std::iter::repeat(false));
             let rows = tally.stations().zip(tracked);
+            let vendor = |mac| registry.vendor(mac);
             contents.stations =
-                rows.map(|(station, tracked)| row(&station, registry, Address::Mac, probes, tracked)).collect();
+                rows.map(|(station, tracked)| row(&station, vendor, Address::Mac, probes, tracked)).collect();
         }
         Mode::Pseudonym(key) => {
             let address = |mac| Address::Pseudonym(pseudonym(key, mac));
-            contents.stations =
-                tally.stations().map(|station| row(&station, registry, address, probes, false)).collect();
+            let vendor = |mac| registry.vendor_of_many(mac);
+            contents.stations = tally.stations().map(|station| row(&station, vendor, address, probes, false)).collect();
             // The order of the addresses would tell something of them.
             contents.stations.sort_unstable_by_key(|station| station.mac);
         }
@@ -102,9 +103,9 @@ pub(super) fn contents(
     contents
 }
 
-fn row(
+fn row<'r>(
     station: &Station<'_>,
-    registry: &Registry,
+    vendor: impl Fn(Mac) -> Option<&'r str>,
     address: impl Fn(Mac) -> Address,
     probes: bool,
     tracked: bool,
@@ -118,7 +119,7 @@ fn row(
     ssids.dedup();
     wire::Station {
         mac: address(mac),
-        vendor: vendor(registry, mac).map(Into::into),
+        vendor: vendor(mac).map(Into::into),
         randomised: mac.is_randomised(),
         tracked,
         role: station.role(),
@@ -143,7 +144,7 @@ fn vendors(tally: &Tally, registry: &Registry) -> Vec<Vendor> {
     let mut rows: BTreeMap<(bool, bool, Option<&str>), Vendor> = BTreeMap::new();
     for station in tally.stations() {
         let (mac, counts) = (station.mac(), station.counts());
-        let name = vendor(registry, mac);
+        let name = registry.vendor_of_many(mac);
         let row = rows.entry((mac.is_randomised(), name.is_none(), name)).or_insert_with(|| Vendor {
             vendor: name.map(Into::into),
             randomised: mac.is_randomised(),
@@ -164,10 +165,6 @@ fn vendors(tally: &Tally, registry: &Registry) -> Vec<Vendor> {
         row.retries += counts.retries;
     }
     rows.into_values().collect()
-}
-
-fn vendor(registry: &Registry, mac: Mac) -> Option<&str> {
-    if mac.is_randomised() { None } else { registry.vendor(mac) }
 }
 
 /// The first 64 bits of HMAC-SHA256 (RFC 2104) over the address.
@@ -196,6 +193,51 @@ impl Mode<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        oui::{Assignment, Prefix, merge::Merged, source},
+        tally::testing::{Frame, tally},
+    };
+    use proptest::prelude::*;
+
+    const KEY: [u8; 32] = [7; 32];
+
+    fn registry(rows: &[(u64, u8)]) -> Registry {
+        let row = |&(address, bits): &(u64, u8)| {
+            let prefix = Prefix::new(address, bits);
+            let name = Some(format!("{prefix:?}"));
+            source::Row { prefix, registry: Some(Assignment::Local), short: None, organisation: name, address: None }
+        };
+        Registry::new(&Merged { entries: rows.iter().map(row).collect(), ..Merged::default() })
+    }
+
+    /// Addresses that lie close together, so that prefixes nest and cover them.
+    fn close() -> impl Strategy<Value = u64> {
+        (0u64..3, 0u64..3, 0u64..3).prop_map(|(a, b, c)| 0x1000_0000_0000 | a << 22 | b << 11 | c)
+    }
+
+    proptest! {
+        /// What is withheld about a station does not come back by the name of an entry for it alone.
+        #[test]
+        fn entries_longer_than_36_bits_name_nobody_whose_address_is_withheld(
+            rows in prop::collection::vec((close(), 20u8..=48), 0..20),
+            stations in prop::collection::vec(close(), 1..20),
+        ) {
+            let frames: Vec<Frame> =
+                stations.iter().map(|&mac| Frame::data(Mac::from_u64(mac), Mac::BROADCAST)).collect();
+            let tally = tally(&frames, 100);
+            let (all, short): (Vec<_>, Vec<_>) = (rows.clone(), rows.into_iter().filter(|row| row.1 <= 36).collect());
+            let (all, short) = (registry(&all), registry(&short));
+            for mode in [Mode::Pseudonym(&KEY), Mode::Vendor] {
+                let said = |registry| contents(&tally, registry, &mode, false, &[]);
+                prop_assert_eq!(said(&all), said(&short));
+            }
+            // Plain addresses keep the names that the longest entries give.
+            for station in contents(&tally, &all, &Mode::Plain, false, &[]).stations {
+                let Address::Mac(mac) = station.mac else { return Err(TestCaseError::fail("a pseudonym")) };
+                prop_assert_eq!(station.vendor.as_deref(), all.vendor(mac));
+            }
+        }
+    }
 
     #[test]
     fn a_pseudonym_is_what_others_compute_by_hmac_sha256() {

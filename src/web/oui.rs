@@ -107,10 +107,10 @@ impl OuiApi {
     /// Loads the cache `db`, or the snapshot in its place; the text, if any, says why.
     ///
     /// # Errors
-    /// When the cache is from a newer program or cannot be read.
+    /// When the file is not ours, from a newer program or cannot be read.
     pub fn new(db: &Path, clock: fn() -> UnixNanos, settings: Settings) -> Result<(Self, Option<String>), OuiError> {
         let watch = Mutex::new(Watch::new(db, Detail::All));
-        let (registry, note) = cache::load_or_rebuild(db, Detail::All, clock())?;
+        let (registry, note) = cache::load_or_snapshot(db, Detail::All)?;
         let state = RwLock::new(Arc::new(State::new(registry, db)));
         let limit = settings.rate_limit.map(RateLimit::new);
         Ok((Self { db: db.to_owned(), clock, settings, limit, watch, state }, note))

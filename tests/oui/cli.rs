@@ -155,26 +155,31 @@ fn bad_input_gets_a_reason_and_leaves_the_cache_as_it_was() {
 fn a_damaged_cache_is_set_aside_and_a_newer_one_is_left_alone() {
     let dir = temp_dir();
     let db = dir.path().join("oui.sqlite");
-    fs::write(&db, "this is no SQLite file, but it is long enough to be taken for something by somebody".repeat(20))
-        .unwrap();
+    let good = file(dir.path(), "good", "00:00:0C\tCisco\n");
+    ok(&oui(&db, &["update", "--from", &good]));
+    let whole = fs::read(&db).unwrap();
+    fs::write(&db, &whole[..whole.len() / 2]).unwrap();
+    // A look-up answers all the same, and says so; it changes nothing.
     let output = oui(&db, &["lookup", "b8:27:eb:01:02:03"]);
     assert!(ok(&output).contains("Raspberry Pi Foundation"));
-    assert!(text(&output).contains("damaged") && text(&output).contains(".corrupt"), "{}", text(&output));
-    assert!(dir.path().join("oui.sqlite.corrupt").exists());
-    // The rebuilt cache is a cache like any other.
-    assert!(text(&oui(&db, &["lookup", "b8:27:eb"])).lines().all(|line| !line.contains("damaged")));
+    assert!(text(&output).contains("damaged") && text(&output).contains("airtally oui update"), "{}", text(&output));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    // An update sets it aside.
+    let output = oui(&db, &["update", "--from", &good]);
+    assert!(ok(&output).contains("1 prefixes") && text(&output).contains(".corrupt"), "{}", text(&output));
+    assert_eq!(fs::read(dir.path().join("oui.sqlite.corrupt")).unwrap(), &whole[..whole.len() / 2]);
+    assert!(text(&oui(&db, &["lookup", "00:00:0c"])).lines().all(|line| !line.contains("damaged")));
 
     let sqlite = |sql: &str| {
         let status = std::process::Command::new("sqlite3").arg(&db).arg(sql).status().expect("Debian's sqlite3");
         assert!(status.success());
     };
     sqlite("PRAGMA user_version = 99");
-    let good = file(dir.path(), "good", "00:00:0C\tCisco\n");
     for arguments in [&["lookup", "b827eb"][..], &["info"], &["update", "--from", &good]] {
         let said = refused(&oui(&db, arguments), 1);
         assert!(said.contains("99") && said.contains("upgrade"), "{said}");
     }
-    sqlite("PRAGMA user_version = 1; DELETE FROM entry WHERE bits = 36");
+    sqlite("PRAGMA user_version = 1; DELETE FROM entry");
     assert!(refused(&oui(&db, &["info"]), 1).contains("entries are missing"));
 }
 

@@ -6,5 +6,6 @@ mod cli;
 mod fetch;
 mod registry;
 mod serve;
+mod strangers;
 #[path = "../support/mod.rs"]
 mod support;

@@ -2,8 +2,8 @@
 //! cannot be used are told apart.
 use crate::records::{sample, simple, tracked};
 use airtally::{
-    config,
-    sink::{self, History, Sink, Sqlite},
+    UnixNanos, config,
+    sink::{self, DeadLetters, History, Sink, Sqlite},
     wire::{Address, Record},
 };
 use rusqlite::{Connection, types::Value};
@@ -205,7 +205,11 @@ fn files_that_cannot_be_used_are_told_apart() {
 
     let foreign = directory.path().join("foreign.sqlite");
     Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
-    assert!(sentence(&foreign).contains("not airtally's"));
+    let before = fs::read(&foreign).unwrap();
+    let text = sentence(&foreign);
+    assert!(text.contains("another program's SQLite database") && text.contains("not a history"), "{text}");
+    assert!(History::open(&foreign).unwrap_err().to_string().contains("another program's"));
+    assert_eq!(fs::read(&foreign).unwrap(), before);
 
     let blocked = directory.path().join("file");
     fs::write(&blocked, "").unwrap();
@@ -218,7 +222,11 @@ async fn a_damaged_file_is_set_aside_and_a_fresh_one_begun() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("history.sqlite");
     let records = [Record::Batch(Box::new(simple("home", "pi", 0, tracked(1, 10))))];
-    for damage in [&b"not a database at all, but long enough to be looked at as one"[..], &[0xff; 8_192]] {
+    drop(open(&path));
+    let whole = fs::read(&path).unwrap();
+    let mut spoilt = whole.clone();
+    spoilt[100..].fill(0xa5);
+    for damage in [&whole[..5_000], &spoilt] {
         fs::write(&path, damage).unwrap();
         open(&path).store(&records).await.unwrap();
         assert_eq!(fs::read(directory.path().join("history.sqlite.corrupt")).unwrap(), damage);
@@ -228,6 +236,40 @@ async fn a_damaged_file_is_set_aside_and_a_fresh_one_begun() {
             if !name.to_str().unwrap().contains("corrupt") {
                 fs::remove_file(directory.path().join(name)).unwrap();
             }
+        }
+    }
+}
+
+/// Earlier versions made files that others could read where the umask let them.
+#[tokio::test]
+async fn history_and_dead_letters_are_for_their_owner() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let (path, letters) = (directory.path().join("history.sqlite"), directory.path().join("dead-letters.sqlite"));
+    let records = [Record::Batch(Box::new(simple("home", "pi", 0, tracked(1, 10))))];
+    for _ in 0..2 {
+        let mut sink = open(&path);
+        sink.store(&records).await.unwrap();
+        let mut dead = DeadLetters::open(&letters, &config::DeadLetters::default()).unwrap();
+        dead.refused("influx", "no", b"{}", UnixNanos(1)).unwrap();
+        let mut count = 0;
+        for entry in fs::read_dir(directory.path()).unwrap() {
+            let entry = entry.unwrap();
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.path());
+            // As an earlier version left it, with its logs, when it was killed.
+            fs::set_permissions(entry.path(), fs::Permissions::from_mode(0o644)).unwrap();
+            count += 1;
+        }
+        assert_eq!(count, 6);
+        let killed = tempfile::tempdir().unwrap();
+        for entry in fs::read_dir(directory.path()).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), killed.path().join(entry.file_name())).unwrap();
+        }
+        drop((sink, dead));
+        for entry in fs::read_dir(killed.path()).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), directory.path().join(entry.file_name())).unwrap();
         }
     }
 }

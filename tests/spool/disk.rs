@@ -140,12 +140,73 @@ fn a_file_cut_short_is_set_aside() {
     });
 }
 
+/// Names and octets of what a folder has.
+fn listing(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.into_iter().map(|path| (path.clone(), fs::read(&path).unwrap())).collect()
+}
+
 #[test]
-fn an_sqlite_file_of_somebody_else_is_set_aside() {
-    damaged_file_is_set_aside(|path| {
-        fs::remove_file(path).unwrap();
-        rusqlite::Connection::open(path).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
-    });
+fn a_file_of_somebody_else_is_refused_and_left_as_it_is() {
+    let theirs = |path: &Path, journal: &str| {
+        let _ = fs::remove_file(path);
+        let connection = rusqlite::Connection::open(path).unwrap();
+        connection.execute_batch(&format!("PRAGMA journal_mode = {journal}; CREATE TABLE theirs (x)")).unwrap();
+    };
+    let refused = |dir: &Path, settings: Settings| {
+        let before = listing(&dir.join("state"));
+        let error = Spool::open(at(0), settings).err().unwrap();
+        assert!(matches!(error, SpoolError::Stranger(_)), "{error}");
+        assert!(error.to_string().contains("spool.sqlite") && error.to_string().contains("left as it is"), "{error}");
+        assert!(listing(&dir.join("state")) == before);
+    };
+    for journal in ["delete", "wal"] {
+        // Where there never was a spool, and in the place of one.
+        let dir = tempdir().unwrap();
+        fs::create_dir(dir.path().join("state")).unwrap();
+        theirs(&cold(dir.path()), journal);
+        refused(dir.path(), ingest(dir.path()));
+        fs::remove_file(cold(dir.path())).unwrap();
+        drop(open(ingest(dir.path())));
+        theirs(&cold(dir.path()), journal);
+        refused(dir.path(), ingest(dir.path()));
+    }
+    let dir = tempdir().unwrap();
+    fs::create_dir(dir.path().join("state")).unwrap();
+    fs::write(cold(dir.path()), "somebody's notes").unwrap();
+    refused(dir.path(), ingest(dir.path()));
+}
+
+/// Versions before this one set no mark, and left files that others could read where the umask let them.
+#[test]
+fn a_spool_of_an_earlier_version_is_known_and_taken_from_other_users() {
+    let dir = tempdir().unwrap();
+    let mut spool = open(ingest(dir.path()));
+    append(&mut spool, 0);
+    drop(spool);
+    let conn = rusqlite::Connection::open(cold(dir.path())).unwrap();
+    conn.pragma_update(None, "application_id", 0).unwrap();
+    drop(conn);
+    fs::set_permissions(cold(dir.path()), fs::Permissions::from_mode(0o644)).unwrap();
+    let mut spool = open(ingest(dir.path()));
+    assert_eq!(seqs(&all_pending(&mut spool, "sqlite")), [0]);
+    assert_eq!(fs::metadata(cold(dir.path())).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+/// Killed before its log was brought into the file: the mark is in the log alone.
+#[test]
+fn a_spool_that_was_killed_at_its_beginning_is_known() {
+    let dir = tempdir().unwrap();
+    let mut spool = open(ingest(dir.path()));
+    append(&mut spool, 0);
+    let killed = tempdir().unwrap();
+    fs::create_dir(killed.path().join("state")).unwrap();
+    for name in ["spool.sqlite", "spool.sqlite-wal"] {
+        fs::copy(dir.path().join("state").join(name), killed.path().join("state").join(name)).unwrap();
+    }
+    let mut spool = open(ingest(killed.path()));
+    assert_eq!(seqs(&all_pending(&mut spool, "sqlite")), [0]);
 }
 
 #[test]

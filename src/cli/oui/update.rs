@@ -6,6 +6,7 @@ use crate::{
     oui::store::{
         OuiError, cache,
         fetch::{DEFAULT_SOURCES, Fetched, Fetcher, Timeouts, Version},
+        origin::{is_address, is_secret, shown},
         source::{MAX_BYTES, Source},
     },
 };
@@ -37,6 +38,8 @@ pub(super) struct UpdateArgs {
 }
 
 pub(super) fn run(out: &mut impl Write, db: &Path, args: &UpdateArgs) -> anyhow::Result<()> {
+    // Before anything is fetched: a file that is not ours will not be replaced.
+    cache::may_replace(db)?;
     let sources = read_all(db, args)?;
     let report = cache::update(db, &sources, now(), args.accept_shrink)?;
     if let Some(place) = &report.set_aside {
@@ -78,7 +81,7 @@ fn read_all(db: &Path, args: &UpdateArgs) -> anyhow::Result<Vec<Source>> {
     let mut fetcher = None;
     let mut sources = Vec::new();
     for place in &places {
-        if place.contains("://") {
+        if is_address(place) {
             let fetcher = match &mut fetcher {
                 Some(fetcher) => fetcher,
                 none => none.insert(Fetcher::new(args.ca_file.as_deref(), Timeouts::default())?),
@@ -105,11 +108,13 @@ fn read(path: &Path) -> Result<Source, OuiError> {
 
 /// Fetches `url`; if its server says that nothing has changed, takes what the cache has kept of it.
 async fn fetch(fetcher: &Fetcher, db: &Path, url: &str) -> Result<Source, OuiError> {
-    // A cache that cannot be read has kept nothing; what is wrong with it, the update says.
-    let stored = cache::stored(db, url).ok().flatten();
+    let origin = shown(url).into_owned();
+    // A cache that cannot be read has kept nothing; what is wrong with it, the update says. Of an address with secrets it
+    // knows not enough to tell whether the same was fetched.
+    let stored = if is_secret(url) { None } else { cache::stored(db, url).ok().flatten() };
     let known =
         stored.as_ref().map(|(info, _)| Version { etag: info.etag.clone(), last_modified: info.last_modified.clone() });
-    let bar = progress_bar(url);
+    let bar = progress_bar(&origin);
     let fetched = fetcher
         .get(url, known.as_ref(), |so_far, expected| {
             if let Some(expected) = expected {
@@ -126,22 +131,23 @@ async fn fetch(fetcher: &Fetcher, db: &Path, url: &str) -> Result<Source, OuiErr
         }
         (Fetched::NotModified, None) => {
             let message = "is said to be unchanged and there is no copy of it".into();
-            return Err(OuiError::Source { origin: url.to_owned(), message });
+            return Err(OuiError::Source { origin, message });
         }
     };
-    let mut source =
-        Source::parse(url, bytes).map_err(|message| OuiError::Source { origin: url.to_owned(), message })?;
-    source.etag = version.etag;
-    source.last_modified = version.last_modified;
+    let mut source = Source::parse(&origin, bytes).map_err(|message| OuiError::Source { origin, message })?;
+    if !is_secret(url) {
+        source.etag = version.etag;
+        source.last_modified = version.last_modified;
+    }
     Ok(source)
 }
 
 /// A bar on standard error; it hides itself where that is no terminal.
-fn progress_bar(url: &str) -> ProgressBar {
+fn progress_bar(origin: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     if let Ok(style) = ProgressStyle::with_template("{wide_msg} {bytes:>10} {bar:20} {bytes_per_sec:>12}") {
         bar.set_style(style);
     }
-    bar.set_message(url.to_owned());
+    bar.set_message(origin.to_owned());
     bar
 }

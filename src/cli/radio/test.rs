@@ -21,7 +21,6 @@ use clap::Args;
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
-    fs,
     io::{self, BufWriter, Write},
     sync::{
         Arc,
@@ -98,7 +97,7 @@ pub async fn run(arguments: &TestArgs) -> anyhow::Result<()> {
     };
     let restored = record.restore(&mut link).await;
     if written && restored.is_ok() {
-        let _ = fs::remove_file(&taken);
+        Record::remove(&taken);
     }
     let rows = result?;
     restored?;

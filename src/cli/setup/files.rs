@@ -1,10 +1,11 @@
 //! The files that setup writes: configuration with its comments kept, secrets, the word to NetworkManager.
 
+use crate::own_file::beside;
 use anyhow::{Context as _, anyhow};
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, OpenOptions, Permissions},
     io::{self, Write as _},
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, chown},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown},
     path::{Path, PathBuf},
 };
 use toml_edit::{DocumentMut, Item, Table, Value};
@@ -91,21 +92,29 @@ impl Document {
     }
 }
 
-/// Replaces the file at `path` in one piece. With `shared` its group is that of its folder.
+/// Replaces the file at `path` in one piece, with this mode whatever the umask. With `shared` its group is that of its
+/// folder.
 ///
 /// # Errors
-/// When it cannot be written; what was there stays.
+/// When it cannot be written, or something is at the name that it has first; what was there stays.
 pub fn write(path: &Path, content: &[u8], mode: u32, shared: bool) -> anyhow::Result<()> {
     let written = || -> io::Result<()> {
         let folder = path.parent().unwrap_or_else(|| Path::new("."));
-        let part = path.with_extension("part");
-        let _ = fs::remove_file(&part);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&part)?;
-        file.write_all(content)?;
+        let part = beside(path, ".airtally-part");
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(mode & 0o700).open(&part).map_err(|error| {
+                if error.kind() != io::ErrorKind::AlreadyExists {
+                    return error;
+                }
+                let text = format!("{} is in the way: a setup that was cut off left it; remove it", part.display());
+                io::Error::new(error.kind(), text)
+            })?;
+        file.write_all(content).inspect_err(|_| drop(fs::remove_file(&part)))?;
         if shared {
             let group = fs::metadata(folder)?.gid();
             chown(&part, None, Some(group))?;
         }
+        file.set_permissions(Permissions::from_mode(mode))?;
         file.sync_all()?;
         fs::rename(&part, path)
     };
@@ -163,7 +172,6 @@ mod tests {
 
     #[test]
     fn a_secret_is_for_its_owner_alone() {
-        use std::os::unix::fs::PermissionsExt as _;
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("mqtt-password");
         for secret in ["first", "second"] {
@@ -171,5 +179,10 @@ mod tests {
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
             assert_eq!(fs::read_to_string(&path).unwrap(), secret);
         }
+        // What is at the name that a new file has first is not removed.
+        let theirs = beside(&path, ".airtally-part");
+        fs::write(&theirs, "notes").unwrap();
+        assert!(format!("{:#}", write(&path, b"third", 0o600, false).unwrap_err()).contains("remove it"));
+        assert_eq!((fs::read(&theirs).unwrap(), fs::read(&path).unwrap()), (b"notes".to_vec(), b"second".to_vec()));
     }
 }

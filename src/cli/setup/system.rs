@@ -3,6 +3,7 @@
 use super::{files, say};
 use anyhow::{Context as _, bail};
 use std::{
+    fs,
     path::Path,
     process::{Command, Stdio},
     thread::sleep,
@@ -11,6 +12,9 @@ use std::{
 
 /// Where NetworkManager reads its configuration.
 const NETWORK_MANAGER: &str = "/etc/NetworkManager/conf.d";
+/// How a file of ours there begins: by setup, and by the sample that people copy.
+const WRITTEN_BY_US: &str = "# Written by airtally setup:";
+const SAMPLE: &str = "# Keeps NetworkManager away from the card that airtally listens with.";
 /// How long the first full window may take to be told: its own length twice, and the status that tells it.
 const FIRST_WINDOW: Duration = Duration::from_secs(40);
 
@@ -21,7 +25,7 @@ pub fn credential(role: &str, name: &str) -> String {
 
 /// This machine's name as a topic level; `sensor-1` where it has none that would do.
 pub fn host_name() -> String {
-    let name = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    let name = fs::read_to_string("/etc/hostname").unwrap_or_default();
     let name: String = name.trim().chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect();
     if name.is_empty() { "sensor-1".into() } else { name }
 }
@@ -32,8 +36,14 @@ pub fn leave_to_us(interface: &str) -> anyhow::Result<()> {
         return Ok(());
     }
     let path = Path::new(NETWORK_MANAGER).join("airtally.conf");
+    match fs::read_to_string(&path) {
+        Ok(text) if !text.starts_with(WRITTEN_BY_US) && !text.starts_with(SAMPLE) => {
+            bail!("{} is not airtally's, and is left as it is: move it away, or add to it by hand", path.display());
+        }
+        _ => {}
+    }
     let text = format!(
-        "# Written by airtally setup: this card listens.\n[device-airtally]\nmatch-device=interface-name:{interface}\nmanaged=0\n"
+        "{WRITTEN_BY_US} this card listens.\n[device-airtally]\nmatch-device=interface-name:{interface}\nmanaged=0\n"
     );
     files::write(&path, text.as_bytes(), 0o644, false)?;
     say(&format!("wrote {}: NetworkManager leaves {interface} alone", path.display()));

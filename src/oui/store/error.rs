@@ -1,6 +1,6 @@
 //! What can go wrong in the vendor registry, in sentences for the person who has to act.
 
-use crate::oui::Prefix;
+use crate::{oui::Prefix, own_file::Stranger};
 use std::{io, path::PathBuf};
 
 /// A registry file, or the cache, could not be used.
@@ -43,6 +43,9 @@ pub enum OuiError {
         /// Its entries in the new file.
         now: u64,
     },
+    /// What is at the cache's path is not ours: it is neither read nor changed.
+    #[error("{0}")]
+    Stranger(#[from] Stranger),
     /// The cache was made by a newer program.
     #[error(
         "the vendor cache {path} has format {found} and this program knows up to {known}: upgrade airtally, or move the cache away and run 'airtally oui update'"
@@ -55,7 +58,7 @@ pub enum OuiError {
         /// The newest format that this program reads.
         known: i64,
     },
-    /// The cache is damaged, or not a cache at all.
+    /// The cache is damaged.
     #[error("the vendor cache {path} is damaged ({message}): run 'airtally oui update' to replace it")]
     Corrupt {
         /// The cache.

@@ -1,6 +1,6 @@
 //! Registry files over HTTPS: conditional, bounded in time and size. The one file of this room that knows HTTP.
 
-use super::{OuiError, source::MAX_BYTES};
+use super::{OuiError, origin::shown, source::MAX_BYTES};
 use reqwest::{Certificate, Client, StatusCode, Url, header, redirect};
 use std::{path::Path, time::Duration};
 
@@ -95,7 +95,7 @@ impl Fetcher {
         }
         let client = builder.build().map_err(|error| OuiError::Source {
             origin: "HTTPS".into(),
-            message: format!("cannot be set up: {}", innermost(&error)),
+            message: format!("cannot be set up: {}", innermost(error)),
         })?;
         Ok(Self { client })
     }
@@ -112,7 +112,7 @@ impl Fetcher {
         known: Option<&Version>,
         mut progress: impl FnMut(u64, Option<u64>),
     ) -> Result<Fetched, OuiError> {
-        let failed = |message: String| OuiError::Source { origin: url.to_owned(), message };
+        let failed = |message: String| OuiError::Source { origin: shown(url).into_owned(), message };
         let parsed = Url::parse(url).map_err(|error| failed(format!("is no address: {error}")))?;
         if !is_safe(&parsed) {
             return Err(failed("is not an https address".into()));
@@ -126,10 +126,12 @@ impl Fetcher {
                 }
             }
         }
-        let not_fetched = |error: reqwest::Error| failed(format!("cannot be fetched: {}", innermost(&error)));
+        let not_fetched = |error: reqwest::Error| failed(format!("cannot be fetched: {}", innermost(error)));
         let mut response = request.send().await.map_err(not_fetched)?;
         match response.status() {
-            StatusCode::NOT_MODIFIED if known.is_some() => return Ok(Fetched::NotModified),
+            StatusCode::NOT_MODIFIED if known.is_some_and(|known| *known != Version::default()) => {
+                return Ok(Fetched::NotModified);
+            }
             StatusCode::OK => {}
             status => return Err(failed(format!("cannot be fetched: the server answers {status}"))),
         }
@@ -154,14 +156,16 @@ fn is_safe(url: &Url) -> bool {
     url.scheme() == "https" || url.scheme() == "http" && here
 }
 
-/// The cause at the bottom, which is the one that says something.
-fn innermost(error: &reqwest::Error) -> String {
+/// The cause at the bottom, which is the one that says something; never an address, which may have secrets.
+fn innermost(error: reqwest::Error) -> String {
     if error.is_timeout() {
         return "it took too long".into();
     }
-    let mut cause: &dyn std::error::Error = error;
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
     while let Some(next) = cause.source() {
         cause = next;
     }
-    cause.to_string()
+    let said = cause.to_string();
+    if said.contains("://") { "the request failed".into() } else { said }
 }

@@ -5,7 +5,7 @@
 //! * [`merge`]: several parsed files to one sorted, deduplicated registry with its hash.
 //! * [`cache`]: the SQLite file it is kept in; [`Watch`] notices when another process replaces it.
 //! * [`snapshot`]: the registry that travels with the program, for a start without a cache.
-//! * [`fetch`]: registry files over HTTPS.
+//! * [`fetch`]: registry files over HTTPS; [`origin`]: an address without its secrets.
 
 pub mod cache;
 mod error;
@@ -14,6 +14,7 @@ mod ethers;
 pub mod fetch;
 mod ieee;
 pub mod merge;
+pub mod origin;
 mod parsed;
 pub mod snapshot;
 pub mod source;

@@ -76,6 +76,6 @@ mod tests {
         fs::remove_file(&path).unwrap();
         assert!(watch.poll().is_none());
         fs::write(&path, "junk").unwrap();
-        assert!(matches!(watch.poll(), Some(Err(OuiError::Corrupt { .. }))));
+        assert!(matches!(watch.poll(), Some(Err(OuiError::Stranger(_)))));
     }
 }

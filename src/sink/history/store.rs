@@ -14,7 +14,8 @@ use rusqlite::{Connection, ToSql, Transaction, params, types::ToSqlOutput};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The history's kind of file.
-pub(super) const HISTORY: Kind = Kind { application_id: 0x6174_6831, version: 1, schema: include_str!("schema.sql") };
+pub(super) const HISTORY: Kind =
+    Kind { name: "a history", application_id: 0x6174_6831, version: 1, schema: include_str!("schema.sql") };
 
 /// Gap records kept, at most.
 const MOST_GAPS: i64 = 10_000;
@@ -78,7 +79,7 @@ impl Writer {
         let path = self.config.path.clone();
         let stored = match self.try_store(records, now) {
             Err(error) if sqlite_file::is_damage(&error) => {
-                sqlite_file::set_aside(&path, &error).map_err(|error| error.to_string())?;
+                sqlite_file::set_aside(&path, &HISTORY, &error).map_err(|error| error.to_string())?;
                 self.connection = sqlite_file::open(&path, &HISTORY).map_err(|error| error.to_string())?;
                 self.try_store(records, now)
             }

@@ -1,7 +1,10 @@
 //! The cache's SQLite file: its schema, reading it whole, writing it whole. The one file that knows SQLite; when and
 //! where files are made and swapped is decided elsewhere.
 
-use super::{Info, SourceInfo};
+use super::{
+    Info, SourceInfo,
+    place::{self, Found},
+};
 use crate::{
     UnixNanos,
     oui::{
@@ -9,6 +12,7 @@ use crate::{
         store::{
             Detail, OuiError,
             merge::{Merged, hash_entry},
+            origin::{is_secret, shown},
             parsed::Row,
             source::{Source, hex},
         },
@@ -17,12 +21,12 @@ use crate::{
 };
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{collections::BTreeMap, fmt::Write as _, fs, os::unix::ffi::OsStrExt as _, path::Path};
 
 /// The format of the file that this program reads and writes.
 const VERSION: i64 = 1;
 /// "atOU": marks a SQLite file as a vendor cache.
-const APPLICATION_ID: i64 = 0x6174_4f55;
+pub(super) const APPLICATION_ID: i32 = 0x6174_4f55;
 
 const SCHEMA: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -63,7 +67,7 @@ pub(super) fn old(path: &Path) -> Result<Old, OuiError> {
     let db = open(path)?;
     let read = || {
         let mut rows: BTreeMap<String, u64> = BTreeMap::new();
-        for source in read_sources(&db)? {
+        for (_, source) in read_sources(&db)? {
             *rows.entry(source.label).or_default() += source.rows;
         }
         Ok(Old { rows, hash: Some(meta(&db, "hash")?), local: read_local(&db)? })
@@ -75,10 +79,11 @@ pub(super) fn old(path: &Path) -> Result<Old, OuiError> {
 pub(super) fn stored(path: &Path, origin: &str) -> Result<Option<(SourceInfo, Vec<u8>)>, OuiError> {
     let db = open(path)?;
     let read = || {
-        let Some(source) = read_sources(&db)?.into_iter().find(|source| source.origin == origin) else {
-            return Ok(None);
-        };
-        let body: Vec<u8> = db.query_row("SELECT body FROM source WHERE origin = ?1", [origin], |row| row.get(0))?;
+        // Not one whose address had secrets: it may be from another than this.
+        let query = "SELECT id, body FROM source WHERE origin = ?1 ORDER BY id LIMIT 1";
+        let found = db.query_row(query, [origin], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)));
+        let Some((id, body)) = found.optional()? else { return Ok(None) };
+        let Some((_, source)) = read_sources(&db)?.into_iter().find(|(one, _)| *one == id) else { return Ok(None) };
         match zstd::bulk::decompress(&body, usize::try_from(source.bytes).unwrap_or(0)) {
             Ok(bytes) => Ok(Some((source, bytes))),
             Err(_) => Err(Fault::Damage("a source cannot be unpacked")),
@@ -87,7 +92,7 @@ pub(super) fn stored(path: &Path, origin: &str) -> Result<Option<(SourceInfo, Ve
     read().map_err(|fault: Fault| fault.at(path))
 }
 
-/// Writes a cache to `path`, where no file may be.
+/// Writes a cache to `path`, where an empty file is.
 pub(super) fn create(
     path: &Path,
     merged: &Merged,
@@ -99,14 +104,35 @@ pub(super) fn create(
     alter(path, |db| write(db, merged, sources, local, hash, now))
 }
 
-/// Replaces the local entries of the cache at `path`, which is nobody else's.
+/// Replaces the local entries of the cache at `path`, which is nobody else's, and removes secrets that an earlier version
+/// kept in addresses.
 pub(super) fn set_local(path: &Path, local: &[Row]) -> Result<(), OuiError> {
     alter(path, |db| {
+        db.execute_batch("PRAGMA secure_delete = ON")?;
         let tx = db.transaction()?;
         tx.execute("DELETE FROM local_entry", [])?;
         write_local(&tx, local)?;
-        tx.commit()
+        let had_secrets = remove_secrets(&tx)?;
+        tx.commit()?;
+        // What moved within a page left copies of itself.
+        if had_secrets { db.execute_batch("VACUUM") } else { Ok(()) }
     })
+}
+
+/// Leaves of each address what may be shown; without the server's names for the version, which are of the whole address.
+fn remove_secrets(db: &Connection) -> rusqlite::Result<bool> {
+    let mut statement = db.prepare("SELECT id, origin FROM source")?;
+    let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+    let mut had_secrets = false;
+    for row in rows.collect::<rusqlite::Result<Vec<_>>>()? {
+        let (id, origin) = row;
+        if is_secret(&origin) {
+            let sql = "UPDATE source SET origin = ?2, etag = NULL, last_modified = NULL WHERE id = ?1";
+            db.execute(sql, params![id, shown(&origin)])?;
+            had_secrets = true;
+        }
+    }
+    Ok(had_secrets)
 }
 
 /// Opens `path` for writing, without a journal: the file is synced as a whole before it gets its name.
@@ -114,6 +140,8 @@ fn alter(path: &Path, change: impl FnOnce(&mut Connection) -> rusqlite::Result<(
     let run = || {
         let mut db = Connection::open(path)?;
         db.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE")?;
+        // The mark first: what a kill leaves of this file is known for ours.
+        db.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}"))?;
         change(&mut db)?;
         db.close().map_err(|(_, error)| error)
     };
@@ -158,21 +186,35 @@ impl Fault {
     }
 }
 
+/// Opens a cache for reading, so that nothing is written, neither to it nor beside it: a cache is only ever replaced
+/// whole, so its file never changes ("immutable", as SQLite has it) and needs no locks and no logs.
 fn open(path: &Path) -> Result<Connection, OuiError> {
-    match fs::metadata(path) {
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(OuiError::Missing { path: path.into() }),
-        Err(source) => return Err(OuiError::Io { action: "read", path: path.into(), source }),
+    match place::find(path)? {
+        Found::Cache => {}
+        Found::Nothing => return Err(OuiError::Missing { path: path.into() }),
+        Found::Damaged => return Err(Fault::Damage("it has not the mark of a vendor cache").at(path)),
+        Found::Stranger(stranger) => return Err(stranger.into()),
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags).map_err(|error| Fault::from(error).at(path))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let real = fs::canonicalize(path).map_err(|source| OuiError::Io { action: "read", path: path.into(), source })?;
+    let mut uri = "file:".to_owned();
+    for octet in real.as_os_str().as_bytes() {
+        match octet {
+            b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*octet)),
+            _ if octet.is_ascii_alphanumeric() => uri.push(char::from(*octet)),
+            // Writing to a string never fails.
+            _ => drop(write!(uri, "%{octet:02x}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    let db = Connection::open_with_flags(uri, flags).map_err(|error| Fault::from(error).at(path))?;
     check(&db).map_err(|fault| fault.at(path))?;
     Ok(db)
 }
 
 fn check(db: &Connection) -> Result<(), Fault> {
     let pragma = |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
-    if pragma("application_id")? != APPLICATION_ID {
+    if pragma("application_id")? != i64::from(APPLICATION_ID) {
         return Err(Fault::Damage("it is not a vendor cache"));
     }
     match pragma("user_version")? {
@@ -264,23 +306,26 @@ fn read_local(db: &Connection) -> Result<Vec<Row>, Fault> {
     Ok(local)
 }
 
-fn read_sources(db: &Connection) -> Result<Vec<SourceInfo>, Fault> {
+/// The sources with their numbers. Of an address that an earlier version kept with its secrets, what may be shown.
+fn read_sources(db: &Connection) -> Result<Vec<(i64, SourceInfo)>, Fault> {
     let mut statement = db.prepare(
-        "SELECT label, origin, sha256, fetched_at, etag, last_modified, rows, bytes FROM source ORDER BY id",
+        "SELECT label, origin, sha256, fetched_at, etag, last_modified, rows, bytes, id FROM source ORDER BY id",
     )?;
     let mut rows = statement.query([])?;
     let mut sources = Vec::new();
     while let Some(row) = rows.next()? {
-        sources.push(SourceInfo {
+        let origin: String = row.get(1)?;
+        let source = SourceInfo {
             label: row.get(0)?,
-            origin: row.get(1)?,
+            origin: shown(&origin).into_owned(),
             sha256: row.get(2)?,
             fetched_at: row.get(3)?,
             etag: row.get(4)?,
             last_modified: row.get(5)?,
             rows: unsigned(row, 6)?,
             bytes: unsigned(row, 7)?,
-        });
+        };
+        sources.push((row.get(8)?, source));
     }
     Ok(sources)
 }
@@ -295,7 +340,7 @@ fn read_info(db: &Connection) -> Result<Info, Fault> {
         *registries.entry(entry.registry.map_or("unstated", Assignment::name)).or_default() += 1;
     }
     Ok(Info {
-        sources: read_sources(db)?,
+        sources: read_sources(db)?.into_iter().map(|(_, source)| source).collect(),
         updated_at: meta(db, "updated_at")?,
         registries,
         special: u64::try_from(db.query_row("SELECT count(*) FROM special", [], |row| row.get::<_, i64>(0))?)
@@ -314,7 +359,7 @@ fn write(
 ) -> rusqlite::Result<()> {
     let tx = db.transaction()?;
     tx.execute_batch(SCHEMA)?;
-    tx.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}"))?;
+    tx.execute_batch(&format!("PRAGMA user_version = {VERSION}"))?;
     write_meta(&tx, merged, hash, now)?;
     write_sources(&tx, sources, now)?;
     write_entries(&tx, &merged.entries)?;

@@ -1,8 +1,9 @@
 //! The cache: one SQLite file, only ever replaced whole. What changes it writes a new file beside the old one and swaps
 //! it in by a rename: a reader sees the old cache or the new one and never a mixture, and a process killed at any
-//! moment leaves one of them.
+//! moment leaves one of them. Who only reads never writes, and nobody touches a file that is not a cache of ours.
 
 mod db;
+mod place;
 
 use super::{OuiError, merge::merge, parsed::Row, snapshot, source::Source};
 use crate::{
@@ -11,10 +12,10 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
-    io,
     path::{Path, PathBuf},
 };
+
+pub use place::DEFAULT_PATH;
 
 /// How many local entries a cache holds at most.
 pub const MAX_LOCAL: usize = 10_000;
@@ -43,7 +44,7 @@ pub struct Report {
 pub struct SourceInfo {
     /// `MA-L`, …, `manuf` or `wka`.
     pub label: String,
-    /// Its path or address.
+    /// Its path or address, without what may be secret in it.
     pub origin: String,
     /// The SHA-256 of its bytes, in hexadecimal.
     pub sha256: String,
@@ -94,42 +95,46 @@ impl Registry {
 }
 
 /// Loads the cache at `path`; in its place the snapshot that travels with the program where there is none, or where it
-/// is damaged. A damaged one is set aside and made anew from the snapshot, as far as the directory may be written.
-/// The text, if any, says what was done.
+/// is damaged. Writes nothing. The text, if any, says why the snapshot serves.
 ///
 /// # Errors
-/// When the cache is from a newer program or cannot be read.
-pub fn load_or_rebuild(path: &Path, detail: Detail, now: UnixNanos) -> Result<(Registry, Option<String>), OuiError> {
+/// When the file is not ours, from a newer program or cannot be read.
+pub fn load_or_snapshot(path: &Path, detail: Detail) -> Result<(Registry, Option<String>), OuiError> {
     match Registry::load(path, detail) {
         Ok(registry) => Ok((registry, None)),
-        Err(error @ OuiError::Missing { .. }) => {
+        Err(error @ (OuiError::Missing { .. } | OuiError::Corrupt { .. })) => {
             let note = format!("{error}; until then names come from a snapshot: {}", snapshot::origin());
-            Ok((Registry::snapshot(), Some(note)))
-        }
-        Err(error @ OuiError::Corrupt { .. }) => {
-            let mut note = format!("{error}; until then names come from a snapshot: {}", snapshot::origin());
-            let set_aside = update(path, &snapshot::sources(), now, true).ok().and_then(|report| report.set_aside);
-            if let Some(place) = set_aside {
-                note.push_str(&format!("; the damaged cache is now {}", place.display()));
-            }
             Ok((Registry::snapshot(), Some(note)))
         }
         Err(error) => Err(error),
     }
 }
 
+/// Whether an update may replace what is at `path`: a cache of ours, even a damaged one, or nothing.
+///
+/// # Errors
+/// When it is not ours, or cannot be read.
+pub fn may_replace(path: &Path) -> Result<(), OuiError> {
+    match place::find(path)? {
+        place::Found::Stranger(stranger) => Err(stranger.into()),
+        _ => Ok(()),
+    }
+}
+
 /// Makes a new cache at `path` of exactly `sources` and the old one's local entries, and swaps it in.
 ///
 /// # Errors
-/// When a source has lost more than a tenth of its entries (unless `accept_shrink`), the old cache is from a newer
-/// program, or the disk refuses. The old cache then stays.
+/// When a source has lost more than a tenth of its entries (unless `accept_shrink`), the old file is not ours or from a
+/// newer program, or the disk refuses. The old file then stays.
 pub fn update(path: &Path, sources: &[Source], now: UnixNanos, accept_shrink: bool) -> Result<Report, OuiError> {
     let merged = merge(sources);
-    let _lock = lock(path)?;
-    let (old, set_aside) = match db::old(path) {
-        Ok(old) => (old, None),
-        Err(OuiError::Missing { .. }) => (db::Old::default(), None),
-        Err(OuiError::Corrupt { .. }) => (db::Old::default(), Some(aside(path)?)),
+    let path = &place::real(path);
+    may_replace(path)?;
+    let _lock = place::lock(path)?;
+    let (old, is_damaged) = match db::old(path) {
+        Ok(old) => (old, false),
+        Err(OuiError::Missing { .. }) => (db::Old::default(), false),
+        Err(OuiError::Corrupt { .. }) => (db::Old::default(), true),
         Err(error) => return Err(error),
     };
     let mut rows: BTreeMap<&'static str, u64> = BTreeMap::new();
@@ -143,7 +148,7 @@ pub fn update(path: &Path, sources: &[Source], now: UnixNanos, accept_shrink: bo
         }
     }
     let hash = merged.hash();
-    swap_in(path, |new| db::create(new, &merged, sources, &old.local, &hash, now))?;
+    let set_aside = place::swap_in(path, is_damaged, |new| db::create(new, &merged, sources, &old.local, &hash, now))?;
     Ok(Report {
         entries: merged.entries.len() as u64,
         special: merged.special.len() as u64,
@@ -213,73 +218,23 @@ fn change_local<T>(
     now: UnixNanos,
     change: impl FnOnce(&mut Vec<Row>) -> Result<T, OuiError>,
 ) -> Result<T, OuiError> {
-    let _lock = lock(path)?;
+    let path = &place::real(path);
+    may_replace(path)?;
+    let _lock = place::lock(path)?;
     let (mut rows, fresh) = match db::old(path) {
         Ok(old) => (old.local, false),
         Err(OuiError::Missing { .. }) => (Vec::new(), true),
         Err(error) => return Err(error),
     };
     let done = change(&mut rows)?;
-    swap_in(path, |new| {
+    place::swap_in(path, false, |new| {
         if fresh {
             let sources = snapshot::sources();
             let merged = merge(&sources);
             return db::create(new, &merged, &sources, &rows, &merged.hash(), now);
         }
-        fs::copy(path, new).map_err(|source| OuiError::Io { action: "write", path: new.to_owned(), source })?;
+        place::copy(path, new)?;
         db::set_local(new, &rows)
     })?;
     Ok(done)
-}
-
-/// Keeps two writers apart: an advisory lock on the cache's directory, made if need be.
-fn lock(path: &Path) -> Result<File, OuiError> {
-    let directory = directory(path);
-    let failed = |action| move |source| OuiError::Io { action, path: directory.to_owned(), source };
-    fs::create_dir_all(directory).map_err(failed("create"))?;
-    let lock = File::open(directory).map_err(failed("open"))?;
-    lock.lock().map_err(failed("lock"))?;
-    Ok(lock)
-}
-
-fn directory(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// The name `suffix` beside `path`.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
-/// Moves a damaged cache out of the way and says where.
-fn aside(path: &Path) -> Result<PathBuf, OuiError> {
-    let target = beside(path, ".corrupt");
-    fs::rename(path, &target).map_err(|source| OuiError::Io { action: "set aside", path: path.into(), source })?;
-    Ok(target)
-}
-
-/// Lets `fill` write a new file beside `path`, makes sure that it is on the disk, and renames it over `path`.
-fn swap_in(path: &Path, fill: impl FnOnce(&Path) -> Result<(), OuiError>) -> Result<(), OuiError> {
-    let new = beside(path, ".new");
-    let io = |action| {
-        let new = new.clone();
-        move |source| OuiError::Io { action, path: new, source }
-    };
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io("remove")(error)),
-        _ => {}
-    }
-    if let Err(error) = fill(&new) {
-        // What could not be finished is of no use to anyone; that it may stay is no second failure.
-        let _ = fs::remove_file(&new);
-        return Err(error);
-    }
-    if let Ok(old) = fs::metadata(path) {
-        fs::set_permissions(&new, old.permissions()).map_err(io("set the mode of"))?;
-    }
-    File::open(&new).and_then(|file| file.sync_all()).map_err(io("sync"))?;
-    fs::rename(&new, path).map_err(io("rename"))?;
-    File::open(directory(path)).and_then(|directory| directory.sync_all()).map_err(io("sync the directory of"))
 }
