@@ -1,7 +1,7 @@
 //! Who may write (a bearer token), who asks too often (a bucket for each client), which web pages may read (CORS).
 //! Decides; knows no routes.
 
-use super::{Request, Response};
+use super::{Request, Response, seats::network};
 use sha2::{Digest, Sha256};
 use std::{
     collections::HashMap,
@@ -74,7 +74,7 @@ impl RateLimit {
     pub fn take(&self, peer: IpAddr, now: Instant) -> Option<Duration> {
         let full = self.per_second * 2.0;
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = client(peer);
+        let key = network(peer);
         if clients.len() >= MAX_CLIENTS && !clients.contains_key(&key) {
             let rate = self.per_second;
             clients.retain(|_, bucket| bucket.tokens + (now - bucket.filled).as_secs_f64() * rate < full);
@@ -91,13 +91,6 @@ impl RateLimit {
         }
         bucket.tokens -= 1.0;
         None
-    }
-}
-
-fn client(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
-        v4 => v4,
     }
 }
 

@@ -19,6 +19,8 @@ use std::{
 
 /// How many addresses one request may ask about.
 pub const MAX_BATCH: usize = 1_000;
+/// How many of them are answered at once.
+const FEW: usize = 16;
 /// How many entries a search gives at most, and how many unless it asks for another number.
 pub const MAX_FOUND: usize = 1_000;
 const DEFAULT_FOUND: usize = 100;
@@ -327,9 +329,9 @@ impl Handler for OuiApi {
     }
 
     fn may_wait(&self, request: &Request) -> bool {
-        // A search goes through all names: milliseconds in which other clients would wait.
+        // A search goes through all names, and many addresses are many answers: milliseconds in which others would wait.
         let searches = request.path.last().is_some_and(|part| part == "search");
-        searches || matches!(request.method, Method::Post | Method::Put | Method::Delete)
+        searches || request.query.len() > FEW || matches!(request.method, Method::Post | Method::Put | Method::Delete)
     }
 }
 

@@ -1,7 +1,12 @@
 //! Connections: accept, TLS, HTTP/1.1, bounds in number, size and time. Turns bytes into [`Request`]s for a
 //! [`Handler`] and its [`Response`]s into bytes. Knows no routes.
 
-use super::{Method, Request, Response, http::HEADERS};
+use super::{
+    Method, Request, Response,
+    http::HEADERS,
+    patience::{Patience, Patient, Shared},
+    seats::{Seat, Seats},
+};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{
     body::{Body as _, Bytes, Incoming},
@@ -9,7 +14,7 @@ use hyper::{
     server::conn::http1,
     service::service_fn,
 };
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
 use std::{
     convert::Infallible,
@@ -20,8 +25,8 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
-    time::timeout,
+    sync::watch,
+    time::{Instant, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -37,21 +42,37 @@ pub trait Handler: Send + Sync + 'static {
 /// What a client may take of the server.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at a time; more wait to be accepted.
+    /// Connections at a time. Who comes then is let in, and a connection of the address that has most gives way.
     pub connections: usize,
+    /// Connections of one address at a time (IPv6: of one /64). One more ends the one of them that was served least
+    /// lately.
+    pub connections_of_one: usize,
     /// The bytes of a request's head. What is longer gets 431; a target over 64 KiB gets 414.
     pub head: usize,
     /// The bytes of a request's body. What is longer gets 413.
     pub body: usize,
-    /// For a TLS handshake, for a head, for a body, each: a slow client goes.
+    /// For a TLS handshake, for a head and the silence before it, for a body, each from beginning to end; and for a
+    /// client that does not take its answer.
     pub patience: Duration,
+    /// The bytes a second of an answer that a client must take to be waited for.
+    pub bytes_per_second: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 256, head: 256 << 10, body: 64 << 10, patience: Duration::from_secs(10) }
+        Self {
+            connections: 256,
+            connections_of_one: 64,
+            head: 256 << 10,
+            body: 64 << 10,
+            patience: Duration::from_secs(10),
+            bytes_per_second: 4 << 10,
+        }
     }
 }
+
+/// What the kernel may keep of answers that a client has not taken; left alone it would be megabytes for each.
+const SEND_BUFFER: usize = 64 << 10;
 
 /// Serves until `stop` is done, then lets requests under way end, for as long as the limits' patience.
 pub async fn serve(
@@ -61,26 +82,26 @@ pub async fn serve(
     limits: Limits,
     stop: impl Future<Output = ()>,
 ) {
-    let slots = Arc::new(Semaphore::new(limits.connections));
+    // Connections inherit it. Without it there is only more memory in use.
+    let _ = rustix::net::sockopt::set_socket_send_buffer_size(&listener, SEND_BUFFER);
+    let seats = Seats::new(limits);
     let (stopping, stopped) = watch::channel(());
     let acceptor = tls.map(TlsAcceptor::from);
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
             () = &mut stop => break,
-            accepted = accept(&listener, &slots) => accepted,
+            accepted = accept(&listener) => accepted,
         };
-        let Some((stream, peer, slot)) = accepted else { continue };
-        let (acceptor, handler, stopped) = (acceptor.clone(), Arc::clone(&handler), stopped.clone());
+        let Some((stream, peer)) = accepted else { continue };
+        let (seat, leave) = seats.take(peer, std::time::Instant::now());
+        let client = Client { peer, seat, patience: patience(limits), handler: Arc::clone(&handler), limits };
+        let (acceptor, stopped) = (acceptor.clone(), stopped.clone());
         tokio::spawn(async move {
-            let _slot = slot;
-            match acceptor {
-                None => connection(stream, peer, handler, limits, stopped).await,
-                Some(acceptor) => match timeout(limits.patience, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => connection(stream, peer, handler, limits, stopped).await,
-                    Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
-                    Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
-                },
+            tokio::select! {
+                () = client.serve(stream, acceptor, stopped) => {}
+                // Dropping the connection closes it.
+                _ = leave => tracing::debug!(%peer, "connection closed to make room for another"),
             }
         });
     }
@@ -91,16 +112,16 @@ pub async fn serve(
     let _ = timeout(limits.patience, stopping.closed()).await;
 }
 
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> Option<(TcpStream, IpAddr, tokio::sync::OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+fn patience(limits: Limits) -> Shared {
+    Shared::new(Patience::new(limits.patience, limits.bytes_per_second, Instant::now()))
+}
+
+async fn accept(listener: &TcpListener) -> Option<(TcpStream, IpAddr)> {
     match listener.accept().await {
         Ok((stream, peer)) => {
             // Answers are written whole; waiting to fill a packet would only delay them.
             let _ = stream.set_nodelay(true);
-            Some((stream, SocketAddr::ip(&peer).to_canonical(), slot))
+            Some((stream, SocketAddr::ip(&peer).to_canonical()))
         }
         Err(error) => {
             // Out of descriptors, most likely: without a pause this would spin.
@@ -111,57 +132,84 @@ async fn accept(
     }
 }
 
-async fn connection<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: S,
+/// One connection's side of the server.
+struct Client {
     peer: IpAddr,
+    seat: Seat,
+    patience: Shared,
     handler: Arc<dyn Handler>,
     limits: Limits,
-    mut stopped: watch::Receiver<()>,
-) {
-    let service = service_fn(move |request| {
-        let handler = Arc::clone(&handler);
-        async move { Ok::<_, Infallible>(answer(request, peer, handler, limits).await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.patience)
-        .max_buf_size(limits.head)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
-        _ = stopped.changed() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%peer, %error, "connection ended");
-    }
 }
 
-async fn answer(
-    request: hyper::Request<Incoming>,
-    peer: IpAddr,
-    handler: Arc<dyn Handler>,
-    limits: Limits,
-) -> hyper::Response<Full<Bytes>> {
-    let response = match read(request, peer, limits).await {
-        Ok(request) if handler.may_wait(&request) => {
-            let waiting = tokio::task::spawn_blocking(move || handler.handle(&request));
-            waiting.await.unwrap_or_else(|_| Response::error(500, "the server could not finish this"))
-        }
-        Ok(request) => handler.handle(&request),
-        Err(response) => response,
-    };
-    let mut out = hyper::Response::new(Full::new(Bytes::from(response.body)));
-    *out.status_mut() = hyper::StatusCode::from_u16(response.status).unwrap_or_default();
-    for (name, value) in response.headers {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            out.headers_mut().append(HeaderName::from_static(name), value);
+impl Client {
+    async fn serve(self, stream: TcpStream, tls: Option<TlsAcceptor>, stopped: watch::Receiver<()>) {
+        let stream = Patient::new(stream, self.patience.clone());
+        let Some(tls) = tls else { return self.requests(stream, stopped).await };
+        match timeout(self.limits.patience, tls.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                self.patience.lock().answered(Instant::now());
+                self.requests(stream, stopped).await;
+            }
+            Ok(Err(error)) => tracing::debug!(peer = %self.peer, %error, "TLS handshake failed"),
+            Err(_) => tracing::debug!(peer = %self.peer, "TLS handshake took too long"),
         }
     }
-    out
+
+    async fn requests<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S, mut stopped: watch::Receiver<()>) {
+        let service = service_fn(async |request| {
+            self.patience.lock().asked();
+            let answer = self.answer(request).await;
+            self.seat.served(std::time::Instant::now());
+            self.patience.lock().answered(Instant::now());
+            Ok::<_, Infallible>(answer)
+        });
+        // Time is kept by the stream: hyper's own bound of a head would cut off an answer that is still being taken.
+        let connection = http1::Builder::new()
+            .header_read_timeout(None)
+            .max_buf_size(self.limits.head)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        let ended = tokio::select! {
+            ended = &mut connection => ended,
+            _ = stopped.changed() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(peer = %self.peer, %error, "connection ended");
+        }
+    }
+
+    async fn answer(&self, request: hyper::Request<Incoming>) -> hyper::Response<Full<Bytes>> {
+        let response = match read(request, self.peer, self.limits).await {
+            Ok(request) => self.work(request).await,
+            Err(response) => response,
+        };
+        let mut out = hyper::Response::new(Full::new(Bytes::from(response.body)));
+        *out.status_mut() = hyper::StatusCode::from_u16(response.status).unwrap_or_default();
+        for (name, value) in response.headers {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                out.headers_mut().append(HeaderName::from_static(name), value);
+            }
+        }
+        out
+    }
+
+    async fn work(&self, request: Request) -> Response {
+        self.seat.works();
+        if !self.handler.may_wait(&request) {
+            return self.handler.handle(&request);
+        }
+        let turn = self.seat.turn().await;
+        let handler = Arc::clone(&self.handler);
+        let work = tokio::task::spawn_blocking(move || {
+            // The work goes on if the client leaves, and keeps its turn as long.
+            let _turn = turn;
+            handler.handle(&request)
+        });
+        work.await.unwrap_or_else(|_| Response::error(500, "the server could not finish this"))
+    }
 }
 
 async fn read(request: hyper::Request<Incoming>, peer: IpAddr, limits: Limits) -> Result<Request, Response> {
@@ -200,3 +248,7 @@ async fn read(request: hyper::Request<Incoming>, peer: IpAddr, limits: Limits) -
     }
     Ok(out)
 }
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;
