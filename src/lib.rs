@@ -18,7 +18,7 @@
 //! [`doctor`] examines the machine that a sensor is to run on.
 //!
 //! [`sensor`] and [`ingest`] connect these rooms into the two daemons; [`config`] says how; [`cli`] is the
-//! command line; [`keyfile`] keeps the key of pseudonyms; [`watchdog`] tells systemd how a daemon is. [`Mac`] and
+//! command line; [`keyfile`] keeps the key of pseudonyms; [`pace`] how often to try, to answer and to log; [`watchdog`] tells systemd how a daemon is. [`Mac`] and
 //! [`UnixNanos`] are the words every room shares.
 
 pub mod batch;
@@ -32,6 +32,7 @@ pub mod keyfile;
 pub mod mac;
 pub mod mqtt;
 pub mod oui;
+pub mod pace;
 pub mod radio;
 pub mod sink;
 pub mod spool;

@@ -17,7 +17,6 @@ mod publisher;
 mod reach;
 mod reconnect;
 mod requests;
-mod retry;
 mod session;
 mod subscriber;
 mod tls;

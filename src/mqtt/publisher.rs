@@ -7,10 +7,13 @@ use super::{
     link::{Link, Message, Plan},
     messages::encode,
     reconnect::Reconnect,
-    retry::{Bucket, Quiet},
     session::{End, Item, Session},
 };
-use crate::{config::Mqtt, watchdog::Beat};
+use crate::{
+    config::Mqtt,
+    pace::{Bucket, Quiet},
+    watchdog::Beat,
+};
 use std::{collections::VecDeque, future::Future, sync::Arc, time::Instant};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;

@@ -1,6 +1,6 @@
 //! What happens between two connections: what to say, and how long to wait. The same for sensor and ingest.
 
-use super::retry::{Backoff, Quiet};
+use crate::pace::{Backoff, Quiet};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
