@@ -4,7 +4,7 @@ use std::{
     io,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 use tokio::{
@@ -26,13 +26,16 @@ pub(super) struct Patience {
     stalled: bool,
     /// Until when the next head must be here in full; none while a request is worked on.
     head: Option<Instant>,
+    /// Who has to know when there is a time for the next head.
+    waker: Option<Waker>,
 }
 
 impl Patience {
     /// Of a connection that begins at `now`: `full` for each head, and for an answer of which it takes less than
     /// `octets_per_second`.
     pub(super) fn new(full: Duration, octets_per_second: u32, now: Instant) -> Self {
-        Self { full, octets_per_second, left: full, counted: now, stalled: false, head: Some(now + full) }
+        let head = Some(now + full);
+        Self { full, octets_per_second, left: full, counted: now, stalled: false, head, waker: None }
     }
 
     fn count(&mut self, now: Instant) {
@@ -71,6 +74,9 @@ impl Patience {
     /// Its answer is on its way: the time for the next head begins.
     pub(super) fn answered(&mut self, now: Instant) {
         self.head = Some(now + self.full);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
     }
 
     /// When patience ends, if nothing happens, and what was waited for.
@@ -111,7 +117,12 @@ impl<S> Patient<S> {
 
     /// Ready when patience has ended; until then it sees to it that the task is woken for it.
     fn poll_end<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        let Some((deadline, why)) = self.patience.lock().deadline() else { return Poll::Pending };
+        let mut patience = self.patience.lock();
+        let Some((deadline, why)) = patience.deadline() else {
+            patience.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        };
+        drop(patience);
         if deadline > Instant::now() {
             if self.sleep.deadline() != deadline {
                 self.sleep.as_mut().reset(deadline);

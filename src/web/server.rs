@@ -1,16 +1,18 @@
-//! Connections: accept, TLS, HTTP/1.1, bounds in number, size and time. Turns bytes into [`Request`]s for a
-//! [`Handler`] and its [`Response`]s into bytes. Knows no routes.
+//! Connections: accept, TLS, HTTP/1.1, bounds in number, size and time. Hands requests to
+//! axum's router and its answers to the client. Knows no routes.
 
 use super::{
-    Method, Request, Response,
-    http::HEADERS,
+    Response, StatusCode,
     patience::{Patience, Patient, Shared},
-    seats::{Seat, Seats},
+    seats::{Seat, Seats, Turn},
 };
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use axum::{
+    Router,
+    body::{Body, Bytes, HttpBody},
+    http::header,
+};
 use hyper::{
-    body::{Body as _, Bytes, Incoming},
-    header::{HeaderName, HeaderValue},
+    body::{Frame, Incoming, SizeHint},
     server::conn::http1,
     service::service_fn,
 };
@@ -19,7 +21,9 @@ use rustls::ServerConfig;
 use std::{
     convert::Infallible,
     net::{IpAddr, SocketAddr},
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 use tokio::{
@@ -29,15 +33,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tokio_rustls::TlsAcceptor;
-
-/// What answers requests.
-pub trait Handler: Send + Sync + 'static {
-    /// Answers one request.
-    fn handle(&self, request: &Request) -> Response;
-
-    /// Whether answering it takes long or waits for a disk; then it runs where that stops nobody.
-    fn may_wait(&self, request: &Request) -> bool;
-}
+use tower_service::Service as _;
 
 /// What a client may take of the server.
 #[derive(Clone, Copy, Debug)]
@@ -49,8 +45,6 @@ pub struct Limits {
     pub connections_of_one: usize,
     /// The bytes of a request's head. What is longer gets 431; a target over 64 KiB gets 414.
     pub head: usize,
-    /// The bytes of a request's body. What is longer gets 413.
-    pub body: usize,
     /// For a TLS handshake, for a head and the silence before it, for a body, each from beginning to end; and for a
     /// client that does not take its answer.
     pub patience: Duration,
@@ -64,7 +58,6 @@ impl Default for Limits {
             connections: 256,
             connections_of_one: 64,
             head: 256 << 10,
-            body: 64 << 10,
             patience: Duration::from_secs(10),
             bytes_per_second: 4 << 10,
         }
@@ -78,7 +71,7 @@ const SEND_BUFFER: usize = 64 << 10;
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Arc<ServerConfig>>,
-    handler: Arc<dyn Handler>,
+    app: Router,
     limits: Limits,
     stop: impl Future<Output = ()>,
 ) {
@@ -95,11 +88,11 @@ pub async fn serve(
         };
         let Some((stream, peer)) = accepted else { continue };
         let (seat, leave) = seats.take(peer, std::time::Instant::now());
-        let client = Client { peer, seat, patience: patience(limits), handler: Arc::clone(&handler), limits };
-        let (acceptor, stopped) = (acceptor.clone(), stopped.clone());
+        let client = Client { peer, seat: Arc::new(seat), patience: patience(limits), limits };
+        let (app, acceptor, stopped) = (app.clone(), acceptor.clone(), stopped.clone());
         tokio::spawn(async move {
             tokio::select! {
-                () = client.serve(stream, acceptor, stopped) => {}
+                () = client.serve(stream, acceptor, app, stopped) => {}
                 // Dropping the connection closes it.
                 _ = leave => tracing::debug!(%peer, "connection closed to make room for another"),
             }
@@ -132,36 +125,56 @@ async fn accept(listener: &TcpListener) -> Option<(TcpStream, IpAddr)> {
     }
 }
 
-/// One connection's side of the server.
-struct Client {
-    peer: IpAddr,
-    seat: Seat,
+/// Who asks. Each request carries it among its extensions.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    /// The client's address.
+    pub(super) peer: IpAddr,
+    seat: Arc<Seat>,
     patience: Shared,
-    handler: Arc<dyn Handler>,
     limits: Limits,
 }
 
 impl Client {
-    async fn serve(self, stream: TcpStream, tls: Option<TlsAcceptor>, stopped: watch::Receiver<()>) {
+    /// How long it may take to send a body.
+    pub(super) fn patience(&self) -> Duration {
+        self.limits.patience
+    }
+
+    /// Its request is here in full and is being worked on.
+    pub(super) fn works(&self) {
+        self.seat.works();
+    }
+
+    /// Waits until it is its turn to have long work done.
+    pub(super) async fn turn(&self) -> Turn {
+        self.seat.turn().await
+    }
+
+    async fn serve(self, stream: TcpStream, tls: Option<TlsAcceptor>, app: Router, stopped: watch::Receiver<()>) {
         let stream = Patient::new(stream, self.patience.clone());
-        let Some(tls) = tls else { return self.requests(stream, stopped).await };
+        let Some(tls) = tls else { return self.requests(stream, app, stopped).await };
         match timeout(self.limits.patience, tls.accept(stream)).await {
             Ok(Ok(stream)) => {
                 self.patience.lock().answered(Instant::now());
-                self.requests(stream, stopped).await;
+                self.requests(stream, app, stopped).await;
             }
             Ok(Err(error)) => tracing::debug!(peer = %self.peer, %error, "TLS handshake failed"),
             Err(_) => tracing::debug!(peer = %self.peer, "TLS handshake took too long"),
         }
     }
 
-    async fn requests<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S, mut stopped: watch::Receiver<()>) {
-        let service = service_fn(async |request| {
-            self.patience.lock().asked();
-            let answer = self.answer(request).await;
-            self.seat.served(std::time::Instant::now());
-            self.patience.lock().answered(Instant::now());
-            Ok::<_, Infallible>(answer)
+    async fn requests<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+        app: Router,
+        mut stopped: watch::Receiver<()>,
+    ) {
+        let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+            let open = Open::new(self.clone());
+            request.extensions_mut().insert(self.clone());
+            let mut app = app.clone();
+            async move { Ok::<_, Infallible>(sent(app.call(request).await, open)) }
         });
         // Time is kept by the stream: hyper's own bound of a head would cut off an answer that is still being taken.
         let connection = http1::Builder::new()
@@ -180,73 +193,61 @@ impl Client {
             tracing::debug!(peer = %self.peer, %error, "connection ended");
         }
     }
+}
 
-    async fn answer(&self, request: hyper::Request<Incoming>) -> hyper::Response<Full<Bytes>> {
-        let response = match read(request, self.peer, self.limits).await {
-            Ok(request) => self.work(request).await,
-            Err(response) => response,
-        };
-        let mut out = hyper::Response::new(Full::new(Bytes::from(response.body)));
-        *out.status_mut() = hyper::StatusCode::from_u16(response.status).unwrap_or_default();
-        for (name, value) in response.headers {
-            if let Ok(value) = HeaderValue::try_from(value) {
-                out.headers_mut().append(HeaderName::from_static(name), value);
-            }
-        }
-        out
+/// An answer as it goes out.
+fn sent(answer: Result<Response, Infallible>, open: Open) -> hyper::Response<Sent> {
+    let Ok(mut response) = answer;
+    if matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        // axum gives every answer a length; these have none (RFC 9110, section 8.6).
+        response.headers_mut().remove(header::CONTENT_LENGTH);
     }
+    response.map(|body| Sent { body, _open: open })
+}
 
-    async fn work(&self, request: Request) -> Response {
-        self.seat.works();
-        if !self.handler.may_wait(&request) {
-            return self.handler.handle(&request);
-        }
-        let turn = self.seat.turn().await;
-        let handler = Arc::clone(&self.handler);
-        let work = tokio::task::spawn_blocking(move || {
-            // The work goes on if the client leaves, and keeps its turn as long.
-            let _turn = turn;
-            handler.handle(&request)
-        });
-        work.await.unwrap_or_else(|_| Response::error(500, "the server could not finish this"))
+/// A request until its answer is handed over to its end.
+#[derive(Debug)]
+struct Open(Client);
+
+impl Open {
+    fn new(client: Client) -> Self {
+        client.patience.lock().asked();
+        Self(client)
     }
 }
 
-async fn read(request: hyper::Request<Incoming>, peer: IpAddr, limits: Limits) -> Result<Request, Response> {
-    let (head, body) = request.into_parts();
-    let method = match head.method {
-        hyper::Method::GET | hyper::Method::HEAD => Method::Get,
-        hyper::Method::POST => Method::Post,
-        hyper::Method::PUT => Method::Put,
-        hyper::Method::DELETE => Method::Delete,
-        hyper::Method::OPTIONS => Method::Options,
-        _ => Method::Other,
-    };
-    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-    let mut out = Request::new(method, target).map_err(|problem| Response::error(400, problem))?;
-    out.peer = peer;
-    for name in HEADERS {
-        if let Some(value) = head.headers.get(name) {
-            let value = value.to_str().map_err(|_| Response::error(400, "a header is not plain ASCII"))?;
-            out.headers.push((name, value.to_owned()));
-        }
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.seat.served(std::time::Instant::now());
+        self.0.patience.lock().answered(Instant::now());
     }
-    let too_large = || {
-        let message = format!("the body is larger than {} bytes, which is the most that is taken", limits.body);
-        Response::error(413, &message).with("connection", "close")
-    };
-    if body.size_hint().lower() > limits.body as u64 {
-        return Err(too_large());
+}
+
+/// An answer's body, which may be a stream.
+#[derive(Debug)]
+struct Sent {
+    body: Body,
+    _open: Open,
+}
+
+impl HttpBody for Sent {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
     }
-    if !body.is_end_stream() {
-        out.body = match timeout(limits.patience, Limited::new(body, limits.body).collect()).await {
-            Ok(Ok(body)) => body.to_bytes().to_vec(),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
-            Ok(Err(_)) => return Err(Response::error(400, "the body could not be read")),
-            Err(_) => return Err(Response::error(408, "the body took too long").with("connection", "close")),
-        };
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
     }
-    Ok(out)
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,12 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::web::{
+    Method, Request,
+    guard::{Guard, Settings},
+    http::of_type,
+    router::{Action, Route, Who, Work, mount},
+};
 use std::net::SocketAddrV4;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -10,21 +16,32 @@ use tokio::{
     time::sleep,
 };
 
-/// Answers a path of a number with as many octets; `/long` takes a fifth of a second of long work.
-struct Octets;
+/// Answers a path of a number with as many octets; `/long` takes a fifth of a second of long work; `/stream` gives a
+/// piece of its answer every 300 ms, eight times.
+const ROUTES: &[Route<()>] = &[
+    Route {
+        paths: &["/{octets}"],
+        actions: &[Action::read(octets), Action::change(Method::POST, octets).by(Who::Anyone)],
+    },
+    Route { paths: &["/long"], actions: &[Action::read(long).taking(Work::Long)] },
+    Route { paths: &["/stream"], actions: &[Action::read(stream)] },
+];
 
-impl Handler for Octets {
-    fn handle(&self, request: &Request) -> Response {
-        if self.may_wait(request) {
-            std::thread::sleep(Duration::from_millis(200));
-        }
-        let octets = request.path.first().and_then(|part| part.parse().ok()).unwrap_or(2);
-        Response { body: vec![b'x'; octets], ..Response::empty(200) }
-    }
+fn octets((): &(), request: &Request) -> Response {
+    of_type(StatusCode::OK, "text/plain", vec![b'x'; request.item().parse().unwrap_or(2)])
+}
 
-    fn may_wait(&self, request: &Request) -> bool {
-        request.path.first().is_some_and(|part| part == "long")
-    }
+fn long((): &(), request: &Request) -> Response {
+    std::thread::sleep(Duration::from_millis(200));
+    octets(&(), request)
+}
+
+fn stream((): &(), _: &Request) -> Response {
+    let pieces = futures_util::stream::unfold(0, async |count| {
+        sleep(Duration::from_millis(300)).await;
+        (count < 8).then_some((Ok::<_, Infallible>("piece"), count + 1))
+    });
+    of_type(StatusCode::OK, "text/plain", Body::from_stream(pieces))
 }
 
 const PATIENCE: Duration = Duration::from_millis(1_000);
@@ -32,8 +49,9 @@ const PATIENCE: Duration = Duration::from_millis(1_000);
 async fn start() -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
+    let app = mount(ROUTES, Arc::new(()), Guard::new(Settings::default()));
     let limits = Limits { patience: PATIENCE, bytes_per_second: 100_000, ..Limits::default() };
-    (address, tokio::spawn(serve(listener, None, Arc::new(Octets), limits, std::future::pending())))
+    (address, tokio::spawn(serve(listener, None, app, limits, std::future::pending())))
 }
 
 /// A connection from 127.0.0.`from`.
@@ -88,7 +106,7 @@ async fn trickled(address: SocketAddr, head: &[u8]) -> Duration {
 async fn a_head_and_a_body_have_a_total_time() {
     let (address, _server) = start().await;
     let (half, body) =
-        (b"GET / HTTP/1.1\r\nhost: localhost\r\nx: ", b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n\r\n");
+        (b"GET / HTTP/1.1\r\nhost: localhost\r\nx: ", b"POST /1 HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n\r\n");
     let (head, body) = tokio::join!(trickled(address, half), trickled(address, body));
     for time in [head, body] {
         assert!(time > PATIENCE / 2 && time < PATIENCE * 2, "{time:?}");
@@ -173,4 +191,16 @@ async fn long_work_of_one_address_waits_for_its_own() {
     let mut other = connect(address, 2).await;
     assert!(ask(&mut other, "long").await.unwrap().starts_with("HTTP/1.1 200"));
     assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+}
+
+#[tokio::test]
+async fn a_stream_may_take_longer_than_silence_may() {
+    let (address, _server) = start().await;
+    let mut stream = connect(address, 1).await;
+    stream.write_all(&get("stream")).await.unwrap();
+    let mut all = Vec::new();
+    let _ = timeout(PATIENCE * 5, stream.read_to_end(&mut all)).await;
+    let all = String::from_utf8(all).unwrap();
+    assert_eq!(all.matches("piece").count(), 8, "{all}");
+    assert!(all.ends_with("0\r\n\r\n"), "{all}");
 }
