@@ -5,8 +5,8 @@ use crate::{
     config::{SecretError, Web},
     oui::store::OuiError,
     web::{
-        guard::Token,
-        oui::{OuiApi, Settings},
+        guard::{Settings, Token},
+        routes::oui::OuiApi,
         serve_oui, tls,
     },
 };
@@ -51,7 +51,7 @@ pub fn start(config: &Web, mut stop: watch::Receiver<bool>) -> Result<JoinHandle
         cors: config.cors_origins.clone(),
         rate_limit: config.rate_limit,
     };
-    let (api, note) = OuiApi::new(&config.oui_cache, UnixNanos::now, settings)?;
+    let (api, note) = OuiApi::new(&config.oui_cache, UnixNanos::now)?;
     if let Some(note) = note {
         tracing::warn!("{note}");
     }
@@ -62,7 +62,7 @@ pub fn start(config: &Web, mut stop: watch::Receiver<bool>) -> Result<JoinHandle
     let listener = tokio::net::TcpListener::from_std(listener).map_err(refused)?;
     tracing::info!(%address, "serving the vendor registry");
     Ok(tokio::spawn(async move {
-        serve_oui(listener, tls, Arc::new(api), async {
+        serve_oui(listener, tls, Arc::new(api), settings, async {
             let _ = stop.wait_for(|stop| *stop).await;
         })
         .await;

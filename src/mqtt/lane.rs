@@ -6,7 +6,7 @@
 //! one message and not with all of the spool; and since a probe goes on behind a refused offer before it comes back
 //! to it, one offer that is refused for ever does not block the others.
 
-use super::retry::Backoff;
+use crate::pace::Backoff;
 use std::{
     collections::BTreeSet,
     time::{Duration, Instant},

@@ -17,7 +17,6 @@ mod publishing;
 mod reach;
 mod reconnect;
 mod requests;
-mod retry;
 mod session;
 mod subscriber;
 mod tls;

@@ -6,10 +6,12 @@ use super::{
     outbox::Outbox,
     publishing::{Logged, PublisherSettings, Publishing},
     reconnect::Reconnect,
-    retry::Bucket,
     session::{End, Item, Session},
 };
-use crate::wire::{Event, State, Status};
+use crate::{
+    pace::Bucket,
+    wire::{Event, State, Status},
+};
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 use tokio::sync::{mpsc, watch};
 

@@ -5,11 +5,11 @@ use super::{
     link::Message,
     outbox::{Offer, Outbox},
     reconnect::Reconnect,
-    retry::{Bucket, Quiet},
 };
 use crate::{
     UnixNanos,
     config::Mqtt,
+    pace::{Bucket, Quiet},
     watchdog::Beat,
     wire::{EVENT_SCHEMA, Event, EventMessage, STATUS_SCHEMA, Status, StatusMessage, encode},
 };

@@ -1,7 +1,9 @@
 //! What happens between two connections: what to say, and how long to wait. The same for sensor and ingest.
 
-use super::retry::{Backoff, Quiet};
-use crate::stop::stopped;
+use crate::{
+    pace::{Backoff, Quiet},
+    stop::stopped,
+};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 

@@ -16,7 +16,7 @@ impl<O: Outbox> Session<'_, O> {
         if delivery.retain {
             return; // A question left behind is nobody's any more.
         }
-        if !self.publisher.requests.take(Instant::now()) {
+        if self.publisher.requests.take(1, Instant::now()).is_err() {
             let why = "more requests than one a second arrive: some are not answered";
             if let Some(why) = self.publisher.logged.requests.pass(why, Instant::now()) {
                 tracing::warn!("{why}");

@@ -4,7 +4,7 @@
 use super::link::{Kind, Link, LinkError, Phy, Refusal};
 use crate::{Mac, boot::boot_id, dot11::channels::Tuning, own_file};
 use serde::{Deserialize, Serialize};
-use std::{fs, io, path::Path};
+use std::{io, path::Path};
 
 /// How the file begins: the mark of ours.
 const START: &[u8] = b"{\"boot\":\"";

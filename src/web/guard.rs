@@ -1,7 +1,13 @@
 //! Who may write (a bearer token), who asks too often (a bucket for each client), which web pages may read (CORS).
 //! Decides; knows no routes.
 
-use super::{Request, Response};
+use super::{
+    Response, StatusCode,
+    http::{With as _, refusal, text},
+    seats::network,
+};
+use crate::pace::Bucket;
+use axum::http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 use std::{
     collections::HashMap,
@@ -9,6 +15,17 @@ use std::{
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
+
+/// What the operator decides.
+#[derive(Clone, Default)]
+pub struct Settings {
+    /// The token for changes; without one there are none.
+    pub token: Option<Token>,
+    /// The origins whose pages may read; `*` is all.
+    pub cors: Vec<String>,
+    /// Requests a second for each client; none is no bound.
+    pub rate_limit: Option<u32>,
+}
 
 /// A bearer token, kept as its hash: comparing hashes takes no time that depends on the token.
 #[derive(Clone)]
@@ -27,37 +44,86 @@ impl Token {
     }
 }
 
-/// Answers a request that may not write; none if it may.
-#[must_use]
-pub fn refuse_writer(request: &Request, token: Option<&Token>) -> Option<Response> {
-    let Some(token) = token else {
-        return Some(Response::error(403, "this server takes no changes: it was started without --token-file"));
-    };
-    let challenge = |problem| Some(Response::error(401, problem).with("www-authenticate", "Bearer"));
-    match request.header("authorization").and_then(|value| value.split_once(' ')) {
-        Some((scheme, given)) if scheme.eq_ignore_ascii_case("bearer") => {
-            if token.is(given.trim()) {
-                None
-            } else {
-                challenge("this token is not the server's")
+/// Keeps what the operator decided.
+pub struct Guard {
+    settings: Settings,
+    limit: Option<RateLimit>,
+}
+
+impl Guard {
+    /// A guard for `settings`.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let limit = settings.rate_limit.map(RateLimit::new);
+        Self { settings, limit }
+    }
+
+    /// Refuses a request that is one too many of `peer` at `now`; it counts as `cost` requests.
+    pub(super) fn refuse_haste(&self, peer: IpAddr, cost: u32, now: Instant) -> Option<Response> {
+        let wait = self.limit.as_ref()?.take(peer, cost, now).err()?;
+        let answer = refusal(StatusCode::TOO_MANY_REQUESTS, "you ask too often: wait as long as Retry-After says");
+        Some(answer.with(header::RETRY_AFTER, (wait.as_secs() + 1).to_string()))
+    }
+
+    /// Refuses a request with these `headers` that may not write.
+    pub(super) fn refuse_writer(&self, headers: &HeaderMap) -> Option<Response> {
+        let Some(token) = &self.settings.token else {
+            let why = "this server takes no changes: it was started without --token-file";
+            return Some(refusal(StatusCode::FORBIDDEN, why));
+        };
+        let problem = match text(headers, &header::AUTHORIZATION).and_then(|value| value.split_once(' ')) {
+            Some((scheme, given)) if scheme.eq_ignore_ascii_case("bearer") => {
+                if token.is(given.trim()) {
+                    return None;
+                }
+                "this token is not the server's"
             }
+            _ => "changes need the header 'Authorization: Bearer' with the server's token",
+        };
+        Some(refusal(StatusCode::UNAUTHORIZED, problem).with(header::WWW_AUTHENTICATE, "Bearer"))
+    }
+
+    /// Lets a web page of an allowed origin read the answer to a request with the headers `asked`.
+    pub(super) fn cors(&self, asked: &Asked, response: Response) -> Response {
+        let allowed = &self.settings.cors;
+        let Some(origin) = &asked.origin else { return response };
+        let response = if allowed.is_empty() { response } else { response.with(header::VARY, "origin") };
+        if !allowed.iter().any(|each| each == "*" || each == origin) {
+            return response;
         }
-        _ => challenge("changes need the header 'Authorization: Bearer' with the server's token"),
+        let response = response.with(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        if !asked.preflight {
+            return response.with(header::ACCESS_CONTROL_EXPOSE_HEADERS, "ETag, Retry-After");
+        }
+        response
+            .with(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PUT, DELETE")
+            .with(header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, if-none-match")
+            .with(header::ACCESS_CONTROL_MAX_AGE, "3600")
+    }
+}
+
+/// What a request says of the page that it comes from.
+#[derive(Debug)]
+pub(super) struct Asked {
+    origin: Option<String>,
+    preflight: bool,
+}
+
+impl Asked {
+    pub(super) fn new(headers: &HeaderMap) -> Self {
+        Self {
+            origin: text(headers, &header::ORIGIN).map(str::to_owned),
+            preflight: headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD),
+        }
     }
 }
 
 /// How often each client may ask: a bucket of twice the rate, filled at the rate. IPv6 clients are told apart by their
 /// first 64 bits.
 #[derive(Debug)]
-pub struct RateLimit {
-    per_second: f64,
+struct RateLimit {
+    per_second: u32,
     clients: Mutex<HashMap<IpAddr, Bucket>>,
-}
-
-#[derive(Debug)]
-struct Bucket {
-    tokens: f64,
-    filled: Instant,
 }
 
 /// How many clients are remembered; when all of them are busy, a new one waits.
@@ -65,83 +131,49 @@ const MAX_CLIENTS: usize = 10_000;
 
 impl RateLimit {
     /// At most `per_second` requests a second for each client.
-    #[must_use]
-    pub fn new(per_second: u32) -> Self {
-        Self { per_second: f64::from(per_second), clients: Mutex::default() }
+    fn new(per_second: u32) -> Self {
+        Self { per_second, clients: Mutex::default() }
     }
 
-    /// Counts a request of `peer` at `now`; the time to wait if it is one too many.
-    pub fn take(&self, peer: IpAddr, now: Instant) -> Option<Duration> {
-        let full = self.per_second * 2.0;
+    /// Counts a request of `peer` at `now` as `cost` requests; the error is the time to wait if that is too many.
+    fn take(&self, peer: IpAddr, cost: u32, now: Instant) -> Result<(), Duration> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = client(peer);
+        let key = network(peer);
         if clients.len() >= MAX_CLIENTS && !clients.contains_key(&key) {
-            let rate = self.per_second;
-            clients.retain(|_, bucket| bucket.tokens + (now - bucket.filled).as_secs_f64() * rate < full);
+            clients.retain(|_, bucket| !bucket.is_full(now));
             if clients.len() >= MAX_CLIENTS {
-                return Some(Duration::from_secs(1));
+                return Err(Duration::from_secs(1));
             }
         }
-        let bucket = clients.entry(key).or_insert(Bucket { tokens: full, filled: now });
-        let gained = now.saturating_duration_since(bucket.filled).as_secs_f64() * self.per_second;
-        bucket.tokens = (bucket.tokens + gained).min(full);
-        bucket.filled = now;
-        if bucket.tokens < 1.0 {
-            return Some(Duration::from_secs_f64((1.0 - bucket.tokens) / self.per_second));
-        }
-        bucket.tokens -= 1.0;
-        None
+        let bucket = clients.entry(key);
+        let burst = self.per_second.saturating_mul(2);
+        bucket.or_insert_with(|| Bucket::new(burst, f64::from(self.per_second), now)).take(cost, now)
     }
-}
-
-fn client(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
-        v4 => v4,
-    }
-}
-
-/// The headers that let a web page of an allowed origin read the answer; `*` allows all.
-#[must_use]
-pub fn cors(request: &Request, allowed: &[String], response: Response) -> Response {
-    let Some(origin) = request.header("origin") else { return response };
-    let response = if allowed.is_empty() { response } else { response.with("vary", "origin") };
-    if !allowed.iter().any(|each| each == "*" || each == origin) {
-        return response;
-    }
-    let response = response.with("access-control-allow-origin", origin);
-    if request.header("access-control-request-method").is_none() {
-        return response.with("access-control-expose-headers", "ETag, Retry-After");
-    }
-    response
-        .with("access-control-allow-methods", "GET, HEAD, POST, PUT, DELETE")
-        .with("access-control-allow-headers", "authorization, content-type, if-none-match")
-        .with("access-control-max-age", "3600")
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::web::Method;
+    use axum::http::HeaderName;
 
-    fn request(headers: &[(&'static str, &str)]) -> Request {
-        let mut request = Request::new(Method::Get, "/").unwrap();
-        request.headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        request
+    fn headers(all: &[(HeaderName, &str)]) -> HeaderMap {
+        all.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()
     }
 
     #[test]
     fn only_the_right_token_writes() {
-        let token = Token::new("secret");
-        let status = |value: &str| refuse_writer(&request(&[("authorization", value)]), Some(&token)).map(|r| r.status);
-        assert_eq!(status("Bearer secret"), None);
-        assert_eq!(status("bearer secret"), None);
+        let guard = Guard::new(Settings { token: Some(Token::new("secret")), ..Settings::default() });
+        let refused = |value: &str| guard.refuse_writer(&headers(&[(header::AUTHORIZATION, value)]));
+        assert!(refused("Bearer secret").is_none());
+        assert!(refused("bearer secret").is_none());
         for wrong in ["Bearer secre", "Bearer", "secret", "Basic secret", "Bearer secrets"] {
-            assert_eq!(status(wrong), Some(401), "{wrong}");
+            assert_eq!(refused(wrong).unwrap().status(), 401, "{wrong}");
         }
-        assert_eq!(refuse_writer(&request(&[]), Some(&token)).unwrap().header("www-authenticate"), Some("Bearer"));
-        assert_eq!(refuse_writer(&request(&[("authorization", "Bearer x")]), None).unwrap().status, 403);
+        let unnamed = guard.refuse_writer(&HeaderMap::new()).unwrap();
+        assert_eq!(text(unnamed.headers(), &header::WWW_AUTHENTICATE), Some("Bearer"));
+        let closed = Guard::new(Settings::default());
+        assert_eq!(closed.refuse_writer(&headers(&[(header::AUTHORIZATION, "Bearer x")])).unwrap().status(), 403);
     }
 
     #[test]
@@ -149,11 +181,11 @@ mod tests {
         let limit = RateLimit::new(5);
         let start = Instant::now();
         let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
-        assert!((0..10).all(|_| limit.take(one, start).is_none()));
-        let wait = limit.take(one, start).unwrap();
+        assert!((0..10).all(|_| limit.take(one, 1, start).is_ok()));
+        let wait = limit.take(one, 1, start).unwrap_err();
         assert!(wait <= Duration::from_millis(200));
-        assert!(limit.take(other, start).is_none());
-        assert!(limit.take(one, start + wait).is_none());
+        assert!(limit.take(other, 1, start).is_ok());
+        assert!(limit.take(one, 1, start + wait).is_ok());
     }
 
     #[test]
@@ -161,18 +193,20 @@ mod tests {
         let limit = RateLimit::new(1);
         let start = Instant::now();
         let peer = |n: u32| IpAddr::from(n.to_be_bytes());
-        assert!((0..10_000).all(|n| limit.take(peer(n), start).is_none()));
-        assert!(limit.take(peer(10_000), start).is_some());
-        assert!(limit.take(peer(10_000), start + Duration::from_secs(3)).is_none());
+        assert!((0..10_000).all(|n| limit.take(peer(n), 1, start).is_ok()));
+        assert!(limit.take(peer(10_000), 1, start).is_err());
+        assert!(limit.take(peer(10_000), 1, start + Duration::from_secs(3)).is_ok());
         assert!(limit.clients.lock().unwrap().len() <= MAX_CLIENTS);
     }
 
     #[test]
     fn a_page_reads_only_where_it_is_allowed() {
-        let asked = request(&[("origin", "https://a.example")]);
+        let asked = Asked::new(&headers(&[(header::ORIGIN, "https://a.example")]));
         let of = |allowed: &[&str]| {
-            let allowed: Vec<String> = allowed.iter().map(|origin| (*origin).to_owned()).collect();
-            cors(&asked, &allowed, Response::empty(200)).header("access-control-allow-origin").map(str::to_owned)
+            let cors = allowed.iter().map(|origin| (*origin).to_owned()).collect();
+            let guard = Guard::new(Settings { cors, ..Settings::default() });
+            let answer = guard.cors(&asked, super::super::http::empty(StatusCode::OK));
+            text(answer.headers(), &header::ACCESS_CONTROL_ALLOW_ORIGIN).map(str::to_owned)
         };
         assert_eq!(of(&[]), None);
         assert_eq!(of(&["https://b.example"]), None);

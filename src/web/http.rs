@@ -1,45 +1,33 @@
-//! A request and a response as plain values, and reading paths and queries. Knows no sockets and no routes.
+//! A request as routes see it, answers, and reading paths and queries. Knows no sockets and no routes.
 
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+};
 use serde::Serialize;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// The methods that routes tell apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// GET, and HEAD, whose body the server leaves out.
-    Get,
-    /// POST.
-    Post,
-    /// PUT.
-    Put,
-    /// DELETE.
-    Delete,
-    /// OPTIONS.
-    Options,
-    /// Any other.
-    Other,
-}
+pub use axum::{
+    http::{Method, StatusCode},
+    response::Response,
+};
 
-/// One request.
+/// One request, read to its end.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Its method.
+    /// Its method; HEAD is GET, for the server leaves the body out.
     pub method: Method,
     /// The path's segments, decoded: `/a/b%20c` is `["a", "b c"]`.
     pub path: Vec<String>,
     /// The query's pairs, decoded, in order.
     pub query: Vec<(String, String)>,
-    /// The headers that routes look at, by lower-case name.
-    pub headers: Vec<(&'static str, String)>,
+    /// The headers.
+    pub headers: HeaderMap,
     /// The body.
-    pub body: Vec<u8>,
+    pub body: Bytes,
     /// Who asks.
     pub peer: IpAddr,
 }
-
-/// The headers that a [`Request`] keeps.
-pub const HEADERS: [&str; 5] =
-    ["authorization", "if-none-match", "origin", "access-control-request-method", "content-type"];
 
 impl Request {
     /// A request for `target`, a path with an optional query.
@@ -56,14 +44,25 @@ impl Request {
         };
         let query = query.split('&').filter(|text| !text.is_empty()).map(pair).collect::<Result<_, &'static str>>()?;
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        Ok(Self { method, path, query, headers: Vec::new(), body: Vec::new(), peer })
+        Ok(Self { method, path, query, headers: HeaderMap::new(), body: Bytes::new(), peer })
     }
 
-    /// The header `name`, in lower case, one of [`HEADERS`].
+    /// The header `name`, if it is there and plain ASCII.
     #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(each, _)| *each == name).map(|(_, value)| value.as_str())
+    pub fn header(&self, name: &HeaderName) -> Option<&str> {
+        text(&self.headers, name)
     }
+
+    /// The path's last segment: what a route is asked about.
+    #[must_use]
+    pub fn item(&self) -> &str {
+        self.path.last().map_or("", String::as_str)
+    }
+}
+
+/// The header `name` among `headers`, if it is there and plain ASCII.
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 /// Undoes percent-encoding, and `+` for a space in a query.
@@ -89,59 +88,60 @@ fn decode(text: &str, plus: bool) -> Result<String, &'static str> {
     String::from_utf8(out).map_err(|_| "percent-encoded bytes are not UTF-8")
 }
 
-/// One response.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Response {
-    /// Its status.
-    pub status: u16,
-    /// Its headers, `content-type` among them; `content-length` is the server's.
-    pub headers: Vec<(&'static str, String)>,
-    /// Its body.
-    pub body: Vec<u8>,
-}
-
 #[derive(Serialize)]
 struct Problem<'a> {
     error: &'a str,
 }
 
-impl Response {
-    /// A response without a body.
-    #[must_use]
-    pub const fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Vec::new() }
-    }
+/// An answer without a body.
+#[must_use]
+pub fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
 
-    /// A JSON response.
-    #[must_use]
-    pub fn json(status: u16, value: &impl Serialize) -> Self {
-        // Serialising plain values into memory fails for no value that a route has.
-        let body = serde_json::to_vec(value).unwrap_or_default();
-        Self::empty(status).with("content-type", "application/json").body(body)
-    }
+/// An answer of a media type; `body` may be octets or a stream.
+#[must_use]
+pub fn of_type(status: StatusCode, media_type: &'static str, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
 
-    /// `{"error": message}`.
-    #[must_use]
-    pub fn error(status: u16, message: &str) -> Self {
-        Self::json(status, &Problem { error: message })
-    }
+/// `value` as JSON text.
+#[must_use]
+pub fn json_text(value: &impl Serialize) -> Vec<u8> {
+    // Serialising plain values into memory fails for no value that a route has.
+    serde_json::to_vec(value).unwrap_or_default()
+}
 
-    /// With one header more.
+/// An answer of JSON.
+#[must_use]
+pub fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    of_type(status, "application/json", json_text(value))
+}
+
+/// A refusal: `{"error": message}`.
+#[must_use]
+pub fn refusal(status: StatusCode, message: &str) -> Response {
+    json(status, &Problem { error: message })
+}
+
+/// Answers with one header more.
+pub trait With {
+    /// The same with the header `name`; a value that no header may have is left out.
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+    fn with(self, name: HeaderName, value: impl AsRef<str>) -> Self;
+}
+
+impl With for Response {
+    fn with(mut self, name: HeaderName, value: impl AsRef<str>) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value.as_ref()) {
+            self.headers_mut().append(name, value);
+        }
         self
-    }
-
-    fn body(mut self, body: Vec<u8>) -> Self {
-        self.body = body;
-        self
-    }
-
-    /// The header `name`.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(each, _)| *each == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -153,19 +153,20 @@ mod tests {
 
     #[test]
     fn paths_and_queries_are_decoded() {
-        let request = Request::new(Method::Get, "/api/v1/oui/aa%3Abb?q=caf%C3%A9+x%2B&mac=&flag").unwrap();
+        let request = Request::new(Method::GET, "/api/v1/oui/aa%3Abb?q=caf%C3%A9+x%2B&mac=&flag").unwrap();
         assert_eq!(request.path, ["api", "v1", "oui", "aa:bb"]);
+        assert_eq!(request.item(), "aa:bb");
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(request.query, [pair("q", "café x+"), pair("mac", ""), pair("flag", "")]);
         for bad in ["", "x", "/%", "/%4", "/%zz", "/%ff", "/?a=%f"] {
-            assert!(Request::new(Method::Get, bad).is_err(), "{bad}");
+            assert!(Request::new(Method::GET, bad).is_err(), "{bad}");
         }
     }
 
     proptest! {
         #[test]
         fn any_target_is_read_or_refused(target in "\\PC{0,60}") {
-            let _ = Request::new(Method::Get, &target);
+            let _ = Request::new(Method::GET, &target);
         }
     }
 }

@@ -1,6 +1,11 @@
 //! The registry's routes on a server of their own: keeps what they answer from fresh. Knows no route and no byte.
 
-use super::{Limits, oui::OuiApi, serve};
+use super::{
+    Limits,
+    guard::Settings,
+    routes::{self, oui::OuiApi},
+    serve,
+};
 use rustls::ServerConfig;
 use std::{sync::Arc, time::Duration};
 use tokio::net::TcpListener;
@@ -13,6 +18,7 @@ pub async fn serve_oui(
     listener: TcpListener,
     tls: Option<Arc<ServerConfig>>,
     api: Arc<OuiApi>,
+    settings: Settings,
     stop: impl Future<Output = ()>,
 ) {
     let watched = Arc::clone(&api);
@@ -25,6 +31,6 @@ pub async fn serve_oui(
             let _ = tokio::task::spawn_blocking(move || api.refresh()).await;
         }
     });
-    serve(listener, tls, api, Limits::default(), stop).await;
+    serve(listener, tls, routes::registry(api, settings), Limits::default(), stop).await;
     refresh.abort();
 }

@@ -286,3 +286,51 @@ fn tls_with_given_files() {
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output).contains("do not work together"), "{}", text(&output));
 }
+
+/// Clients that each send `bytes` and then neither send nor read.
+fn stalled(server: &Server, count: usize, bytes: &[u8]) -> Vec<TcpStream> {
+    let address = server.url.split_once("://").unwrap().1;
+    let one = |_| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        // The server may stop reading, and it may have closed this one already.
+        let _ = stream.write_all(bytes);
+        stream
+    };
+    (0..count).map(one).collect()
+}
+
+fn open_sockets(server: &Server) -> usize {
+    let all = fs::read_dir(format!("/proc/{}/fd", server.daemon.pid())).unwrap().flatten();
+    all.filter(|fd| fs::read_link(fd.path()).is_ok_and(|to| to.to_string_lossy().starts_with("socket:"))).count()
+}
+
+#[test]
+fn nobody_waits_for_300_clients_that_stall() {
+    let files = temp_dir();
+    crate::certificates::certificates(files.path());
+    let at = |name: &str| files.path().join(name).to_str().unwrap().to_owned();
+    let plain = Server::start(&[]);
+    let tls = Server::start(&["--tls-cert", &at("cert.pem"), "--tls-key", &at("key.pem")]);
+    let macs = ["mac=b827eb000001"; 800].join("&");
+    let batch = format!("GET /api/v1/oui?{macs} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    let body = "POST /api/v1/oui HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n{";
+    for (what, server, bytes) in [
+        ("silence", &plain, Vec::new()),
+        ("half a head", &plain, b"GET /api/v1/oui HTTP/1.1\r\nhost: local".to_vec()),
+        ("half a body", &plain, body.into()),
+        ("answers that nobody reads", &plain, batch.repeat(60).into_bytes()),
+        ("half a TLS handshake", &tls, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec()),
+    ] {
+        let _held = stalled(server, 300, &bytes);
+        std::thread::sleep(Duration::from_millis(500));
+        // One from the same address, and one from another.
+        for from in ["127.0.0.1", "127.0.0.2"] {
+            let begin = std::time::Instant::now();
+            let status = server.status(&["-k", "--interface", from, "{}/api/v1/oui/b827eb010203"]);
+            assert_eq!(status, 200, "{what}, from {from}");
+            assert!(begin.elapsed() < Duration::from_secs(1), "{what}, from {from}: {:?}", begin.elapsed());
+        }
+        assert!(open_sockets(server) < 80, "{what}: {} sockets", open_sockets(server));
+    }
+}

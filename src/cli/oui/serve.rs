@@ -6,8 +6,8 @@ use crate::{
     config::{LogLevel, SecretFile},
     web::{
         self,
-        guard::Token,
-        oui::{OuiApi, Settings},
+        guard::{Settings, Token},
+        routes::oui::OuiApi,
         tls,
     },
 };
@@ -59,7 +59,7 @@ pub(super) fn run(out: &mut impl Write, db: &Path, args: &ServeArgs) -> anyhow::
     };
     let scheme = if tls.is_some() { "https" } else { "http" };
     let settings = Settings { token, cors: args.cors_origin.clone(), rate_limit: args.rate_limit };
-    let (api, note) = OuiApi::new(db, now, settings)?;
+    let (api, note) = OuiApi::new(db, now)?;
     if let Some(note) = note {
         tracing::warn!("{note}");
     }
@@ -72,7 +72,7 @@ pub(super) fn run(out: &mut impl Write, db: &Path, args: &ServeArgs) -> anyhow::
         out.flush()?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        web::serve_oui(listener, tls, api, async {
+        web::serve_oui(listener, tls, api, settings, async {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}

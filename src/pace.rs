@@ -1,5 +1,5 @@
 //! How often to try, to answer and to log: backoff, a token bucket, a log that does not repeat itself. Time comes in
-//! as an argument; knows nothing of MQTT.
+//! as an argument; knows nothing of who uses it.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ const FLOOR: Duration = Duration::from_millis(100);
 
 /// Exponential backoff.
 #[derive(Clone, Debug)]
-pub(super) struct Backoff {
+pub struct Backoff {
     base: Duration,
     max: Duration,
     failures: u32,
@@ -16,17 +16,18 @@ pub(super) struct Backoff {
 
 impl Backoff {
     /// Pauses of `base`, doubled at each failure up to `max`.
-    pub(super) const fn new(base: Duration, max: Duration) -> Self {
+    #[must_use]
+    pub const fn new(base: Duration, max: Duration) -> Self {
         Self { base, max, failures: 0 }
     }
 
     /// Forgets the failures.
-    pub(super) const fn reset(&mut self) {
+    pub const fn reset(&mut self) {
         self.failures = 0;
     }
 
     /// Counts a failure; how long to pause after it.
-    pub(super) fn pause(&mut self) -> Duration {
+    pub fn pause(&mut self) -> Duration {
         let pause = self.base.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(self.max);
         self.failures = self.failures.saturating_add(1).min(31);
         pause
@@ -34,7 +35,7 @@ impl Backoff {
 
     /// As [`Self::pause`], with full jitter: anything from nothing to the whole pause, so that a thousand sensors
     /// do not come back to a restarted broker at the same moment.
-    pub(super) fn jittered(&mut self) -> Duration {
+    pub fn jittered(&mut self) -> Duration {
         // The low 32 bits of a version 4 UUID are random: no need for a random number crate of our own.
         let dice = uuid::Uuid::new_v4().as_u128() as u32;
         self.pause().mul_f64(f64::from(dice) / f64::from(u32::MAX)).max(FLOOR)
@@ -43,7 +44,7 @@ impl Backoff {
 
 /// A token bucket: so many at once, and so many a second in the long run.
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub struct Bucket {
     burst: f64,
     per_second: f64,
     tokens: f64,
@@ -52,33 +53,49 @@ pub(super) struct Bucket {
 
 impl Bucket {
     /// Full at `now`.
-    pub(super) fn new(burst: u32, per_second: f64, now: Instant) -> Self {
+    #[must_use]
+    pub fn new(burst: u32, per_second: f64, now: Instant) -> Self {
         Self { burst: f64::from(burst), per_second, tokens: f64::from(burst), filled: now }
     }
 
-    /// Takes a token if there is one.
-    pub(super) fn take(&mut self, now: Instant) -> bool {
-        let gained = now.saturating_duration_since(self.filled).as_secs_f64() * self.per_second;
-        self.tokens = (self.tokens + gained).min(self.burst);
+    /// Takes `tokens` if there are as many.
+    ///
+    /// # Errors
+    /// The time until there are, if nobody else takes any.
+    pub fn take(&mut self, tokens: u32, now: Instant) -> Result<(), Duration> {
+        self.tokens = self.at(now);
         self.filled = now;
-        let granted = self.tokens >= 1.0;
-        if granted {
-            self.tokens -= 1.0;
+        let missing = f64::from(tokens) - self.tokens;
+        if missing > 0.0 {
+            return Err(Duration::try_from_secs_f64(missing / self.per_second).unwrap_or(Duration::MAX));
         }
-        granted
+        self.tokens -= f64::from(tokens);
+        Ok(())
+    }
+
+    /// Whether it is as full as it can be at `now`.
+    #[must_use]
+    pub fn is_full(&self, now: Instant) -> bool {
+        self.at(now) >= self.burst
+    }
+
+    /// The tokens that there are at `now`.
+    fn at(&self, now: Instant) -> f64 {
+        let gained = now.saturating_duration_since(self.filled).as_secs_f64() * self.per_second;
+        (self.tokens + gained).min(self.burst)
     }
 }
 
 /// Lets a message through when it is new, or the last one like it is a minute old.
 #[derive(Debug, Default)]
-pub(super) struct Quiet {
+pub struct Quiet {
     last: Option<(String, Instant)>,
     suppressed: u64,
 }
 
 impl Quiet {
     /// The message to log now, if any; what was held back in between is counted in it.
-    pub(super) fn pass(&mut self, message: &str, now: Instant) -> Option<String> {
+    pub fn pass(&mut self, message: &str, now: Instant) -> Option<String> {
         if let Some((last, at)) = &self.last
             && last == message
             && now.saturating_duration_since(*at) < Duration::from_secs(60)
@@ -94,7 +111,7 @@ impl Quiet {
     }
 
     /// Forgets, so that the same message is news again.
-    pub(super) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         *self = Self::default();
     }
 }
@@ -119,10 +136,13 @@ mod tests {
     fn a_bucket_grants_its_burst_then_its_rate() {
         let start = Instant::now();
         let mut bucket = Bucket::new(10, 1.0, start);
-        assert_eq!((0..20).filter(|_| bucket.take(start)).count(), 10);
-        assert!(!bucket.take(start + SECOND / 2));
-        assert_eq!((0..20).filter(|_| bucket.take(start + SECOND * 3)).count(), 3);
-        assert_eq!((0..20).filter(|_| bucket.take(start + SECOND * 1000)).count(), 10);
+        let mut granted = |at| (0..20).filter(|_| bucket.take(1, at).is_ok()).count();
+        assert_eq!(granted(start), 10);
+        assert_eq!(granted(start + SECOND / 2), 0);
+        assert_eq!(granted(start + SECOND * 3), 3);
+        assert_eq!(granted(start + SECOND * 1000), 10);
+        assert_eq!(bucket.take(2, start + SECOND * 1000), Err(SECOND * 2));
+        assert!(!bucket.is_full(start + SECOND * 1009) && bucket.is_full(start + SECOND * 1010));
     }
 
     #[test]
