@@ -233,6 +233,8 @@ pub struct Web {
     pub cors_origins: Vec<String>,
     /// Requests a second that one client may make; no bound where absent.
     pub rate_limit: Option<u32>,
+    /// Names by which clients ask for the server, beside its addresses and its own name; `*` is any.
+    pub hosts: Vec<String>,
     /// The vendor cache that `airtally oui update` writes.
     pub oui_cache: PathBuf,
 }
@@ -246,6 +248,7 @@ impl Default for Web {
             token_file: None,
             cors_origins: Vec::new(),
             rate_limit: None,
+            hosts: Vec::new(),
             oui_cache: "/var/lib/airtally/oui.sqlite".into(),
         }
     }

@@ -50,6 +50,7 @@ pub fn start(config: &Web, mut stop: watch::Receiver<bool>) -> Result<JoinHandle
         token: token.as_deref().map(Token::new),
         cors: config.cors_origins.clone(),
         rate_limit: config.rate_limit,
+        hosts: config.hosts.clone(),
     };
     let (api, note) = OuiApi::new(&config.oui_cache, UnixNanos::now)?;
     if let Some(note) = note {

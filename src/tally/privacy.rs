@@ -194,7 +194,7 @@ impl Mode<'_> {
 mod tests {
     use super::*;
     use crate::{
-        oui::{Assignment, Prefix, merge::Merged, source},
+        oui::{Assignment, Entry, Prefix, table::Builder},
         tally::testing::{Frame, tally},
     };
     use proptest::prelude::*;
@@ -202,12 +202,13 @@ mod tests {
     const KEY: [u8; 32] = [7; 32];
 
     fn registry(rows: &[(u64, u8)]) -> Registry {
-        let row = |&(address, bits): &(u64, u8)| {
+        let mut builder = Builder::default();
+        for &(address, bits) in rows {
             let prefix = Prefix::new(address, bits);
-            let name = Some(format!("{prefix:?}"));
-            source::Row { prefix, registry: Some(Assignment::Local), short: None, organisation: name, address: None }
-        };
-        Registry::new(&Merged { entries: rows.iter().map(row).collect(), ..Merged::default() })
+            let (name, registry) = (format!("{prefix:?}"), Some(Assignment::Local));
+            builder.row(Entry { prefix, registry, short_name: None, organisation: Some(&name), address: None });
+        }
+        builder.build(String::new())
     }
 
     /// Addresses that lie close together, so that prefixes nest and cover them.

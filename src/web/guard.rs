@@ -3,15 +3,19 @@
 
 use super::{
     Response, StatusCode,
+    hosts::Hosts,
     http::{With as _, refusal, text},
     seats::network,
 };
 use crate::pace::Bucket;
-use axum::http::{HeaderMap, header};
+use axum::{
+    extract,
+    http::{HeaderMap, header},
+};
 use sha2::{Digest, Sha256};
 use std::{
     collections::HashMap,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -25,6 +29,8 @@ pub struct Settings {
     pub cors: Vec<String>,
     /// Requests a second for each client; none is no bound.
     pub rate_limit: Option<u32>,
+    /// Names that the server is known by, beside its own; `*` is any.
+    pub hosts: Vec<String>,
 }
 
 /// A bearer token, kept as its hash: comparing hashes takes no time that depends on the token.
@@ -47,15 +53,22 @@ impl Token {
 /// Keeps what the operator decided.
 pub struct Guard {
     settings: Settings,
+    hosts: Hosts,
     limit: Option<RateLimit>,
 }
 
 impl Guard {
-    /// A guard for `settings`.
+    /// A guard for `settings` of a server that listens on `listen`.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: Settings, listen: SocketAddr) -> Self {
         let limit = settings.rate_limit.map(RateLimit::new);
-        Self { settings, limit }
+        let hosts = Hosts::new(listen, &settings.hosts);
+        Self { settings, hosts, limit }
+    }
+
+    /// Refuses a request that asks for another server, or does not say which.
+    pub(super) fn refuse_stranger(&self, request: &extract::Request) -> Option<Response> {
+        self.hosts.refuse(request.version(), request.uri(), request.headers())
     }
 
     /// Refuses a request that is one too many of `peer` at `now`; it counts as `cost` requests.
@@ -157,13 +170,17 @@ mod tests {
     use super::*;
     use axum::http::HeaderName;
 
+    fn listen() -> SocketAddr {
+        ([127, 0, 0, 1], 80).into()
+    }
+
     fn headers(all: &[(HeaderName, &str)]) -> HeaderMap {
         all.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()
     }
 
     #[test]
     fn only_the_right_token_writes() {
-        let guard = Guard::new(Settings { token: Some(Token::new("secret")), ..Settings::default() });
+        let guard = Guard::new(Settings { token: Some(Token::new("secret")), ..Settings::default() }, listen());
         let refused = |value: &str| guard.refuse_writer(&headers(&[(header::AUTHORIZATION, value)]));
         assert!(refused("Bearer secret").is_none());
         assert!(refused("bearer secret").is_none());
@@ -172,7 +189,7 @@ mod tests {
         }
         let unnamed = guard.refuse_writer(&HeaderMap::new()).unwrap();
         assert_eq!(text(unnamed.headers(), &header::WWW_AUTHENTICATE), Some("Bearer"));
-        let closed = Guard::new(Settings::default());
+        let closed = Guard::new(Settings::default(), listen());
         assert_eq!(closed.refuse_writer(&headers(&[(header::AUTHORIZATION, "Bearer x")])).unwrap().status(), 403);
     }
 
@@ -204,7 +221,7 @@ mod tests {
         let asked = Asked::new(&headers(&[(header::ORIGIN, "https://a.example")]));
         let of = |allowed: &[&str]| {
             let cors = allowed.iter().map(|origin| (*origin).to_owned()).collect();
-            let guard = Guard::new(Settings { cors, ..Settings::default() });
+            let guard = Guard::new(Settings { cors, ..Settings::default() }, listen());
             let answer = guard.cors(&asked, super::super::http::empty(StatusCode::OK));
             text(answer.headers(), &header::ACCESS_CONTROL_ALLOW_ORIGIN).map(str::to_owned)
         };

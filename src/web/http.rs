@@ -88,8 +88,14 @@ fn decode(text: &str, plus: bool) -> Result<String, &'static str> {
     String::from_utf8(out).map_err(|_| "percent-encoded bytes are not UTF-8")
 }
 
+/// A refusal as RFC 9457 has it, and as this server had it before.
 #[derive(Serialize)]
 struct Problem<'a> {
+    /// No page says more than the status does (RFC 9457, section 4.2.1).
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
     error: &'a str,
 }
 
@@ -123,10 +129,17 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Response {
     of_type(status, "application/json", json_text(value))
 }
 
-/// A refusal: `{"error": message}`.
+/// A refusal, with a sentence that says what is wrong: problem details of RFC 9457, and the sentence as `error` too.
 #[must_use]
 pub fn refusal(status: StatusCode, message: &str) -> Response {
-    json(status, &Problem { error: message })
+    let problem = Problem {
+        r#type: "about:blank",
+        title: status.canonical_reason().unwrap_or_default(),
+        status: status.as_u16(),
+        detail: message,
+        error: message,
+    };
+    of_type(status, "application/problem+json", json_text(&problem))
 }
 
 /// Answers with one header more.

@@ -21,6 +21,8 @@ pub async fn serve_oui(
     settings: Settings,
     stop: impl Future<Output = ()>,
 ) {
+    // A socket that cannot say where it listens is taken for one that only this machine reaches: the stricter rule.
+    let listen = listener.local_addr().unwrap_or_else(|_| ([127, 0, 0, 1], 0).into());
     let watched = Arc::clone(&api);
     let refresh = tokio::spawn(async move {
         let mut tick = tokio::time::interval(LOOK_EVERY);
@@ -31,6 +33,6 @@ pub async fn serve_oui(
             let _ = tokio::task::spawn_blocking(move || api.refresh()).await;
         }
     });
-    serve(listener, tls, routes::registry(api, settings), Limits::default(), stop).await;
+    serve(listener, tls, routes::registry(api, settings, listen), Limits::default(), stop).await;
     refresh.abort();
 }

@@ -113,7 +113,11 @@ pub fn mount<S: Send + Sync + 'static>(routes: &'static [Route<S>], state: Arc<S
 /// What holds for all paths.
 async fn for_all(extract::State(guard): extract::State<Arc<Guard>>, request: extract::Request, next: Next) -> Response {
     let asked = Asked::new(request.headers());
-    guard.cors(&asked, next.run(request).await)
+    let answer = match guard.refuse_stranger(&request) {
+        Some(refusal) => refusal,
+        None => next.run(request).await,
+    };
+    guard.cors(&asked, answer)
 }
 
 async fn answer<S: Send + Sync + 'static>(

@@ -180,6 +180,7 @@ impl Client {
         let connection = http1::Builder::new()
             .header_read_timeout(None)
             .max_buf_size(self.limits.head)
+            .max_header_size(self.limits.head)
             .serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {

@@ -49,7 +49,7 @@ const PATIENCE: Duration = Duration::from_millis(1_000);
 async fn start() -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let app = mount(ROUTES, Arc::new(()), Guard::new(Settings::default()));
+    let app = mount(ROUTES, Arc::new(()), Guard::new(Settings::default(), address));
     let limits = Limits { patience: PATIENCE, bytes_per_second: 100_000, ..Limits::default() };
     (address, tokio::spawn(serve(listener, None, app, limits, std::future::pending())))
 }
@@ -105,8 +105,10 @@ async fn trickled(address: SocketAddr, head: &[u8]) -> Duration {
 #[tokio::test]
 async fn a_head_and_a_body_have_a_total_time() {
     let (address, _server) = start().await;
-    let (half, body) =
-        (b"GET / HTTP/1.1\r\nhost: localhost\r\nx: ", b"POST /1 HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n\r\n");
+    let (half, body) = (
+        b"GET / HTTP/1.1\r\nhost: localhost\r\nx: ",
+        b"POST /1 HTTP/1.1\r\nhost: localhost\r\ncontent-length: 60000\r\n\r\n",
+    );
     let (head, body) = tokio::join!(trickled(address, half), trickled(address, body));
     for time in [head, body] {
         assert!(time > PATIENCE / 2 && time < PATIENCE * 2, "{time:?}");

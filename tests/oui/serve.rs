@@ -40,7 +40,8 @@ impl Server {
         fs::write(at("manuf"), "B8:27:EB\tRaspberr\tRaspberry Pi Foundation\n").unwrap();
         update(dir.path(), &["ieee.csv", "manuf"]);
         let mut command = airtally();
-        command.args(["oui", "serve", "--db", "oui.sqlite", "--listen", "127.0.0.1:0"]).args(extra).current_dir(&dir);
+        let listen: &[&str] = if extra.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
+        command.args(["oui", "serve", "--db", "oui.sqlite"]).args(listen).args(extra).current_dir(&dir);
         let log = at("log");
         let daemon = Daemon::start("serve", &mut command, &log);
         let url = wait_for("the server listens", Duration::from_secs(20), || {
@@ -173,7 +174,7 @@ fn odd_requests_get_a_clear_answer() {
     };
     let batch = |count: usize| {
         let query = vec!["mac=b8:27:eb:00:00:00"; count].join("&");
-        raw(format!("GET /api/v1/oui?{query} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes())
+        raw(format!("GET /api/v1/oui?{query} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").as_bytes())
     };
     assert_eq!(status(&batch(1_000)), 200);
     let many = batch(2_000);
@@ -333,4 +334,198 @@ fn nobody_waits_for_300_clients_that_stall() {
         }
         assert!(open_sockets(server) < 80, "{what}: {} sockets", open_sockets(server));
     }
+}
+
+/// What the server answers to `bytes`, until it closes.
+fn exchange(server: &Server, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(server.url.split_once("://").unwrap().1).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    // What is refused halfway is not read to its end.
+    let _ = stream.write_all(bytes);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn a_server_answers_only_by_its_own_name() {
+    let with_host = |server: &Server, host: &str| {
+        exchange(server, format!("GET /api/v1/oui/b827eb HTTP/1.1\r\n{host}connection: close\r\n\r\n").as_bytes())
+    };
+    let server = Server::start(&["--host", "proxy.example", "--cors-origin", "*"]);
+    for host in ["localhost", "LOCALHOST:8780", "127.0.0.1", "[::1]:1", "proxy.example"] {
+        assert_eq!(status(&with_host(&server, &format!("host: {host}\r\n"))), 200, "{host}");
+    }
+    let answer = with_host(&server, "host: rebind.example\r\norigin: http://rebind.example\r\n");
+    assert_eq!(status(&answer), 421);
+    assert!(answer.contains("'rebind.example'") && answer.contains("--host"), "{answer}");
+    for host in ["", "host:\r\n", "host: localhost\r\nhost: localhost\r\n", "host: a@localhost\r\n"] {
+        assert_eq!(status(&with_host(&server, host)), 400, "{host:?}");
+    }
+    assert_eq!(status(&exchange(&server, b"GET /api/v1/oui/b827eb HTTP/1.0\r\n\r\n")), 200);
+    assert_eq!(
+        status(&exchange(&server, b"GET http://x.example/ HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")),
+        421
+    );
+    // What answers on every address is known by every address, and still by no stranger's name.
+    let server = Server::start(&["--listen", "0.0.0.0:0"]);
+    let port = server.url.rsplit(':').next().unwrap();
+    for (host, expected) in [("192.0.2.7", 200), ("[2001:db8::7]", 200), ("rebind.example", 421)] {
+        let to = format!("http://127.0.0.1:{port}/api/v1/oui/b827eb");
+        assert_eq!(server.status(&["-H", &format!("Host: {host}"), &to]), expected, "{host}");
+    }
+}
+
+#[test]
+fn every_refusal_is_a_problem_and_the_older_form_keeps_its_own() {
+    let server = Server::start(&["--token-file", "token", "--rate-limit", "20"]);
+    for arguments in [
+        &["{}/nowhere"][..],
+        &["{}/api/v1/oui/zz"],
+        &["{}/api/v1/oui?mac=zz"],
+        &["{}/api/v1/oui/00005f"],
+        &["-X", "PATCH", "{}/api/v1/oui"],
+        &["-X", "PUT", "{}/chilcano/api/manuf/b8:27:eb:01:02:03"],
+        &["-d", "{}", "{}/api/v1/oui"],
+        &["-H", AUTH, "-d", "{}", "{}/api/v1/oui"],
+        &["-H", "Host: rebind.example", "{}/api/v1/oui"],
+        &["-H", "Host: rebind.example", "{}/chilcano/api/manuf/b8:27:eb:01:02:03"],
+    ] {
+        let answer = server.curl(arguments);
+        let (head, body) = answer.split_once("\n\n").unwrap();
+        assert!(head.contains("\ncontent-type: application/problem+json"), "{answer}");
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body["type"], "about:blank");
+        assert_eq!(body["status"], status(head));
+        assert!(head.lines().next().unwrap().ends_with(body["title"].as_str().unwrap()), "{answer}");
+        assert!(!body["detail"].as_str().unwrap().is_empty() && body["detail"] == body["error"], "{answer}");
+        assert_eq!(body.as_object().unwrap().len(), 5, "{answer}");
+    }
+    let older = server.curl(&["{}/chilcano/api/manuf/00:00:5f:00:00:01"]);
+    assert!(older.contains("\ncontent-type: application/json\n") && !older.contains("about:blank"), "{older}");
+    let late = (0..100).map(|_| server.curl(&["{}/api/v1/oui/b827eb"])).find(|answer| status(answer) == 429);
+    assert!(late.unwrap().contains("\"title\":\"Too Many Requests\""));
+}
+
+#[test]
+fn an_answer_to_a_change_is_about_that_change() {
+    let server = Server::start(&["--token-file", "token"]);
+    let end = std::time::Instant::now() + Duration::from_secs(4);
+    let request = |method: &str, path: &str, body: &str| {
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{AUTH}\r\n");
+        exchange(&server, format!("{head}content-length: {}\r\n\r\n{body}", body.len()).as_bytes())
+    };
+    std::thread::scope(|scope| {
+        for writer in 0..3 {
+            scope.spawn(move || {
+                for count in 0.. {
+                    if std::time::Instant::now() > end {
+                        break;
+                    }
+                    let body = format!(r#"{{"prefix":"02bb00000001","organisation":"{writer}, {count}"}}"#);
+                    let answer = request("PUT", "/api/v1/oui", &body);
+                    assert!(matches!(status(&answer), 200 | 201), "{answer}");
+                    assert!(answer.contains(&format!(r#""organisation":"{writer}, {count}""#)), "{body}: {answer}");
+                }
+            });
+        }
+        scope.spawn(move || {
+            while std::time::Instant::now() < end {
+                let answer = request("DELETE", "/api/v1/oui/02bb00000001", "");
+                assert!(matches!(status(&answer), 204 | 404), "{answer}");
+            }
+        });
+    });
+}
+
+#[test]
+fn documented_sizes_are_true() {
+    let server = Server::start(&["--token-file", "token"]);
+    let post = |octets: usize| {
+        let head = format!("POST /api/v1/oui HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{AUTH}\r\n");
+        status(&exchange(&server, format!("{head}content-length: {octets}\r\n\r\n{}", " ".repeat(octets)).as_bytes()))
+    };
+    assert_eq!([post(65_536), post(65_537)], [400, 413]);
+    let get = |target: &str, headers: &str| {
+        let head = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n");
+        (head.len(), status(&exchange(&server, head.as_bytes())))
+    };
+    let head = |octets: usize| {
+        let (short, _) = get("/api/v1/oui/b827eb", "x: \r\n");
+        let (long, status) = get("/api/v1/oui/b827eb", &format!("x: {}\r\n", "a".repeat(octets - short)));
+        assert_eq!(long, octets);
+        status
+    };
+    assert_eq!([head(256 << 10), head((256 << 10) + 1)], [200, 431]);
+    let headers = |count: usize| get("/api/v1/oui/b827eb", &"x: a\r\n".repeat(count - 2)).1;
+    assert_eq!([headers(100), headers(101)], [200, 431]);
+    let target = |octets: usize| {
+        let asked = "/api/v1/oui?mac=b827eb";
+        get(&format!("{asked}{}", "&".repeat(octets - asked.len())), "").1
+    };
+    assert_eq!([target(65_534), target(65_535)], [200, 414]);
+    let batch = |count: usize| get(&format!("/api/v1/oui?{}", ["mac=b827eb"; 1_001][..count].join("&")), "").1;
+    assert_eq!([batch(1_000), batch(1_001)], [200, 413]);
+
+    let mut many = HEADER.to_owned();
+    for number in 0..1_200 {
+        many += &format!("MA-L,{number:06X},Many {number},x\r\n");
+    }
+    many += "MA-L,B827EB,Raspberry Pi Foundation,x\r\nMA-L,70B3D5,y,x\r\nMA-S,70B3D5F2F,z,x\r\n";
+    fs::write(server.dir.path().join("ieee.csv"), many).unwrap();
+    update(server.dir.path(), &["ieee.csv", "manuf"]);
+    let found = |query: &str| {
+        let answer = server.curl(&[&format!("{{}}/api/v1/oui/search?q=many{query}")]);
+        answer.matches("\"prefix\"").count()
+    };
+    wait_until("the new cache is in use", Duration::from_secs(10), || found("") > 0);
+    assert_eq!([found(""), found("&limit=1000")], [100, 1_000]);
+    assert!(server.curl(&["{}/api/v1/oui/b827eb"]).contains("\ncache-control: public, max-age=300\n"), "five minutes");
+
+    // 10,000 local entries, and no more.
+    let db = rusqlite::Connection::open(server.dir.path().join("oui.sqlite")).unwrap();
+    db.execute_batch(
+        "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 9998)
+         INSERT INTO local_entry SELECT 2 << 40 | i, 48, NULL, 'x', NULL FROM n",
+    )
+    .unwrap();
+    drop(db);
+    let add = |prefix: &str| {
+        let body = format!(r#"{{"prefix":"{prefix}","organisation":"x"}}"#);
+        server.status(&["-H", AUTH, "-d", &body, "{}/api/v1/oui"])
+    };
+    assert_eq!([add("06:00:00:00:00:01"), add("06:00:00:00:00:02")], [201, 409]);
+}
+
+#[test]
+fn documented_times_and_numbers_of_connections_are_true() {
+    let server = Server::start(&[]);
+    let timed = |bytes: &'static [u8]| {
+        let begin = std::time::Instant::now();
+        (exchange(&server, bytes), begin.elapsed())
+    };
+    std::thread::scope(|scope| {
+        let body = b"POST /api/v1/oui HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{";
+        for bytes in [&b""[..], b"GET / HTTP", b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n", body] {
+            scope.spawn(move || {
+                let (answer, time) = timed(bytes);
+                let whole = Duration::from_secs(10);
+                // Who may not change anything is told at once, whatever body comes; its connection ends.
+                let expected = if bytes == body { Duration::ZERO } else { whole };
+                assert!(time >= expected && time < expected + Duration::from_secs(3), "{time:?}: {answer}");
+            });
+        }
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let to = server.url.strip_prefix("http://").unwrap().parse().unwrap();
+    let connect = |from: u8| {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, from], 0).into()).unwrap();
+        runtime.block_on(socket.connect(to)).unwrap()
+    };
+    let idle = open_sockets(&server);
+    let mut held: Vec<_> = (0..70).map(|_| connect(1)).collect();
+    wait_until("64 are open", Duration::from_secs(5), || open_sockets(&server) - idle == 64);
+    held.extend((0..300).map(|count| connect(2 + count as u8 % 5)));
+    wait_until("256 are open", Duration::from_secs(5), || open_sockets(&server) - idle == 256);
 }

@@ -45,6 +45,10 @@ pub(super) struct ServeArgs {
     /// Requests a second that one client may make; it may save up for two seconds.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rate_limit: Option<u32>,
+    /// A name by which clients ask for this server, beside its addresses and its own name, or '*'; may be given more
+    /// than once.
+    #[arg(long, value_name = "NAME")]
+    host: Vec<String>,
 }
 
 pub(super) fn run(out: &mut impl Write, db: &Path, args: &ServeArgs) -> anyhow::Result<()> {
@@ -58,7 +62,8 @@ pub(super) fn run(out: &mut impl Write, db: &Path, args: &ServeArgs) -> anyhow::
         _ => None,
     };
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let settings = Settings { token, cors: args.cors_origin.clone(), rate_limit: args.rate_limit };
+    let settings =
+        Settings { token, cors: args.cors_origin.clone(), rate_limit: args.rate_limit, hosts: args.host.clone() };
     let (api, note) = OuiApi::new(db, now)?;
     if let Some(note) = note {
         tracing::warn!("{note}");

@@ -19,7 +19,8 @@ pub struct Row {
 
 impl Row {
     /// What it says, borrowed.
-    pub(super) fn entry(&self) -> Entry<'_> {
+    #[must_use]
+    pub fn entry(&self) -> Entry<'_> {
         Entry {
             prefix: self.prefix,
             registry: self.registry,

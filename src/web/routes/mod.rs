@@ -16,7 +16,7 @@ use super::{
 };
 use axum::Router;
 use oui::OuiApi;
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 /// The routes of the vendor registry. [`openapi`] describes each of them.
 const REGISTRY: &[Route<OuiApi>] = &[
@@ -42,8 +42,8 @@ fn description(_: &OuiApi, _: &Request) -> Response {
     json(StatusCode::OK, &openapi::document())
 }
 
-/// The vendor registry's routes, under the rules that `settings` make.
+/// The vendor registry's routes, under the rules that `settings` make for a server that listens on `listen`.
 #[must_use]
-pub fn registry(api: Arc<OuiApi>, settings: Settings) -> Router {
-    mount(REGISTRY, api, Guard::new(settings))
+pub fn registry(api: Arc<OuiApi>, settings: Settings, listen: SocketAddr) -> Router {
+    mount(REGISTRY, api, Guard::new(settings, listen))
 }

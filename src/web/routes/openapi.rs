@@ -94,7 +94,10 @@ pub fn document() -> Value {
                     "parameters": [in_path(json!({"type": "string", "pattern": "^([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}$"}))],
                     "responses": responses(&[
                         ("200", json_of("Its maker.", reference("Historic"))),
-                        ("400", error("Not an address of six octets.")), ("404", error("It has no known maker.")),
+                        ("400", json!({"description": "Not an address of six octets, or no server named.", "content": {
+                            "application/json": {"schema": reference("HistoricError")},
+                            "application/problem+json": {"schema": reference("Problem")}}})),
+                        ("404", json_of("It has no known maker.", reference("HistoricError"))),
                         ("429", too_often()),
                     ]),
                 },
@@ -104,7 +107,9 @@ pub fn document() -> Value {
                     "operationId": "openapi",
                     "summary": "This document.",
                     "responses": responses(&[
-                        ("200", json_of("OpenAPI 3.1.", json!({"type": "object"}))), ("429", too_often())]),
+                        ("200", json_of("OpenAPI 3.1.", json!({"type": "object"}))), ("429", too_often()),
+                        ("400", error("No server named.")),
+                    ]),
                 },
             },
         },
@@ -151,7 +156,12 @@ fn schemas() -> Value {
             ("mac", json!({"type": "string"})), ("manuf", json!({"type": "string"})),
             ("manuf_desc", json!({"type": "string"})),
         ]),
-        "Error": {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}},
+        "HistoricError": object(&[("error", json!({"type": "string"})), ("message", json!({"type": "string"}))]),
+        "Problem": object(&[
+            ("type", json!({"const": "about:blank"})), ("title", json!({"type": "string"})),
+            ("status", json!({"type": "integer"})), ("detail", json!({"type": "string"})),
+            ("error", json!({"type": "string"})),
+        ]),
     })
 }
 
@@ -172,7 +182,9 @@ fn reference(schema: &str) -> Value {
 }
 
 fn responses(all: &[(&str, Value)]) -> Value {
+    let stranger = ("421", error("The header Host names another server."));
     all.iter()
+        .chain([&stranger])
         .map(|(status, response)| ((*status).to_owned(), response.clone()))
         .collect::<serde_json::Map<_, _>>()
         .into()
@@ -183,7 +195,7 @@ fn json_of(description: &str, schema: Value) -> Value {
 }
 
 fn error(description: &str) -> Value {
-    json_of(description, reference("Error"))
+    json!({"description": description, "content": {"application/problem+json": {"schema": reference("Problem")}}})
 }
 
 fn with_headers(mut response: Value, headers: Value) -> Value {

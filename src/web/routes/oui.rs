@@ -204,20 +204,13 @@ impl OuiApi {
             Ok(row) => row,
             Err(problem) => return refusal(StatusCode::BAD_REQUEST, &problem),
         };
-        let prefix = row.prefix;
-        match cache::put_local(&self.db, row, request.method == Method::PUT, (self.clock)()) {
+        match cache::put_local(&self.db, row.clone(), request.method == Method::PUT, (self.clock)()) {
             Err(error) => problem(&error),
             Ok(new) => {
                 self.refresh();
-                let state = self.state();
-                let Some(entry) = state.registry.entries().find(|entry| entry.prefix == prefix) else {
-                    return refusal(
-                        StatusCode::SERVICE_UNAVAILABLE,
-                        "the entry is stored and the registry could not be loaded again",
-                    );
-                };
-                let response = json(if new { StatusCode::CREATED } else { StatusCode::OK }, &entry);
-                if new { response.with(header::LOCATION, format!("/api/v1/oui/{prefix}")) } else { response }
+                // What this request wrote: another may have changed or taken it back by now.
+                let response = json(if new { StatusCode::CREATED } else { StatusCode::OK }, &row.entry());
+                if new { response.with(header::LOCATION, format!("/api/v1/oui/{}", row.prefix)) } else { response }
             }
         }
     }
