@@ -6,7 +6,10 @@ use crate::support::{
 };
 use airtally::{
     UnixNanos,
-    oui::{Assignment, cache, source::Row},
+    oui::{
+        Assignment,
+        store::{Row, cache},
+    },
 };
 use rusqlite::Connection;
 use std::{
