@@ -203,15 +203,16 @@ pub fn make_private(path: &Path) -> io::Result<()> {
 /// for all to read. A file of ours that belongs to another user keeps its mode.
 pub fn tighten(path: &Path) {
     let tighten = |path: &Path| {
-        let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+        // Not through a link: SQLite makes none.
+        let metadata = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?;
         let mode = metadata.permissions().mode();
         let private = Permissions::from_mode(mode & 0o700);
         if mode & 0o077 == 0 { None } else { fs::set_permissions(path, private).err() }
     };
-    if let Some(error) = tighten(path) {
+    let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if let Some(error) = tighten(&real) {
         tracing::warn!(path = %path.display(), %error, "others may read this file, and its mode cannot be changed");
     }
-    let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     for side in SIDES {
         let _ = tighten(&beside(&real, side));
     }

@@ -25,7 +25,7 @@ fn what_is_there_is_told_and_nothing_changes() {
     let at = |name: &str| folder.path().join(name);
     fs::write(at("text"), "site = \"home\"\n").unwrap();
     fs::write(at("nothing"), "").unwrap();
-    fs::write(at("cut"), &MAGIC[..]).unwrap();
+    fs::write(at("cut"), MAGIC).unwrap();
     fs::create_dir(at("folder")).unwrap();
     assert!(Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
     symlink(at("text"), at("link")).unwrap();

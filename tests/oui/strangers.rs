@@ -221,6 +221,9 @@ fn names_beside_the_cache_that_are_taken_stay_so() {
         fs::write(&db, &whole).unwrap();
         fs::remove_file(dir.path().join(name)).unwrap();
     }
+    // What a killed update of an earlier version left is in nobody's way.
+    fs::write(dir.path().join("oui.sqlite.new"), [vec![0; 4096], vec![7; 4096]].concat()).unwrap();
+    assert!(update().status.success());
     // A symbolic link to a cache stays one, and so does one to a place where there is none yet.
     for target in ["oui.sqlite", "fresh.sqlite"] {
         let link = dir.path().join("link");

@@ -8,7 +8,7 @@ use crate::{
 };
 use std::{
     fs::{self, File, Permissions},
-    io,
+    io::{self, Read as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown},
     path::{Path, PathBuf},
 };
@@ -93,7 +93,7 @@ pub(super) fn swap_in(
         move |source| OuiError::Io { action, path: new, source }
     };
     match find(&new)? {
-        Found::Stranger(stranger) => return Err(stranger.into()),
+        Found::Stranger(stranger) if !is_unfinished(&new) => return Err(stranger.into()),
         // Of an update that was killed.
         _ => match fs::remove_file(&new) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io("remove")(error)),
@@ -125,6 +125,15 @@ pub(super) fn swap_in(
     fs::rename(&new, path).map_err(io("rename"))?;
     File::open(directory(path)).and_then(|directory| directory.sync_all()).map_err(io("sync the directory of"))?;
     Ok(set_aside)
+}
+
+/// Whether the file is what a killed update of an earlier version left: SQLite writes the first page last.
+fn is_unfinished(new: &Path) -> bool {
+    if !fs::symlink_metadata(new).is_ok_and(|metadata| metadata.is_file()) {
+        return false;
+    }
+    let mut page = [1; 4096];
+    File::open(new).and_then(|mut file| file.read_exact(&mut page)).is_ok() && page == [0; 4096]
 }
 
 /// Gives the new file to the owner of the old one, or else of the directory: an administrator's update is for the daemon.
