@@ -18,8 +18,8 @@
 //! [`doctor`] examines the machine that a sensor is to run on.
 //!
 //! [`sensor`] and [`ingest`] connect these rooms into the two daemons; [`config`] says how; [`cli`] is the
-//! command line; [`keyfile`] keeps the key of pseudonyms; [`watchdog`] tells systemd how a daemon is. [`Mac`] and
-//! [`UnixNanos`] are the words every room shares.
+//! command line; [`keyfile`] keeps the key of pseudonyms; [`mod@erase`] removes a file for good; [`watchdog`] tells systemd how
+//! a daemon is. [`Mac`] and [`UnixNanos`] are the words every room shares.
 
 pub mod batch;
 pub mod capture;
@@ -27,6 +27,7 @@ pub mod cli;
 pub mod config;
 pub mod doctor;
 pub mod dot11;
+pub mod erase;
 pub mod inspect;
 pub mod keyfile;
 pub mod mac;

@@ -10,6 +10,7 @@ use super::{
     condition::Conditions,
     counting::Signals,
     events::Events,
+    keys,
     known_time::KnownTime,
     outbox::BROKER,
     recorder::{Recorder, TRACKED},
@@ -118,6 +119,7 @@ pub(super) async fn open(config: Sensor) -> Result<Opened, SensorError> {
     for path in &opening.set_aside {
         tracing::error!(path = %path.display(), "the spool was damaged: it is set aside, and a fresh one begins");
     }
+    keys::erase(&config);
     let source = match (config.source.kind, source) {
         (SourceKind::Interface, Some(source)) => Origin::Interface(source),
         (_, Some(source)) => Origin::Capture(source),

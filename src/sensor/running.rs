@@ -7,7 +7,7 @@ use super::{
     condition::Conditions,
     counting::{self, Counted, Signals},
     events::Events,
-    keeping,
+    keeping, keys,
     listening::{self, Ears},
     live::Live,
     opening::{self, LiveTime, Opened, Origin, Time},
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     capture::Source,
     config::{PrivacyMac, Sensor},
-    keyfile::{KeyFile, PassingKeys},
+    keyfile::PassingKeys,
     mqtt::{self, MqttError, PublisherSettings},
     oui::Registry,
     spool::{SharedSpool, SpoolError},
@@ -39,6 +39,7 @@ const WINDOWS_BETWEEN: usize = 8;
 
 /// A sensor at work.
 pub(super) struct Running {
+    pub config: Arc<Sensor>,
     pub signals: Arc<Signals>,
     pub spool: Arc<SharedSpool>,
     pub outbox: Arc<SpoolOutbox>,
@@ -111,6 +112,7 @@ pub(super) fn start(opened: Opened) -> Result<Running, SensorError> {
     keepers.spawn(async move { watchdog::tell(stages, || keeping::line(&told, &statuses)).await });
     tracing::info!(site = config.site, sensor = config.sensor, version = env!("CARGO_PKG_VERSION"), "counting");
     Ok(Running {
+        config,
         signals,
         spool,
         outbox,
@@ -161,9 +163,8 @@ struct Work {
 
 impl Work {
     fn counter(&self, live: bool, tracker: Tracker) -> Counter {
-        let directory = self.config.privacy.key_dir.as_ref().unwrap_or(&self.config.spool.state_dir);
         let keys: Box<dyn Keys + Send> =
-            if live { Box::new(KeyFile::new(directory)) } else { Box::new(PassingKeys::default()) };
+            if live { Box::new(keys::file(&self.config)) } else { Box::new(PassingKeys::default()) };
         Counter::new(counter_settings(&self.config, live), Arc::clone(&self.registry), tracker, keys)
     }
 
