@@ -2,9 +2,11 @@
 //!
 //! `docs/mqtt.md` shows real messages; `docs/schema/` holds the JSON Schema they are validated against.
 
+mod exposure;
 mod split;
 mod ssid;
 
+pub use exposure::{Addresses, Exposure};
 pub use split::split;
 pub use ssid::ssid_text;
 
@@ -17,6 +19,8 @@ use uuid::Uuid;
 pub const BATCH_SCHEMA: &str = "airtally.batch/1";
 /// The schema of [`Gap`] messages.
 pub const GAP_SCHEMA: &str = "airtally.gap/1";
+/// The [`Gap::detail`] of what was erased because privacy became stricter.
+pub const ERASED: &str = "privacy";
 
 /// A station's address as privacy lets it leave the sensor.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -298,7 +302,7 @@ pub enum GapReason {
     Evicted,
     /// The sensor ended without closing its last window: killed, crashed, or without power.
     Crash,
-    /// Asked for again, but no longer in the sensor's spool.
+    /// No longer in the sensor's spool: asked for again, or erased because a stricter privacy mode forbids to keep it.
     Unavailable,
 }
 
@@ -327,6 +331,9 @@ pub struct Gap {
     /// Frames known to be lost; absent where nobody counted them.
     #[serde(default)]
     pub frames: Option<u64>,
+    /// One word more on why, where there is one: [`ERASED`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// What travels through spool, broker and sinks.

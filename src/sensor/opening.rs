@@ -19,8 +19,9 @@ use super::{
 };
 use crate::{
     UnixNanos,
+    batch::{Addresses, Exposure},
     capture::{CaptureError, LiveOptions, Source},
-    config::{Sensor, SourceKind, Sync},
+    config::{PrivacyMac, Sensor, SourceKind, Sync},
     mqtt::{Event, Status},
     oui::{self, Detail, OuiError, Registry, Watch},
     radio::{
@@ -28,9 +29,9 @@ use crate::{
         keeper::{BootClock, Files, Keeper, RadioError},
         nl80211::Kernel,
     },
-    spool::{Settings, SharedSpool, Spool},
+    spool::{Erased, Privacy, Settings, SharedSpool, Spool},
     tally::Tracker,
-    watchdog::Stages,
+    watchdog::{self, Stages},
 };
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -117,7 +118,20 @@ pub(super) async fn open(config: Sensor) -> Result<Opened, SensorError> {
 
     let (mut spool, opening) = Spool::open(clock::system_now(), spool_settings(&config))?;
     for path in &opening.set_aside {
-        tracing::error!(path = %path.display(), "the spool was damaged: it is set aside, and a fresh one begins");
+        if path.exists() {
+            tracing::error!(path = %path.display(), "the spool was damaged: it is set aside, and a fresh one begins");
+        } else {
+            tracing::error!(
+                path = %path.display(),
+                "the spool was damaged: it is erased, since it may hold more than privacy.mac allows, and a fresh one begins"
+            );
+        }
+    }
+    if let Some(Erased { from, to, windows, undelivered }) = opening.erased {
+        tracing::warn!(
+            %from, %to, windows, undelivered,
+            "privacy is stricter than before: the windows in the spool are erased; what was undelivered is declared lost"
+        );
     }
     keys::erase(&config);
     let source = match (config.source.kind, source) {
@@ -224,8 +238,23 @@ fn spool_settings(config: &Sensor) -> Settings {
         age_out: config.spool.age_out,
         durable: config.spool.durable,
         ledger: false,
+        privacy: Some(Privacy {
+            allowed: exposure(config),
+            states: vec![TRACKED.to_owned()],
+            progress: watchdog::still_starting,
+        }),
         readers: vec![BROKER.to_owned()],
     }
+}
+
+/// What may be kept and sent.
+fn exposure(config: &Sensor) -> Exposure {
+    let addresses = match config.privacy.mac {
+        PrivacyMac::Plain => Addresses::Plain,
+        PrivacyMac::Pseudonym => Addresses::Pseudonym,
+        PrivacyMac::Vendor => Addresses::Vendor,
+    };
+    Exposure::new(addresses, config.privacy.ssids)
 }
 
 /// The set of tracked stations: a file's starts empty, so that every replay gives the same batches.
