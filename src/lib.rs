@@ -17,12 +17,14 @@
 //! answers what is in a capture file; [`doctor`] examines the machine that a sensor is to run on. [`sensor`] and
 //! [`ingest`] connect these modules into the two daemons; [`config`] says how; [`cli`] is the command line.
 //!
-//! [`Mac`], [`UnixNanos`], [`units`], [`bounds`], [`boot`], [`own_file`] (whose a file is), [`pace`] (how often to try and
-//! to log), [`stop`] and [`watchdog`] are what all of them share.
+//! [`Mac`], [`UnixNanos`], [`units`], [`bounds`], [`boot`], [`own_file`] (whose a file is), [`mod@erase`] (removes one for
+//! good), [`pace`] (how often to try and to log), [`stop`] and [`watchdog`] are what all of them share.
 
 #[cfg(feature = "sensor")]
 pub mod boot;
 pub mod bounds;
+#[cfg(feature = "cli")]
+pub mod erase;
 pub mod mac;
 #[cfg(feature = "cli")]
 pub mod own_file;

@@ -180,6 +180,12 @@ where
     }
 }
 
+/// The start goes on and takes longer than usual: systemd waits a minute more from now (sd_notify(3),
+/// `EXTEND_TIMEOUT_USEC`).
+pub fn still_starting() {
+    notify(&[sd_notify::NotifyState::ExtendTimeoutUsec(60_000_000)]);
+}
+
 /// Tells systemd that the daemon is on its way down.
 pub fn stopping() {
     notify(&[sd_notify::NotifyState::Stopping, sd_notify::NotifyState::Status("stopping")]);

@@ -113,6 +113,7 @@ fn a_history_that_is_not_there_is_not_made() {
     assert!(!path.exists());
 }
 
+#[cfg(feature = "manual")]
 #[test]
 fn every_command_has_a_manual_page_and_every_shell_its_completions() {
     let home = temp_dir();

@@ -5,21 +5,30 @@
 
 mod support;
 
-use airtally::{Mac, config::LogLevel, tally::settings::PrivacyMac};
+use airtally::{
+    Mac,
+    config::{LogLevel, Pace, Sensor},
+    tally::settings::PrivacyMac,
+};
 use rusqlite::{Connection, types::ValueRef};
 use std::{
     fs,
+    io::Read as _,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
 use support::{
     block_on,
+    broker::free_port,
     databases::Influxd,
     history::{await_sensor, number, open},
     pipeline::{Expected, Rig, history, influx_v1, start_sensor},
     program::{Daemon, airtally, text},
-    synth::{Options, tally::Planted},
+    synth::{
+        Options,
+        tally::{Planted, Tally},
+    },
     synthesise, wait_until,
 };
 
@@ -54,9 +63,19 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// A file's octets, and, if it is a SQLite database, every value in it, decompressed where it is compressed.
+/// A file's octets, what is compressed anywhere in them, and, if it is a SQLite database, every value in it,
+/// decompressed where it is compressed.
 fn contents(path: &Path) -> Vec<u8> {
     let mut all = fs::read(path).unwrap_or_default();
+    // RFC 8878, 3.1.1: a frame's magic number. A free page, too, may have one.
+    let frames = all.windows(4).enumerate().filter(|(_, four)| **four == [0x28, 0xb5, 0x2f, 0xfd]).map(|(at, _)| at);
+    let mut unpacked = Vec::new();
+    for at in frames {
+        if let Ok(decoder) = zstd::Decoder::new(&all[at..]) {
+            let _ = decoder.single_frame().take(1 << 20).read_to_end(&mut unpacked);
+        }
+    }
+    all.extend(unpacked);
     if !all.starts_with(b"SQLite format 3") {
         return all;
     }
@@ -90,15 +109,58 @@ fn holds(hay: &[u8], needle: &[u8]) -> bool {
     hay.windows(needle.len()).any(|window| window == needle)
 }
 
-/// Whether an address is there in any form: as text, as octets, as a number.
+/// An address in eighteen spellings.
+fn spellings(mac: Mac) -> [Vec<u8>; 18] {
+    let octets = mac.0;
+    let mut backwards = octets;
+    backwards.reverse();
+    let colons = mac.to_string();
+    let bare = colons.replace(':', "");
+    let cisco = format!("{}.{}.{}", &bare[..4], &bare[4..8], &bare[8..]);
+    let listed = |octets: [u8; 6], format: fn(u8) -> String, between: &str| octets.map(format).join(between);
+    let texts = [
+        colons.clone(),
+        colons.to_uppercase(),
+        colons.replace(':', "-"),
+        colons.replace(':', "-").to_uppercase(),
+        colons.replace(':', " "),
+        colons.replace(':', "%3A"),
+        bare.clone(),
+        bare.to_uppercase(),
+        cisco.clone(),
+        cisco.to_uppercase(),
+        listed(octets, |octet| format!("{octet:x}"), ":"),
+        listed(octets, |octet| octet.to_string(), ","),
+        listed(backwards, |octet| format!("{octet:02x}"), ":"),
+        listed(backwards, |octet| format!("{octet:02x}"), ""),
+        mac.to_u64().to_string(),
+        base64(octets),
+    ];
+    let mut all: Vec<Vec<u8>> = texts.map(String::into_bytes).into();
+    all.extend([octets.to_vec(), backwards.to_vec()]);
+    all.try_into().unwrap()
+}
+
+/// RFC 4648, clause 4: three octets are four characters, so that six need no padding.
+fn base64(octets: [u8; 6]) -> String {
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bits = octets.iter().fold(0u64, |bits, &octet| bits << 8 | u64::from(octet));
+    (0..8).rev().map(|place| char::from(alphabet[(bits >> (6 * place)) as usize & 63])).collect()
+}
+
+/// Whether an address is there in any form.
 fn holds_mac(hay: &[u8], mac: &str) -> bool {
-    let mac: Mac = mac.parse().unwrap();
-    let (colons, bare) = (mac.to_string(), mac.to_string().replace(':', ""));
-    let texts =
-        [&colons, &colons.replace(':', "-"), &bare, &colons.to_uppercase(), &bare.to_uppercase()].map(String::clone);
-    texts.iter().any(|text| holds(hay, text.as_bytes()))
-        || holds(hay, &mac.0)
-        || holds(hay, mac.to_u64().to_string().as_bytes())
+    spellings(mac.parse().unwrap()).iter().any(|spelling| holds(hay, spelling))
+}
+
+#[test]
+fn the_spellings_are_those_that_others_use() {
+    let all = spellings(Mac([0x00, 0x0e, 0x8e, 0xab, 0xcd, 0xef]));
+    // printf '\\x00\\x0e\\x8e\\xab\\xcd\\xef' | base64
+    for text in ["00:0E:8E:AB:CD:EF", "000e.8eab.cdef", "0:e:8e:ab:cd:ef", "0,14,142,171,205,239", "AA6Oq83v"] {
+        assert!(all.iter().any(|spelling| spelling == text.as_bytes()), "{text}");
+    }
+    assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), 18);
 }
 
 /// Whether a network name is there, as text or in hexadecimal.
@@ -107,11 +169,18 @@ fn holds_name(hay: &[u8], name: &str) -> bool {
     holds(hay, name.as_bytes()) || holds(hay, hex.as_bytes())
 }
 
-/// Replays the planted capture in a mode and gathers everything.
-fn replay(mode: PrivacyMac, ssids: bool) -> (Planted, Places) {
+/// A broker, an ingest with both databases, and a listener to everything but what was retained before it came.
+struct World {
+    influx: Influxd,
+    rig: Rig,
+    wire: PathBuf,
+    listener: Daemon,
+}
+
+fn world() -> World {
     let influx = block_on(Influxd::start());
     block_on(influx.query("", "CREATE DATABASE airtally"));
-    let mut rig = Rig::start(|dir, config| {
+    let rig = Rig::start(|dir, config| {
         config.sqlite = Some(history(dir));
         config.influx.push(influx_v1(&influx.url, "airtally"));
         config.log.level = LogLevel::Trace;
@@ -123,7 +192,6 @@ fn replay(mode: PrivacyMac, ssids: bool) -> (Planted, Places) {
     listen.args(["-h", "127.0.0.1", "-p", &rig.broker.port.to_string(), "-t", "#", "-v", "-V", "5"]);
     let wire = rig.path().join("wire.txt");
     let listener = Daemon::start("mosquitto_sub", &mut listen, &wire);
-
     let dir = rig.path();
     let manuf = dir.join("manuf");
     fs::write(&manuf, "00:0E:8E\tPlanted\tPlanted Radios\n3C:22:FB\tOther\tOther Makers\n").unwrap();
@@ -135,16 +203,33 @@ fn replay(mode: PrivacyMac, ssids: bool) -> (Planted, Places) {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", text(&output));
+    World { influx, rig, wire, listener }
+}
 
+/// A sensor that replays a capture with everything planted in it.
+fn planted(rig: &Rig, mode: PrivacyMac, ssids: bool) -> (Sensor, Tally) {
     let options = Options { frames: 4_000, stations: 60, plant: true, ..Options::default() };
-    let (capture, tally) = synthesise(dir, &options);
+    let (capture, tally) = synthesise(rig.path(), &options);
     let mut config = rig.sensor("private", &capture);
     config.privacy.mac = mode;
     config.privacy.ssids = ssids;
     config.tracking.track_after = 1;
     config.log.level = LogLevel::Trace;
-    let mut sensor = start_sensor(dir, &config);
-    sensor.succeed(Duration::from_secs(60));
+    (config, tally)
+}
+
+/// Replays the planted capture in a mode and gathers everything.
+fn replay(mode: PrivacyMac, ssids: bool) -> (Planted, Places) {
+    let world = world();
+    let (config, tally) = planted(&world.rig, mode, ssids);
+    start_sensor(world.rig.path(), &config).succeed(Duration::from_secs(60));
+    (tally.planted.unwrap(), gather(world))
+}
+
+/// Once everything has arrived everywhere.
+fn gather(world: World) -> Places {
+    let World { influx, mut rig, wire, listener } = world;
+    let dir = rig.path();
     rig.replay_mark("mark");
     await_sensor(&history(dir).path, "mark");
     wait_until("InfluxDB has everything", Duration::from_secs(60), || {
@@ -171,9 +256,8 @@ fn replay(mode: PrivacyMac, ssids: bool) -> (Planted, Places) {
         history: gather(&histories),
         influx: stored,
     };
-    let frames: u64 = Expected::synthetic("private", capture, &tally).frames;
-    assert!(frames > 0 && places.each().iter().all(|(_, octets)| !octets.is_empty()));
-    (tally.planted.unwrap(), places)
+    assert!(places.each().iter().all(|(_, octets)| !octets.is_empty()));
+    places
 }
 
 /// Nowhere, not even in a log at its most talkative.
@@ -262,4 +346,124 @@ fn vendor_sums_withhold_addresses_pseudonyms_and_names() {
             assert!(holds(octets, b"Planted"), "the vendor is not in the {place}");
         }
     }
+}
+
+/// What had not been delivered when the mode became stricter: counted with no broker to be had, the sensor killed; then
+/// killed five more times amid the erasure.
+fn switched(before: (PrivacyMac, bool), after: (PrivacyMac, bool)) -> (Planted, Places) {
+    let world = world();
+    let (mut config, tally) = planted(&world.rig, before.0, before.1);
+    let dir = world.rig.path().to_owned();
+    config.mqtt.port = Some(free_port());
+    let log = dir.join("private.log");
+    for stopped in [true, false] {
+        // What waits at a stop is on disk, what waits at a kill in memory; windows of another length are another run.
+        config.window.length = Duration::from_secs(if stopped { 10 } else { 7 });
+        let mut sensor = start_sensor(&dir, &config);
+        std::thread::sleep(Duration::from_secs(4));
+        if stopped {
+            assert!(sensor.stop().success());
+        } else {
+            sensor.kill9();
+        }
+    }
+    let spools: Vec<u8> = files(&dir.join("private")).iter().flat_map(|path| contents(path)).collect();
+    let planted = tally.planted.unwrap();
+    if before.0 == PrivacyMac::Plain {
+        assert!(holds_mac(&spools, &planted.client), "there is something to erase");
+    }
+    fs::remove_file(&log).unwrap();
+    config.mqtt.port = Some(world.rig.broker.port);
+    (config.privacy.mac, config.privacy.ssids) = after;
+    for delay in [20, 35, 50, 70, 100] {
+        let sensor = start_sensor(&dir, &config);
+        std::thread::sleep(Duration::from_millis(delay));
+        drop(sensor); // Killed, if it has not ended.
+    }
+    start_sensor(&dir, &config).succeed(Duration::from_secs(60));
+    (planted, gather(world))
+}
+
+#[test]
+fn a_stricter_mode_withholds_what_had_not_been_delivered() {
+    use PrivacyMac::{Plain, Pseudonym, Vendor};
+    for (before, after) in [((Plain, true), Pseudonym), ((Plain, false), Vendor), ((Pseudonym, true), Vendor)] {
+        let (planted, places) = switched(before, (after, false));
+        for mac in [&planted.client, &planted.randomised, &planted.access_point, &planted.wired_host] {
+            assert_nowhere(&places, mac, |octets| holds_mac(octets, mac));
+        }
+        assert_nowhere(&places, "the probed name", |octets| holds_name(octets, &planted.probe_ssid));
+        if after == Vendor {
+            assert!(!holds(&places.wire, b"\"p-"), "no pseudonyms either");
+            assert_nowhere(&places, "the announced name", |octets| holds_name(octets, &planted.beacon_ssid));
+        }
+        let declared =
+            holds(&places.wire, b"\"reason\":\"unavailable\"") && holds(&places.wire, b"\"detail\":\"privacy\"");
+        assert!(declared, "the loss is declared");
+        assert!(holds(&places.history, b"unavailable") && holds(&places.influx, b"unavailable"), "and stored");
+    }
+}
+
+#[test]
+fn network_names_asked_for_no_more_are_withheld() {
+    let (planted, places) = switched((PrivacyMac::Plain, true), (PrivacyMac::Plain, false));
+    assert_nowhere(&places, "the probed name", |octets| holds_name(octets, &planted.probe_ssid));
+    assert!(holds_mac(&places.wire, &planted.client), "addresses were not what changed");
+}
+
+/// What was delivered in mode plain is neither listed nor sent again in mode pseudonym, whoever asks for it.
+#[test]
+fn a_stricter_mode_withholds_what_is_asked_for_again() {
+    let world = world();
+    let (mut config, tally) = planted(&world.rig, PrivacyMac::Plain, false);
+    let dir = world.rig.path().to_owned();
+    let key = dir.join("private/state/pseudonym.key");
+    fs::create_dir_all(&config.spool.state_dir).unwrap();
+    fs::write(&key, [0x7f; 40]).unwrap();
+    start_sensor(&dir, &config).succeed(Duration::from_secs(60));
+    assert!(!key.exists(), "mode plain needs no key");
+    let said = fs::read_to_string(&world.wire).unwrap();
+    let said = said.split_once("airtally/test/private/batch").unwrap().1;
+    let run = said.split("\"run\":\"").nth(1).and_then(|rest| rest.get(..36)).unwrap().to_owned();
+    drop(world.listener);
+    fs::write(&key, [&1i64.to_be_bytes()[..], &[7; 32]].concat()).unwrap(); // Of 1970.
+    fs::write(dir.join("private/state/pseudonym.key.new"), "left by a crash").unwrap();
+    fs::remove_file(dir.join("private.log")).unwrap();
+
+    let port = world.rig.broker.port.to_string();
+    let mut listen = Command::new("mosquitto_sub");
+    listen.args(["-h", "127.0.0.1", "-p", &port, "-t", "airtally/test/private/#", "-R", "-v", "-V", "5"]);
+    let wire = dir.join("strict.txt");
+    let listener = Daemon::start("mosquitto_sub", &mut listen, &wire);
+    config.privacy.mac = PrivacyMac::Pseudonym;
+    // At the capture's own pace it is there long enough to be asked.
+    config.source.pace = Pace::Recorded;
+    config.window.length = Duration::from_secs(1);
+    let mut sensor = start_sensor(&dir, &config);
+    wait_until("a window comes", Duration::from_secs(30), || listener.log().contains("private/batch"));
+    let request = format!("{{\"run\":\"{run}\",\"first_seq\":0,\"last_seq\":1000,\"id\":\"x\"}}");
+    let mut ask = Command::new("mosquitto_pub");
+    ask.args(["-h", "127.0.0.1", "-p", &port, "-q", "1", "-t", "airtally/test/private/request/replay", "-m", &request]);
+    for asked in 1..=2 {
+        assert!(ask.status().unwrap().success());
+        wait_until("the sensor answers", Duration::from_secs(30), || {
+            listener.log().lines().filter(|line| line.contains("response/replay")).count() == asked
+        });
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(sensor.stop().success());
+    let said = listener.log();
+    let answer = said.lines().find(|line| line.contains("response/replay")).unwrap();
+    assert!(answer.contains("\"offered\":0") && answer.contains("\"missing\":[[0,"), "{answer}");
+    let listed = said.lines().any(|line| line.contains("private/status") && line.contains(&run));
+    assert!(!listed, "what was erased is listed");
+    let planted = tally.planted.unwrap();
+    let spools: Vec<u8> = files(&dir.join("private")).iter().flat_map(|path| contents(path)).collect();
+    let log = fs::read(dir.join("private.log")).unwrap();
+    for mac in [&planted.client, &planted.randomised, &planted.access_point, &planted.wired_host] {
+        for (place, octets) in [("wire", said.as_bytes()), ("spools", &spools), ("log", &log)] {
+            assert!(!holds_mac(octets, mac), "{mac} is in the {place}");
+        }
+    }
+    assert!(!key.exists() && !dir.join("private/state/pseudonym.key.new").exists(), "a key of a past rotation is left");
 }

@@ -1,23 +1,29 @@
-//! `kill -9` at any moment: what an append returned for is there once, or delivered, or declared.
+//! `kill -9` at any moment: what an append returned for is there once, or delivered, or declared. What has to be erased
+//! is erased.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "spool/support.rs"]
 mod support;
 
-use airtally::spool::{Settings, Spool, Want};
+use airtally::{
+    Mac,
+    spool::{Settings, Spool, Want},
+    wire::{Address, Addresses, Role},
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env,
+    env, fs,
     io::{BufRead as _, BufReader, Write as _},
     path::Path,
     process::{Command, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use support::*;
 use tempfile::tempdir;
 
 const DIR: &str = "AIRTALLY_TEST_SPOOL_DIR";
+const ERASE: &str = "AIRTALLY_TEST_SPOOL_ERASE";
 const TIERS: &str = "AIRTALLY_TEST_SPOOL_TIERS";
 
 fn settings(dir: &Path, tiers: &str) -> Settings {
@@ -122,4 +128,82 @@ fn killed_at_random_moments(tiers: &str) {
 fn kill_9_loses_nothing_in_one_tier_and_in_two() {
     killed_at_random_moments("2");
     killed_at_random_moments("1");
+    killed_amid_an_erasure();
+}
+
+/// Not a test of its own: the process that erases, and gets killed.
+#[test]
+fn erasing_child() {
+    let (Some(dir), Ok(_)) = (env::var_os(DIR), env::var(ERASE)) else { return };
+    std::io::stderr().write_all(b"erasing\n").unwrap();
+    let _spool = Spool::open(at(0), private(Path::new(&dir), Addresses::Pseudonym, false)).unwrap();
+    std::io::stderr().write_all(b"erased\n").unwrap();
+}
+
+fn copy(from: &Path, to: &Path) {
+    for tier in ["run", "state"] {
+        fs::create_dir_all(to.join(tier)).unwrap();
+        for file in fs::read_dir(from.join(tier)).unwrap().map(Result::unwrap) {
+            fs::copy(file.path(), to.join(tier).join(file.file_name())).unwrap();
+        }
+    }
+}
+
+/// Whether the erasing child got to its end before it was killed, `delay` after it began.
+fn erase_and_kill(dir: &Path, delay: Duration) -> bool {
+    let mut child = Command::new(env::current_exe().unwrap())
+        .args(["erasing_child", "--exact", "--nocapture"])
+        .envs([(DIR, dir.as_os_str()), (ERASE, "1".as_ref())])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert_eq!(lines.next().as_deref(), Some("erasing"));
+    thread::sleep(delay);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    lines.any(|line| line == "erased")
+}
+
+/// However often it is cut off: nothing is left, and everything is declared, once.
+fn killed_amid_an_erasure() {
+    let filled = tempdir().unwrap();
+    let plain = private(filled.path(), Addresses::Plain, true);
+    let mut all = Vec::new();
+    for round in 0..8 {
+        let mut spool = open(plain.clone());
+        for seq in round * 40..round * 40 + 40 {
+            let entry = heard(seq, Address::Mac(Mac([0, 14, 142, 1, 2, 3])), Role::Client, 20);
+            spool.append(at(seq as i64), &[entry], &[("tracked", b"00:0e:8e:01:02:03")]).unwrap();
+        }
+        if round % 2 == 0 {
+            spool.settle(at(round as i64 * 40 + 40)).unwrap();
+        }
+        drop(spool);
+        all.extend(traces(filled.path()));
+    }
+    let dir = tempdir().unwrap();
+    copy(filled.path(), dir.path());
+    let began = Instant::now();
+    drop(open(private(dir.path(), Addresses::Pseudonym, false)));
+    let whole = began.elapsed();
+
+    let mut cut_off = 0;
+    for round in 0..24u32 {
+        let dir = tempdir().unwrap();
+        copy(filled.path(), dir.path());
+        for kill in 0..=round % 3 {
+            cut_off += u32::from(!erase_and_kill(dir.path(), whole * (round * 5 + kill * 7) / 120));
+        }
+        let mut spool = open(private(dir.path(), Addresses::Pseudonym, false));
+        assert_eq!(traces_left(dir.path(), &all), 0, "round {round}");
+        let entries = all_pending(&mut spool, "mqtt");
+        assert!(seqs(&entries).is_empty(), "round {round}");
+        let declared: Vec<u64> = gaps(&entries).iter().flat_map(|gap| gap.first_seq..=gap.last_seq.unwrap()).collect();
+        assert_eq!(declared.iter().copied().collect::<BTreeSet<_>>(), (0..320).collect(), "round {round}");
+        assert_eq!(declared.len(), 320, "round {round}: declared twice");
+        assert_eq!(spool.state("tracked").unwrap(), None, "round {round}");
+    }
+    assert!(cut_off >= 8, "{cut_off} erasures were cut off: too few to tell anything");
 }

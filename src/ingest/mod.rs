@@ -71,6 +71,8 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
             age_out: Duration::ZERO,
             durable: true,
             ledger: true,
+            // What a sensor sent is governed where it was counted.
+            privacy: None,
             readers: sinks.iter().map(|sink| sink.name().to_owned()).collect(),
         },
     )?;

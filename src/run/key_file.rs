@@ -1,7 +1,8 @@
 //! The file that keeps the key of pseudonyms for one rotation, so that a restart does not change them. Knows no
-//! address. The key is never printed, and is gone once the next rotation has begun.
+//! address. The key is never printed, and is overwritten once the next rotation has begun or the mode is left.
 
 use crate::{
+    erase::erase,
     own_file::{self, Content, Stranger},
     tally::{KeyError, Keys},
 };
@@ -14,6 +15,8 @@ use std::{
 
 /// The file's name in its directory.
 pub const FILE_NAME: &str = "pseudonym.key";
+/// Octets of the rotation's index, and of the key after it.
+const LENGTH: u64 = 8 + 32;
 
 /// Whether a file with these octets is ours, or with `is_partial` its beginning, which a crash left. Rotations are a minute
 /// long at least, so the first half of their index is 0, which no text begins with.
@@ -63,7 +66,9 @@ impl KeyFile {
         let mut octets = Vec::with_capacity(41);
         file.take(41).read_to_end(&mut octets).map_err(fail)?;
         let Some((index, key)) = octets.split_first_chunk() else { return Ok(None) };
-        let current = mode & 0o077 == 0 && i64::from_be_bytes(*index) == rotation_index;
+        // Zeros are what an erasure leaves that was cut off.
+        let current =
+            mode & 0o077 == 0 && i64::from_be_bytes(*index) == rotation_index && key.iter().any(|&octet| octet != 0);
         Ok(if current { key.try_into().ok() } else { None })
     }
 
@@ -71,21 +76,60 @@ impl KeyFile {
     fn replace(&self, rotation_index: i64) -> Result<[u8; 32], KeyError> {
         let key = random()?;
         let fail = |source| self.fail("write", source);
-        let new = self.path.with_extension("key.new");
+        let new = self.new_path();
         check(&new, true).map_err(fail)?;
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
-            _ => {}
-        }
+        erase(&new).map_err(fail)?;
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).map_err(fail)?;
         file.write_all(&rotation_index.to_be_bytes()).map_err(fail)?;
         file.write_all(&key).map_err(fail)?;
         file.sync_all().map_err(fail)?;
+        erase(&self.path).map_err(fail)?;
         fs::rename(&new, &self.path).map_err(fail)?;
         if let Some(directory) = self.path.parent() {
             File::open(directory).and_then(|directory| directory.sync_all()).map_err(fail)?;
         }
         Ok(key)
+    }
+
+    /// Erases the kept key if its rotation is before that of `rotation_index`, and what a crash left of a new one.
+    /// Something else that has the file's name is left alone.
+    ///
+    /// # Errors
+    /// When it cannot be read or erased.
+    pub fn erase_past(&mut self, rotation_index: i64) -> Result<(), KeyError> {
+        let index = match fs::symlink_metadata(&self.path) {
+            Ok(metadata) if metadata.is_file() && metadata.len() == LENGTH => {
+                let octets = fs::read(&self.path).map_err(|source| self.fail("read", source))?;
+                octets.first_chunk().map(|index| i64::from_be_bytes(*index))
+            }
+            _ => None,
+        };
+        if index.is_some_and(|index| index < rotation_index) { self.forget() } else { self.erase_new() }
+    }
+
+    /// Erases the kept key, because the mode that needed it is left. A file that is not ours is left alone.
+    ///
+    /// # Errors
+    /// When it cannot be erased.
+    pub fn leave(&mut self) -> Result<(), KeyError> {
+        // What an erasure left that was cut off is as short as it likes.
+        if check(&self.path, true).is_ok() {
+            erase(&self.path).map_err(|source| self.fail("remove", source))?;
+        }
+        self.erase_new()
+    }
+
+    /// Erases what a crash left of a new key. Something else that has its name is left alone.
+    fn erase_new(&self) -> Result<(), KeyError> {
+        let new = self.new_path();
+        if check(&new, true).is_err() {
+            return Ok(());
+        }
+        erase(&new).map_err(|source| self.fail("remove", source))
+    }
+
+    fn new_path(&self) -> PathBuf {
+        self.path.with_extension("key.new")
     }
 
     fn fail(&self, action: &'static str, source: io::Error) -> KeyError {
@@ -102,11 +146,8 @@ impl Keys for KeyFile {
     }
 
     fn forget(&mut self) -> Result<(), KeyError> {
-        check(&self.path, false).map_err(|source| self.fail("remove", source))?;
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.fail("remove", error)),
-            _ => Ok(()),
-        }
+        check(&self.path, false).and_then(|()| erase(&self.path)).map_err(|source| self.fail("remove", source))?;
+        self.erase_new()
     }
 }
 
@@ -224,6 +265,52 @@ mod tests {
         let first = keys.key(1).unwrap();
         keys.forget().unwrap();
         assert_ne!(keys.key(1).unwrap(), first);
+    }
+
+    #[test]
+    fn a_key_of_a_past_rotation_is_overwritten_and_a_present_one_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, other) = (directory.path().join(FILE_NAME), directory.path().join("what the medium holds"));
+        let mut keys = KeyFile::new(directory.path());
+        let key = keys.key(7).unwrap();
+        fs::write(directory.path().join("pseudonym.key.new"), "left by a crash").unwrap();
+        keys.erase_past(7).unwrap();
+        assert!(!directory.path().join("pseudonym.key.new").exists());
+        assert_eq!(keys.key(7).unwrap(), key);
+        fs::hard_link(&path, &other).unwrap();
+        keys.erase_past(8).unwrap();
+        assert!(!path.exists());
+        assert_eq!(fs::read(&other).unwrap(), [0; 40]);
+        fs::remove_file(&other).unwrap();
+        keys.key(8).unwrap();
+        fs::hard_link(&path, &other).unwrap();
+        keys.key(9).unwrap();
+        assert_eq!(fs::read(&other).unwrap(), [0; 40], "the key before is overwritten too");
+    }
+
+    #[test]
+    fn a_mode_that_is_left_leaves_no_key_and_strangers_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut keys = KeyFile::new(directory.path());
+        keys.leave().unwrap();
+        keys.key(7).unwrap();
+        fs::write(directory.path().join("pseudonym.key.new"), "left by a crash").unwrap();
+        keys.leave().unwrap();
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+        let stranger = vec![b'x'; 4096];
+        fs::write(directory.path().join(FILE_NAME), &stranger).unwrap();
+        keys.leave().unwrap();
+        keys.erase_past(9).unwrap();
+        assert_eq!(fs::read(directory.path().join(FILE_NAME)).unwrap(), stranger);
+    }
+
+    #[test]
+    fn an_erasure_that_was_cut_off_leaves_no_key_to_be_used() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut keys = KeyFile::new(directory.path());
+        keys.key(0).unwrap();
+        fs::write(directory.path().join(FILE_NAME), [0; 40]).unwrap();
+        assert_ne!(keys.key(0).unwrap(), [0; 32]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Takes a running sensor down, in order: the source first, then what its windows pass through, so that everything
 //! counted is kept, and delivered if it can be.
 
-use super::{SensorError, outbox::SpoolOutbox, recorder, running::Running};
+use super::{SensorError, keys, outbox::SpoolOutbox, recorder, running::Running};
 use crate::{UnixNanos, spool::SharedSpool, stop, watchdog};
 use std::{
     io,
@@ -21,7 +21,8 @@ const GIVING_BACK: Duration = Duration::from_secs(15);
 /// # Errors
 /// What failed while it ran. What was counted is spooled all the same.
 pub(super) async fn wait_and_end(running: Running) -> Result<(), SensorError> {
-    let Running { signals, spool, outbox, counting, mut recording, stop_recording, publishing, radio, .. } = running;
+    let Running { config, signals, spool, outbox, counting, mut recording, stop_recording, publishing, radio, .. } =
+        running;
     let (stop_publishing, mut keepers) = (running.stop_publishing, running.keepers);
 
     let mut recorded = None;
@@ -61,6 +62,7 @@ pub(super) async fn wait_and_end(running: Running) -> Result<(), SensorError> {
     }
 
     let counted = counting.join();
+    keys::erase(&config);
     if let Ok(Err(error)) = recorded {
         return Err(error.into());
     }

@@ -11,6 +11,7 @@ mod counting;
 mod ending;
 pub mod events;
 mod keeping;
+mod keys;
 mod known_time;
 mod listening;
 pub mod live;

@@ -9,6 +9,7 @@ use super::{
     condition::Conditions,
     counting::Signals,
     events::Events,
+    keys,
     known_time::KnownTime,
     outbox::BROKER,
     recorder::{Recorder, TRACKED},
@@ -32,10 +33,10 @@ use crate::{
         batches::{Batches, Runs},
         identity,
     },
-    spool::{Settings, SharedSpool, Spool},
-    tally::Tracker,
-    watchdog::Stages,
-    wire::{Event, Status},
+    spool::{Erased, Privacy, Settings, SharedSpool, Spool},
+    tally::{Tracker, settings::PrivacyMac},
+    watchdog::{self, Stages},
+    wire::{Addresses, Event, Exposure, Status},
 };
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -122,8 +123,22 @@ pub(super) async fn open(config: Sensor) -> Result<Opened, SensorError> {
 
     let (mut spool, opening) = Spool::open(UnixNanos::now(), spool_settings(&config))?;
     for path in &opening.set_aside {
-        tracing::error!(path = %path.display(), "the spool was damaged: it is set aside, and a fresh one begins");
+        if path.exists() {
+            tracing::error!(path = %path.display(), "the spool was damaged: it is set aside, and a fresh one begins");
+        } else {
+            tracing::error!(
+                path = %path.display(),
+                "the spool was damaged: it is erased, since it may hold more than privacy.mac allows, and a fresh one begins"
+            );
+        }
     }
+    if let Some(Erased { from, to, windows, undelivered }) = opening.erased {
+        tracing::warn!(
+            %from, %to, windows, undelivered,
+            "privacy is stricter than before: the windows in the spool are erased; what was undelivered is declared lost"
+        );
+    }
+    keys::erase(&config);
     let source = match (config.source.kind, source) {
         (SourceKind::Interface, Some(source)) => Origin::Interface(source),
         (_, Some(source)) => Origin::Capture(source),
@@ -228,8 +243,23 @@ fn spool_settings(config: &Sensor) -> Settings {
         age_out: config.spool.age_out,
         durable: config.spool.durable,
         ledger: false,
+        privacy: Some(Privacy {
+            allowed: exposure(config),
+            states: vec![TRACKED.to_owned()],
+            progress: watchdog::still_starting,
+        }),
         readers: vec![BROKER.to_owned()],
     }
+}
+
+/// What may be kept and sent.
+fn exposure(config: &Sensor) -> Exposure {
+    let addresses = match config.privacy.mac {
+        PrivacyMac::Plain => Addresses::Plain,
+        PrivacyMac::Pseudonym => Addresses::Pseudonym,
+        PrivacyMac::Vendor => Addresses::Vendor,
+    };
+    Exposure::new(addresses, config.privacy.ssids)
 }
 
 /// The set of tracked stations: a file's starts empty, so that every replay gives the same batches.

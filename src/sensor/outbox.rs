@@ -104,6 +104,7 @@ fn replay(spool: &mut Spool, site: &str, sensor: &str, request: &ReplayRequest) 
                 start: until,
                 end: until,
                 frames: None,
+                detail: None,
             }))
         })
         .collect::<Result<Vec<_>, _>>()?;

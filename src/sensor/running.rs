@@ -6,7 +6,7 @@ use super::{
     condition::Conditions,
     counting::{self, Counted, Signals},
     events::Events,
-    keeping,
+    keeping, keys,
     listening::{self, Ears},
     live::Live,
     opening::{self, LiveTime, Opened, Origin, Time},
@@ -17,10 +17,7 @@ use crate::{
     config::Sensor,
     mqtt::{self, MqttError, PublisherSettings},
     oui::Registry,
-    run::{
-        batches::counter_settings,
-        key_file::{KeyFile, PassingKeys},
-    },
+    run::{batches::counter_settings, key_file::PassingKeys},
     spool::{SharedSpool, SpoolError},
     tally::{Counter, Keys, Tracker, settings::PrivacyMac},
     watchdog,
@@ -41,6 +38,7 @@ const WINDOWS_BETWEEN: usize = 8;
 
 /// A sensor at work.
 pub(super) struct Running {
+    pub config: Arc<Sensor>,
     pub signals: Arc<Signals>,
     pub spool: Arc<SharedSpool>,
     pub outbox: Arc<SpoolOutbox>,
@@ -113,6 +111,7 @@ pub(super) fn start(opened: Opened) -> Result<Running, SensorError> {
     keepers.spawn(async move { watchdog::tell(stages, || keeping::line(&told, &statuses)).await });
     tracing::info!(site = config.site, sensor = config.sensor, version = env!("CARGO_PKG_VERSION"), "counting");
     Ok(Running {
+        config,
         signals,
         spool,
         outbox,
@@ -163,9 +162,8 @@ struct Work {
 
 impl Work {
     fn counter(&self, live: bool, tracker: Tracker) -> Counter {
-        let directory = self.config.privacy.key_dir.as_ref().unwrap_or(&self.config.spool.state_dir);
         let keys: Box<dyn Keys + Send> =
-            if live { Box::new(KeyFile::new(directory)) } else { Box::new(PassingKeys::default()) };
+            if live { Box::new(keys::file(&self.config)) } else { Box::new(PassingKeys::default()) };
         Counter::new(counter_settings(&self.config, live), Arc::clone(&self.registry), tracker, keys)
     }
 

@@ -188,6 +188,7 @@ pub(super) mod code {
     pub(in crate::spool) const CRASH: i64 = 2;
     pub(in crate::spool) const UNAVAILABLE: i64 = 3;
     pub(in crate::spool) const EVICTED_HERE: i64 = 4;
+    pub(in crate::spool) const ERASED_HERE: i64 = 5;
 }
 
 impl Kind {
@@ -204,7 +205,7 @@ impl Kind {
         match code {
             code::BATCH => Self::Batch,
             code::CRASH => Self::Gap(GapReason::Crash),
-            code::UNAVAILABLE => Self::Gap(GapReason::Unavailable),
+            code::UNAVAILABLE | code::ERASED_HERE => Self::Gap(GapReason::Unavailable),
             _ => Self::Gap(GapReason::Evicted),
         }
     }

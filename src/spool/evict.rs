@@ -13,12 +13,38 @@ use super::{
 };
 use crate::{
     UnixNanos,
-    wire::{GAP_SCHEMA, Gap, GapReason, Record},
+    wire::{ERASED, GAP_SCHEMA, Gap, GapReason, Record},
 };
 use std::collections::BTreeSet;
 
 /// How many entries are looked at for what is to go.
 const LOOK: usize = 256;
+
+/// Why windows go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Their space is needed, or they are damaged.
+    Evicted,
+    /// They may not be kept any more.
+    Erased,
+}
+
+impl Why {
+    /// How the loss is declared.
+    const fn reason(self) -> (GapReason, Option<&'static str>) {
+        match self {
+            Self::Evicted => (GapReason::Evicted, None),
+            Self::Erased => (GapReason::Unavailable, Some(ERASED)),
+        }
+    }
+
+    const fn code(self) -> i64 {
+        match self {
+            Self::Evicted => code::EVICTED_HERE,
+            Self::Erased => code::ERASED_HERE,
+        }
+    }
+}
 
 /// Windows lost to the same readers, one after the other.
 #[derive(Clone, Debug)]
@@ -145,27 +171,44 @@ impl Spool {
             if spots.is_empty() {
                 continue;
             }
-            declared.extend(self.declare(is_hot, |tier| {
-                let mut losses = Vec::new();
-                for &spot in &spots {
-                    let parts = tier.window(spot)?;
-                    parts.iter().try_for_each(|part| tier.remove(part.id))?;
-                    if spot.code == code::BATCH {
-                        losses.extend(Loss::of(spot.run_id, spot.seq, &parts));
-                    }
-                }
-                Ok(losses)
-            })?);
+            let (windows, gaps) = self.lose(is_hot, &spots, Why::Evicted)?;
+            self.count_evicted(windows, &gaps);
+            declared.extend(gaps);
         }
         self.bound_gaps()?;
         Ok(declared)
+    }
+
+    /// Deletes windows of one tier and declares those that somebody waits for: how many, and how.
+    pub(super) fn lose<'s>(
+        &mut self,
+        in_hot: bool,
+        spots: impl IntoIterator<Item = &'s Spot>,
+        why: Why,
+    ) -> Result<(u64, Vec<Gap>), SpoolError> {
+        self.declare(in_hot, why, |tier| {
+            let mut losses = Vec::new();
+            for &spot in spots {
+                let parts = tier.window(spot)?;
+                parts.iter().try_for_each(|part| tier.remove(part.id))?;
+                if spot.code == code::BATCH {
+                    losses.extend(Loss::of(spot.run_id, spot.seq, &parts));
+                }
+            }
+            Ok(losses)
+        })
+    }
+
+    fn count_evicted(&mut self, windows: u64, gaps: &[Gap]) {
+        self.counts.evicted_windows += windows;
+        self.counts.evicted_frames += gaps.iter().filter_map(|gap| gap.frames).sum::<u64>();
     }
 
     /// Declares windows that could not be stored at all.
     pub(super) fn give_up_unstored(&mut self, now: UnixNanos, entries: &[NewEntry]) -> Result<Vec<Gap>, SpoolError> {
         let mask = self.everyone();
         let lost = entries.iter().filter(|entry| entry.kind == Kind::Batch);
-        self.declare(self.home_is_hot(), |tier| {
+        let (windows, gaps) = self.declare(self.home_is_hot(), Why::Evicted, |tier| {
             let mut losses: Vec<Loss> = Vec::new();
             for NewEntry { key, start, end, frames, held, .. } in lost {
                 let run_id = tier.run_id(&key.site, &key.sensor, key.run, *start, now)?;
@@ -178,16 +221,19 @@ impl Spool {
                 }
             }
             Ok(losses)
-        })
+        })?;
+        self.count_evicted(windows, &gaps);
+        Ok(gaps)
     }
 
-    /// Writes gap records for what `lose` returns, in the transaction in which it was lost: a power cut may bring back
+    /// Writes gap records for what `lose` returns, and says how many windows that was, in the transaction in which it was lost: a power cut may bring back
     /// both the windows and the time before the gap, and that is as true.
     fn declare(
         &mut self,
         in_hot: bool,
+        why: Why,
         lose: impl FnOnce(&Rows<'_>) -> Result<Vec<Loss>, Failure>,
-    ) -> Result<Vec<Gap>, SpoolError> {
+    ) -> Result<(u64, Vec<Gap>), SpoolError> {
         let (mut next_id, ledger) = (self.next_id, self.settings.ledger);
         let (windows, gaps) = self.tier_mut(in_hot).write(Safety::Lazy, |tier| {
             let mut losses = lose(tier)?;
@@ -196,15 +242,13 @@ impl Spool {
             losses.dedup_by(|next, loss| loss.extend(next));
             let mut gaps = Vec::with_capacity(losses.len());
             for loss in losses {
-                gaps.push(write_loss(tier, &loss, next_id, ledger)?);
+                gaps.push(write_loss(tier, &loss, why, next_id, ledger)?);
                 next_id += 1;
             }
             Ok((windows, gaps))
         })?;
         self.next_id = next_id;
-        self.counts.evicted_windows += windows;
-        self.counts.evicted_frames += gaps.iter().filter_map(|gap| gap.frames).sum::<u64>();
-        Ok(gaps)
+        Ok((windows, gaps))
     }
 
     /// Keeps the number of waiting gap records bounded: the oldest joins another of its run and kind, or goes.
@@ -236,26 +280,30 @@ impl Spool {
 }
 
 /// Writes the gap record for `loss`, joined with what adjoins it; returns that of this loss alone.
-fn write_loss(tier: &Rows<'_>, loss: &Loss, id: u64, ledger: bool) -> Result<Gap, Failure> {
+fn write_loss(tier: &Rows<'_>, loss: &Loss, why: Why, id: u64, ledger: bool) -> Result<Gap, Failure> {
+    let (reason, detail) = why.reason();
     let (site, sensor, run) = tier.run_name(loss.run_id)?;
     let gap = Gap {
         schema: GAP_SCHEMA.into(),
         site,
         sensor,
         run,
-        reason: GapReason::Evicted,
+        reason,
         first_seq: loss.first,
         last_seq: Some(loss.last),
         start: loss.start,
         end: loss.end,
         frames: Some(loss.frames),
+        detail: detail.map(str::to_owned),
     };
     let (mut joined, mut mask, mut last) = (gap.clone(), loss.mask, loss.last);
     loop {
-        let spot = Spot { run_id: loss.run_id, code: code::EVICTED_HERE, seq: joined.first_seq };
+        let spot = Spot { run_id: loss.run_id, code: why.code(), seq: joined.first_seq };
         let same = tier.displaced(spot, 0, 1)?.first().copied();
-        let Some(other) = same
-            .map_or_else(|| tier.adjoining_loss(loss.run_id, loss.mask, joined.first_seq, last), |id| Ok(Some(id)))?
+        let Some(other) = same.map_or_else(
+            || tier.adjoining_loss(loss.run_id, why.code(), loss.mask, joined.first_seq, last),
+            |id| Ok(Some(id)),
+        )?
         else {
             break;
         };
@@ -267,7 +315,7 @@ fn write_loss(tier: &Rows<'_>, loss: &Loss, id: u64, ledger: bool) -> Result<Gap
         tier.remove(other)?;
     }
     let held = loss.held.map(|held| held.of(loss.start, joined.start));
-    put_gap(tier, loss.run_id, &joined, held, code::EVICTED_HERE, id, mask, loss.added)?;
+    put_gap(tier, loss.run_id, &joined, held, why.code(), id, mask, loss.added)?;
     if ledger {
         tier.add_range(loss.run_id, signed(loss.first), signed(loss.last))?;
     }

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     UnixNanos,
+    erase::erase,
     own_file::{self, Content, Stranger},
 };
 use std::{
@@ -97,6 +98,33 @@ pub(super) fn delete(dir: &Path, place: Place) -> Result<(), SpoolError> {
         .map_err(in_dir)
 }
 
+/// Erases the files that [`open`] set aside in `dir`, with their write-ahead logs.
+pub(super) fn erase_damaged(dir: &Path, place: Place) -> Result<(), SpoolError> {
+    let prefix = damaged_prefix(place);
+    let ours = |name: &str| {
+        let stamp = name.strip_prefix(&prefix).map(|stamp| stamp.strip_suffix("-wal").unwrap_or(stamp));
+        stamp.is_some_and(|stamp| stamp.len() == 19 && stamp.bytes().all(|octet| octet.is_ascii_digit()))
+    };
+    let work = || -> io::Result<()> {
+        let files = match fs::read_dir(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            files => files?,
+        };
+        for file in files {
+            let file = file?;
+            if ours(&file.file_name().to_string_lossy()) {
+                erase(&file.path())?;
+            }
+        }
+        sync_dir(dir)
+    };
+    work().map_err(|source| SpoolError::Directory { path: dir.to_owned(), source })
+}
+
+fn damaged_prefix(place: Place) -> String {
+    format!("{}.damaged-", place.file)
+}
+
 /// Opens the lock, which only this user may read.
 fn private(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
@@ -122,7 +150,7 @@ fn absent(result: io::Result<()>) -> io::Result<()> {
 /// Renames the file with its write-ahead log, and deletes the oldest of those renamed before.
 fn set_aside(now: UnixNanos, dir: &Path, place: Place) -> io::Result<PathBuf> {
     let path = dir.join(place.file);
-    let prefix = format!("{}.damaged-", place.file);
+    let prefix = damaged_prefix(place);
     let mut kept: Vec<PathBuf> = fs::read_dir(dir)?
         .filter_map(Result::ok)
         .filter(|entry| {

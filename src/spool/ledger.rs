@@ -79,6 +79,11 @@ impl Rows<'_> {
         )
     }
 
+    /// No window of any run is to be had any more.
+    pub fn forget_windows(&self) -> SqlResult<()> {
+        self.set("UPDATE runs SET first_seq = NULL", [])
+    }
+
     /// The guess of `boot` is replaced by the truth.
     pub fn anchor_runs(&self, boot: Uuid, anchor: i64) -> SqlResult<()> {
         self.set(

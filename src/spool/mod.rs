@@ -10,6 +10,7 @@
 //! * `tiers`: what moves from memory to disk, and when.
 //! * `held`: records that wait for the time to be known, and their release.
 //! * `evict`: the byte bound: what gives way, and how that is declared.
+//! * `privacy`: what a stricter privacy mode forbids to keep is erased.
 //! * `run_info`: what is known of a run; `runs`: what is declared of one that ended badly; `ledger`: which windows of it
 //!   have arrived, for ingest.
 //! * `store`: one tier: one SQLite file; `rows`: what is in it; `failure`: what SQLite said; `files`: directories, locks, files set aside.
@@ -23,6 +24,7 @@ mod failure;
 mod files;
 mod held;
 mod ledger;
+mod privacy;
 mod ring;
 mod rows;
 mod run_info;
@@ -33,6 +35,7 @@ mod tiers;
 
 pub use entry::{Entry, Held, Key, Kind, NewEntry, Want};
 pub use error::SpoolError;
+pub use privacy::{Erased, Privacy};
 pub use ring::Spool;
 pub use run_info::RunInfo;
 pub use shared::SharedSpool;
@@ -55,6 +58,8 @@ pub struct Settings {
     pub durable: bool,
     /// Keep account of the windows that arrived, so that [`Spool::holes`] can tell what is missing.
     pub ledger: bool,
+    /// What may be kept, whatever was allowed when it was written; `None` where others are answerable for that.
+    pub privacy: Option<Privacy>,
     /// Who reads: at most 63 names, a cursor each. A new name is offered everything stored; a name no longer here
     /// loses its cursor.
     pub readers: Vec<String>,
@@ -65,6 +70,9 @@ pub struct Settings {
 pub struct Opening {
     /// Files that were damaged and set aside under these names; a fresh file took their place.
     pub set_aside: Vec<PathBuf>,
+    /// What was erased, because it was written in a weaker privacy mode. It is neither offered nor counted any more;
+    /// what somebody waited for is in the log as gap records.
+    pub erased: Option<Erased>,
     /// Runs without a `final` mark, for [`Spool::declare_crash`]; one of them may be the run about to go on, if a
     /// file is replayed. Empty with a ledger, where runs are those of others.
     pub unfinished: Vec<RunInfo>,

@@ -80,7 +80,7 @@ impl Spool {
             _locks: locks,
             settings,
         };
-        spool.reconcile(now)?;
+        opening.erased = spool.reconcile(now)?;
         if !spool.settings.ledger {
             opening.unfinished = spool.runs()?.into_iter().filter(|run| !run.finished).collect();
         }

@@ -1,7 +1,7 @@
 //! The rows of a tier: entries, bodies, cursors, state. Knows no file and begins no transaction.
 
 use super::{
-    entry::{Held, Key, Row, Want, code},
+    entry::{Held, Key, Row, Want},
     failure::SqlResult,
 };
 use crate::UnixNanos;
@@ -169,6 +169,12 @@ impl Rows<'_> {
         self.heads(&sql, params![run.as_bytes(), signed(first), signed(last)])
     }
 
+    /// Parts of windows past position `after`, oldest first.
+    pub fn windows_after(&self, after: u64, limit: usize) -> SqlResult<Vec<Head>> {
+        let sql = format!("SELECT {HEAD} FROM entries WHERE kind = 0 AND id > ? ORDER BY id LIMIT ?");
+        self.heads(&sql, [signed(after), signed(limit as u64)])
+    }
+
     /// Every entry's identity, oldest first.
     pub fn all(&self) -> SqlResult<Vec<Head>> {
         self.heads(&format!("SELECT {HEAD} FROM entries ORDER BY id"), [])
@@ -299,12 +305,12 @@ impl Rows<'_> {
         Ok(Some((oldest.id, (other != 0).then_some(other))))
     }
 
-    /// A loss declared here that waits for exactly the readers of `mask` and ends before `first` or begins after
+    /// A loss declared here, of this code, that waits for exactly the readers of `mask` and ends before `first` or begins after
     /// `last`, with nothing between.
-    pub fn adjoining_loss(&self, run_id: i64, mask: u64, first: u64, last: u64) -> SqlResult<Option<u64>> {
+    pub fn adjoining_loss(&self, run_id: i64, code: i64, mask: u64, first: u64, last: u64) -> SqlResult<Option<u64>> {
         let sql = "SELECT min(id) FROM entries WHERE run_id = ? AND kind = ? AND pending = ?
                    AND (last_seq = ? - 1 OR seq = ? + 1)";
-        let id = self.number(sql, params![run_id, code::EVICTED_HERE, signed(mask), signed(first), signed(last)])?;
+        let id = self.number(sql, params![run_id, code, signed(mask), signed(first), signed(last)])?;
         Ok((id != 0).then_some(id))
     }
 
@@ -326,6 +332,12 @@ impl Rows<'_> {
         let sql = "INSERT INTO state (key, value, written) VALUES (?1, ?2, ?3) ON CONFLICT (key)
                    DO UPDATE SET value = ?2, written = ?3 WHERE value <> ?2";
         self.change(sql, params![key, value, now.0])?;
+        Ok(())
+    }
+
+    /// Keeps no value under `key` any more.
+    pub fn forget_state(&self, key: &str) -> SqlResult<()> {
+        self.change("DELETE FROM state WHERE key = ?", [key])?;
         Ok(())
     }
 

@@ -74,6 +74,7 @@ impl Spool {
             start: run.last_end,
             end: until.max(run.last_end),
             frames: None,
+            detail: None,
         };
         let mut row =
             Row::pack(&NewEntry::encode(&Record::Gap(gap.clone()))?, now, self.everyone(), &mut Packer::default());

@@ -19,6 +19,8 @@ pub(super) const FIRST_TABLE: &str = "CREATE TABLE runs (\n    id INTEGER PRIMAR
 /// The format of the file (`PRAGMA user_version`).
 const FORMAT: i64 = 2;
 const PAGE: u64 = 4096;
+/// Octets overwritten in one transaction.
+const WIPED_TOGETHER: u64 = 1 << 20;
 
 const SCHEMA: &str = "
 CREATE TABLE runs (
@@ -189,6 +191,41 @@ impl Store {
         self.conn
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
             .map_err(|error| Failure::from(error).at(&self.path))
+    }
+
+    /// Begins to erase: what is deleted from now on is overwritten, and so is what was given up before. Calls
+    /// `progress` every now and then.
+    pub fn begin_wipe(&mut self, progress: fn()) -> Result<(), SpoolError> {
+        let prepare = || -> SqlResult<()> {
+            self.conn.pragma_update(None, "secure_delete", "ON")?;
+            Ok(self.conn.execute_batch("CREATE TABLE wipe (body BLOB NOT NULL) STRICT")?)
+        };
+        prepare().map_err(|failure| failure.at(&self.path))?;
+        loop {
+            progress();
+            let free = self.space()?.free.min(WIPED_TOGETHER);
+            if free == 0 {
+                return Ok(());
+            }
+            // Zeros take the free pages, a chunk at a time so that the write-ahead log stays small.
+            self.conn
+                .execute("INSERT INTO wipe (body) VALUES (zeroblob(?))", [free as i64])
+                .map_err(|error| Failure::from(error).at(&self.path))?;
+            self.trim_log()?;
+        }
+    }
+
+    /// Ends [`Store::begin_wipe`], also one that was cut off: its zeros go.
+    pub fn end_wipe(&mut self) -> Result<(), SpoolError> {
+        self.conn.execute_batch("DROP TABLE IF EXISTS wipe").map_err(|error| Failure::from(error).at(&self.path))
+    }
+
+    /// Writes the file anew, so that no page has anything but what is stored, and empties the write-ahead log. In
+    /// memory, so for little only. Ends [`Store::begin_wipe`].
+    pub fn rebuild(&mut self) -> Result<(), SpoolError> {
+        self.conn.execute_batch("VACUUM").map_err(|error| Failure::from(error).at(&self.path))?;
+        self.checkpoint()?;
+        self.conn.pragma_update(None, "secure_delete", "OFF").map_err(|error| Failure::from(error).at(&self.path))
     }
 
     /// As [`Store::checkpoint`], if a large transaction has left the log larger than it may stay.

@@ -4,7 +4,7 @@
 //! and the next start keeps one.
 
 use super::{
-    Moved, RunInfo, Spool, SpoolError,
+    Erased, Moved, RunInfo, Spool, SpoolError,
     entry::{Row, Want},
     failure::Failure,
     files::{self, HOT},
@@ -155,15 +155,16 @@ impl Spool {
         Ok(())
     }
 
-    /// At start: gives cursors their bits, finds entries that a crash left in both tiers, and empties a hot tier that
-    /// the configuration has no use for any more.
-    pub(super) fn reconcile(&mut self, now: UnixNanos) -> Result<(), SpoolError> {
+    /// At start: gives cursors their bits, finds entries that a crash left in both tiers, erases what may not be kept,
+    /// and empties a hot tier that the configuration has no use for any more.
+    pub(super) fn reconcile(&mut self, now: UnixNanos) -> Result<Option<Erased>, SpoolError> {
         let readers = self.settings.readers.clone();
         for tier in self.hot.iter_mut().chain([&mut self.cold]) {
             tier.write(Safety::Synced, |tier| tier.set_readers(&readers))?;
             self.next_id = self.next_id.max(tier.read(|tier| tier.last_id())? + 1);
         }
         self.part_tiers()?;
+        let erased = self.obey_privacy(now)?;
         if self.settings.durable && self.hot.is_some() {
             self.settle(now)?;
             let left = self.hot.as_ref().map_or(Ok(0), |hot| hot.read(|tier| tier.waiting(u64::MAX >> 1)))?;
@@ -172,7 +173,7 @@ impl Spool {
                 self.settings.runtime_dir.as_deref().map_or(Ok(()), |dir| files::delete(dir, HOT))?;
             }
         }
-        Ok(())
+        Ok(erased)
     }
 
     fn part_tiers(&mut self) -> Result<(), SpoolError> {

@@ -209,8 +209,7 @@ impl Counter {
     }
 
     fn rotation_of(&self, window: Open) -> i64 {
-        let rotation = i64::try_from(self.settings.privacy.rotation.as_nanos()).unwrap_or(i64::MAX);
-        window.end.0.saturating_sub(1).div_euclid(rotation.max(1))
+        privacy::rotation_index(UnixNanos(window.end.0.saturating_sub(1)), self.settings.privacy.rotation)
     }
 
     fn close(&mut self, open: Open) -> Closed {

@@ -24,7 +24,7 @@ mod tests;
 pub use ahead::Observed;
 pub use counter::{Closed, Counter, CounterSettings};
 pub use merge::MergeError;
-pub use privacy::{KeyError, Keys, NoKeys};
+pub use privacy::{KeyError, Keys, NoKeys, rotation_index};
 pub use station::{Counts, Station};
 pub use tracking::{Tracker, TrackerError};
 pub use window::{Open, Windows};

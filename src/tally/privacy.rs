@@ -6,13 +6,13 @@ use super::{
     settings::{Privacy, PrivacyMac},
 };
 use crate::{
-    Mac,
+    Mac, UnixNanos,
     oui::Registry,
     wire::{self, Address, Contents, Vendor, ssid_text},
 };
 use hmac::{Hmac, KeyInit, Mac as _};
 use sha2::Sha256;
-use std::{collections::BTreeMap, io, path::PathBuf};
+use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
 
 /// Where the pseudonyms' keys come from. Implementations keep one key, and destroy it when another rotation's is
 /// asked for.
@@ -49,6 +49,12 @@ pub enum KeyError {
         /// Why it failed.
         source: io::Error,
     },
+}
+
+/// Which rotation of keys `at` is in, where each lasts `rotation`.
+#[must_use]
+pub fn rotation_index(at: UnixNanos, rotation: Duration) -> i64 {
+    at.0.div_euclid(i64::try_from(rotation.as_nanos()).unwrap_or(i64::MAX).max(1))
 }
 
 /// For modes that need no key.

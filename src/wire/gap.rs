@@ -6,6 +6,8 @@ use uuid::Uuid;
 
 /// The schema of [`Gap`] messages.
 pub const GAP_SCHEMA: &str = "airtally.gap/1";
+/// The [`Gap::detail`] of what was erased because privacy became stricter.
+pub const ERASED: &str = "privacy";
 
 /// Why windows are missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -15,7 +17,7 @@ pub enum GapReason {
     Evicted,
     /// The sensor ended without closing its last window: killed, crashed, or without power.
     Crash,
-    /// Asked for again, but no longer in the sensor's spool.
+    /// No longer in the sensor's spool: asked for again, or erased because a stricter privacy mode forbids to keep it.
     Unavailable,
 }
 
@@ -44,4 +46,7 @@ pub struct Gap {
     /// Frames known to be lost; absent where nobody counted them.
     #[serde(default)]
     pub frames: Option<u64>,
+    /// One word more on why, where there is one: [`ERASED`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }

@@ -1,6 +1,6 @@
 //! What travels: the messages, their JSON and the versions of their schemas. Knows no transport.
 //!
-//! * `batch`: a window of a sensor; `split`: its parts; `address`: how a station is named; `ssid`: how a network is.
+//! * `batch`: a window of a sensor; `split`: its parts; `address`: how a station is named; `exposure`: what records tell; `ssid`: how a network is.
 //! * `gap`: a declared loss of windows; `record`: a batch or a gap, as spool and sinks carry them.
 //! * `status`: how a sensor or an ingest is; `info`: what a sensor is; `event`: what happened to it.
 //! * `request`, `response`: what a sensor is asked, and what it answers.
@@ -10,6 +10,7 @@
 mod address;
 mod batch;
 mod event;
+mod exposure;
 mod gap;
 mod info;
 mod record;
@@ -22,7 +23,8 @@ mod status;
 pub use address::Address;
 pub use batch::{BATCH_SCHEMA, Batch, Capture, Channel, Clock, Contents, Identity, Role, Signal, Station, Vendor};
 pub use event::{EVENT_SCHEMA, Event, EventMessage};
-pub use gap::{GAP_SCHEMA, Gap, GapReason};
+pub use exposure::{Addresses, Exposure};
+pub use gap::{ERASED, GAP_SCHEMA, Gap, GapReason};
 pub use info::{INFO_SCHEMA, Info};
 pub use record::{DecodeError, Record};
 pub use request::ReplayRequest;

@@ -35,6 +35,7 @@ fn compare(name: &str, adjust: impl Fn(&mut Sensor)) -> String {
         age_out: config.spool.age_out,
         durable: false,
         ledger: false,
+        privacy: None,
         readers: vec!["test".into()],
     };
     let (mut spool, _) = Spool::open(UnixNanos::now(), settings).expect("the sensor's spool");

@@ -6,6 +6,7 @@ mod disk;
 mod held;
 mod ledger;
 mod model;
+mod privacy;
 mod ring;
 mod support;
 mod tiers;

@@ -3,8 +3,11 @@
 
 use airtally::{
     UnixNanos,
-    spool::{Entry, Key, Kind, NewEntry, Opening, Settings, Spool, Want},
-    wire::{Gap, GapReason, Record},
+    spool::{Entry, Key, Kind, NewEntry, Opening, Privacy, Settings, Spool, Want},
+    wire::{
+        Address, Addresses, BATCH_SCHEMA, Batch, Capture, Clock, Exposure, Gap, GapReason, Identity, Record, Role,
+        Station,
+    },
 };
 use std::{fs, path::Path, time::Duration};
 use uuid::Uuid;
@@ -26,6 +29,7 @@ pub fn sensor(dir: &Path) -> Settings {
         age_out: Duration::from_secs(60),
         durable: false,
         ledger: false,
+        privacy: None,
         readers: vec!["mqtt".into()],
     }
 }
@@ -117,8 +121,88 @@ pub fn gap(run: Uuid, reason: GapReason, first_seq: u64, last_seq: Option<u64>) 
         start: at(first_seq as i64),
         end: at(last_seq.unwrap_or(first_seq) as i64 + 1),
         frames: None,
+        detail: None,
     }))
     .unwrap()
+}
+
+/// The settings of a sensor in a privacy mode, whose state `tracked` holds addresses.
+pub fn private(dir: &Path, addresses: Addresses, sought: bool) -> Settings {
+    let privacy =
+        Privacy { allowed: Exposure::new(addresses, sought), states: vec!["tracked".into()], progress: || () };
+    Settings { max_bytes: 1 << 20, privacy: Some(privacy), ..sensor(dir) }
+}
+
+/// A window of [`RUN`] with one station, whose names do not compress well.
+pub fn heard(seq: u64, mac: Address, role: Role, names: usize) -> NewEntry {
+    let name = |n: usize| noise(seq * 1_000 + n as u64 + 1, 60).iter().map(|octet| format!("{octet:02x}")).collect();
+    let station = Station {
+        mac,
+        vendor: None,
+        randomised: false,
+        tracked: false,
+        role,
+        frames_sent: 1,
+        bytes_sent: 1,
+        frames_received: 0,
+        management: 1,
+        control: 0,
+        data: 0,
+        retries: 0,
+        signal_dbm: None,
+        freqs_mhz: Vec::new(),
+        bssid: None,
+        ssids: (0..names).map(name).collect(),
+        first_seen: at(seq as i64),
+        last_seen: at(seq as i64),
+    };
+    let batch = Batch {
+        schema: BATCH_SCHEMA.into(),
+        identity: Identity { site: "home".into(), sensor: "s".into(), run: RUN, seq },
+        part: 0,
+        parts: 1,
+        start: at(seq as i64),
+        end: at(seq as i64 + 1),
+        clock: Clock::System,
+        last: false,
+        capture: Some(Capture { frames: 1, station_frames: 1, ..Capture::default() }),
+        subtypes: [].into(),
+        channels: Vec::new(),
+        stations: vec![station],
+        vendors: Vec::new(),
+    };
+    NewEntry::encode(&Record::Batch(Box::new(batch))).unwrap()
+}
+
+/// Stretches of what the store keeps of windows in the directories of [`sensor`], as they are on the medium: whatever
+/// is erased, none of them may be found again. Bodies are compressed, so an address cannot be looked for.
+pub fn traces(dir: &Path) -> Vec<Vec<u8>> {
+    let mut traces = Vec::new();
+    for path in ["run/spool-hot.sqlite", "state/spool.sqlite"].map(|name| dir.join(name)) {
+        let Ok(database) = rusqlite::Connection::open(path) else { continue };
+        let sql = "SELECT b.body FROM entries AS e JOIN bodies AS b ON b.id = e.body WHERE e.kind = 0";
+        let mut statement = database.prepare(sql).unwrap();
+        let bodies = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+        for body in bodies.map(Result::unwrap) {
+            // Not the beginning, which a gap's record may share.
+            traces.extend(body[body.len() / 4..].chunks_exact(16).map(<[u8]>::to_vec));
+        }
+    }
+    traces
+}
+
+/// How many of these stretches are in any file below `dir`, free pages and write-ahead logs included.
+pub fn traces_left(dir: &Path, traces: &[Vec<u8>]) -> usize {
+    let traces: std::collections::HashSet<&[u8]> = traces.iter().map(Vec::as_slice).collect();
+    fn look(dir: &Path, traces: &std::collections::HashSet<&[u8]>) -> usize {
+        let paths = fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path());
+        let found = paths.map(|path| match path.is_dir() {
+            true => look(&path, traces),
+            false => fs::read(&path).unwrap().windows(16).filter(|stretch| traces.contains(stretch)).count(),
+        });
+        found.sum()
+    }
+    look(dir, &traces)
 }
 
 /// The size of all files below `dir`.

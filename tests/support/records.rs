@@ -232,6 +232,7 @@ pub fn records(windows: usize) -> impl Strategy<Value = Vec<Record>> {
                 start,
                 end: start.saturating_add(ten * 4),
                 frames: Some(77),
+                detail: None,
             }));
         }
         records
@@ -336,6 +337,7 @@ pub fn neighbourhood() -> Vec<Record> {
             start: last.end,
             end: last.end.saturating_add(Duration::from_secs(20)),
             frames: Some(99),
+            detail: Some("privacy".into()),
         }));
     }
     records

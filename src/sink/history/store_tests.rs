@@ -68,6 +68,7 @@ fn gap(seq: u64) -> Record {
         start: NOW,
         end: NOW,
         frames: None,
+        detail: None,
     })
 }
 
