@@ -136,6 +136,12 @@ fn read() -> BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)> {
         if module.last().is_some_and(|last| last == "mod") {
             module.pop();
         }
+        // `own_file_tests.rs` is the test module of `own_file.rs`.
+        if let [only] = module.as_mut_slice()
+            && let Some(tested) = only.strip_suffix("_tests")
+        {
+            *only = tested.to_owned();
+        }
         let of = owner(&module).expect("a module");
         let text = fs::read_to_string(&file).expect("a source");
         let mut names = Names { module, children: BTreeSet::new(), found: BTreeSet::new() };

@@ -419,7 +419,7 @@ fn a_stricter_mode_withholds_what_is_asked_for_again() {
     let dir = world.rig.path().to_owned();
     let key = dir.join("private/state/pseudonym.key");
     fs::create_dir_all(&config.spool.state_dir).unwrap();
-    fs::write(&key, [0x7f; 40]).unwrap();
+    fs::write(&key, [&7i64.to_be_bytes()[..], &[0x7f; 32]].concat()).unwrap();
     start_sensor(&dir, &config).succeed(Duration::from_secs(60));
     assert!(!key.exists(), "mode plain needs no key");
     let said = fs::read_to_string(&world.wire).unwrap();
@@ -427,7 +427,7 @@ fn a_stricter_mode_withholds_what_is_asked_for_again() {
     let run = said.split("\"run\":\"").nth(1).and_then(|rest| rest.get(..36)).unwrap().to_owned();
     drop(world.listener);
     fs::write(&key, [&1i64.to_be_bytes()[..], &[7; 32]].concat()).unwrap(); // Of 1970.
-    fs::write(dir.join("private/state/pseudonym.key.new"), "left by a crash").unwrap();
+    fs::write(dir.join("private/state/pseudonym.key.new"), [0; 20]).unwrap(); // Left by a crash.
     fs::remove_file(dir.join("private.log")).unwrap();
 
     let port = world.rig.broker.port.to_string();

@@ -273,7 +273,7 @@ mod tests {
         let (path, other) = (directory.path().join(FILE_NAME), directory.path().join("what the medium holds"));
         let mut keys = KeyFile::new(directory.path());
         let key = keys.key(7).unwrap();
-        fs::write(directory.path().join("pseudonym.key.new"), "left by a crash").unwrap();
+        fs::write(directory.path().join("pseudonym.key.new"), [0; 20]).unwrap();
         keys.erase_past(7).unwrap();
         assert!(!directory.path().join("pseudonym.key.new").exists());
         assert_eq!(keys.key(7).unwrap(), key);
@@ -294,7 +294,7 @@ mod tests {
         let mut keys = KeyFile::new(directory.path());
         keys.leave().unwrap();
         keys.key(7).unwrap();
-        fs::write(directory.path().join("pseudonym.key.new"), "left by a crash").unwrap();
+        fs::write(directory.path().join("pseudonym.key.new"), [0; 20]).unwrap();
         keys.leave().unwrap();
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
         let stranger = vec![b'x'; 4096];
