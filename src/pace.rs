@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 /// The shortest pause between two attempts, whatever the dice say.
 const FLOOR: Duration = Duration::from_millis(100);
+/// How often the same thing is said.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Exponential backoff.
 #[derive(Clone, Debug)]
@@ -33,13 +35,23 @@ impl Backoff {
         pause
     }
 
-    /// As [`Self::pause`], with full jitter: anything from nothing to the whole pause, so that a thousand sensors
-    /// do not come back to a restarted broker at the same moment.
+    /// As [`Self::pause`], with full jitter: anything from nothing to the whole pause, so that a thousand clients
+    /// do not come back to a restarted server at the same moment.
     pub fn jittered(&mut self) -> Duration {
-        // The low 32 bits of a version 4 UUID are random: no need for a random number crate of our own.
-        let dice = uuid::Uuid::new_v4().as_u128() as u32;
-        self.pause().mul_f64(f64::from(dice) / f64::from(u32::MAX)).max(FLOOR)
+        self.pause().mul_f64(dice()).max(FLOOR)
     }
+
+    /// As [`Self::pause`], with its upper half jittered: each pause is no shorter than the one before, where a server
+    /// must not be asked again too soon.
+    pub fn spread(&mut self) -> Duration {
+        self.pause().mul_f64(0.5 + dice() / 2.0)
+    }
+}
+
+/// A number from 0 to 1, both included.
+fn dice() -> f64 {
+    // The low 32 bits of a version 4 UUID are random: no need for a random number crate of our own.
+    f64::from(uuid::Uuid::new_v4().as_u128() as u32) / f64::from(u32::MAX)
 }
 
 /// A token bucket: so many at once, and so many a second in the long run.
@@ -86,28 +98,50 @@ impl Bucket {
     }
 }
 
+/// What is said once a minute at most. Counts the times in between.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seldom {
+    said: Option<Instant>,
+    kept_back: u64,
+}
+
+impl Seldom {
+    /// How many times it now stands for, this one included; none while it was said less than a minute ago.
+    pub fn due(&mut self, now: Instant) -> Option<u64> {
+        if self.said.is_some_and(|said| now.saturating_duration_since(said) < MINUTE) {
+            self.kept_back += 1;
+            return None;
+        }
+        Some(self.say(now) + 1)
+    }
+
+    /// It is said at `now`, whenever it was said before; how often it was kept back meanwhile.
+    fn say(&mut self, now: Instant) -> u64 {
+        self.said = Some(now);
+        std::mem::take(&mut self.kept_back)
+    }
+}
+
 /// Lets a message through when it is new, or the last one like it is a minute old.
 #[derive(Debug, Default)]
 pub struct Quiet {
-    last: Option<(String, Instant)>,
-    suppressed: u64,
+    last: Option<String>,
+    seldom: Seldom,
 }
 
 impl Quiet {
     /// The message to log now, if any; what was held back in between is counted in it.
     pub fn pass(&mut self, message: &str, now: Instant) -> Option<String> {
-        if let Some((last, at)) = &self.last
-            && last == message
-            && now.saturating_duration_since(*at) < Duration::from_secs(60)
-        {
-            self.suppressed += 1;
-            return None;
-        }
-        self.last = Some((message.to_owned(), now));
-        match std::mem::take(&mut self.suppressed) {
-            0 => Some(message.to_owned()),
-            times => Some(format!("{message} (before this, {times} messages like the last one were not logged)")),
-        }
+        let kept_back = if self.last.as_deref() == Some(message) {
+            self.seldom.due(now)? - 1
+        } else {
+            self.last = Some(message.to_owned());
+            self.seldom.say(now)
+        };
+        Some(match kept_back {
+            0 => message.to_owned(),
+            times => format!("{message} (before this, {times} messages like the last one were not logged)"),
+        })
     }
 
     /// Forgets, so that the same message is news again.
@@ -157,6 +191,15 @@ mod tests {
         assert_eq!(quiet.pass("other", start + SECOND * 61), Some("other".into()));
     }
 
+    #[test]
+    fn what_is_said_seldom_is_counted() {
+        let (mut seldom, start) = (Seldom::default(), Instant::now());
+        assert_eq!(seldom.due(start), Some(1));
+        assert_eq!(seldom.due(start + SECOND * 59), None);
+        assert_eq!(seldom.due(start + SECOND * 60), Some(2));
+        assert_eq!(seldom.due(start + SECOND * 120), Some(1));
+    }
+
     proptest! {
         #[test]
         fn jitter_stays_between_the_floor_and_the_pause(failures in 0u32..40, max in 1u64..3600) {
@@ -165,6 +208,8 @@ mod tests {
                 backoff.pause();
             }
             let full = backoff.clone().pause();
+            let spread = backoff.clone().spread();
+            prop_assert!(spread >= full / 2 && spread <= full, "{spread:?} of {full:?}");
             let pause = backoff.jittered();
             prop_assert!(pause >= FLOOR && pause <= full, "{pause:?} of {full:?}");
         }

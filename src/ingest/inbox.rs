@@ -4,6 +4,7 @@ use super::holes::{Holes, SensorName};
 use crate::{
     UnixNanos,
     mqtt::{Inbox, InboxError, Incoming, Leaf},
+    pace::Seldom,
     sink::DeadLetters,
     spool::{NewEntry, SharedSpool},
     wire::{Record, StatusMessage},
@@ -11,11 +12,9 @@ use crate::{
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-/// One line in the log for each sensor and this long.
-const LOG_EVERY: Duration = Duration::from_secs(60);
 /// Sensors whose log lines are told apart, at most.
 const MAX_LOGGED: usize = 1_000;
 
@@ -133,29 +132,19 @@ fn excerpt(payload: &[u8]) -> String {
 /// Counts complaints, and says when one is due in the log.
 #[derive(Debug, Default)]
 struct Complaints {
-    topics: HashMap<String, (Instant, u64)>,
+    topics: HashMap<String, Seldom>,
 }
 
 impl Complaints {
     /// How many payloads a line in the log now stands for; `None` while the last line is fresh.
     fn due(&mut self, topic: &str, now: Instant) -> Option<u64> {
-        match self.topics.get_mut(topic) {
-            Some((since, count)) if now.saturating_duration_since(*since) < LOG_EVERY => {
-                *count += 1;
-                None
-            }
-            Some((since, count)) => {
-                *since = now;
-                Some(std::mem::take(count) + 1)
-            }
-            None => {
-                if self.topics.len() >= MAX_LOGGED {
-                    self.topics.clear();
-                }
-                self.topics.insert(topic.to_owned(), (now, 0));
-                Some(1)
-            }
+        if let Some(seldom) = self.topics.get_mut(topic) {
+            return seldom.due(now);
         }
+        if self.topics.len() >= MAX_LOGGED {
+            self.topics.clear();
+        }
+        self.topics.entry(topic.to_owned()).or_default().due(now)
     }
 }
 
@@ -177,6 +166,6 @@ mod tests {
         assert_eq!(complaints.due("a", start), Some(1));
         assert_eq!(complaints.due("a", start), None);
         assert_eq!(complaints.due("b", start), Some(1));
-        assert_eq!(complaints.due("a", start + LOG_EVERY), Some(2));
+        assert_eq!(complaints.due("a", start + std::time::Duration::from_secs(60)), Some(2));
     }
 }

@@ -2,12 +2,8 @@
 //! refused for good. Knows neither the database nor where the feed comes from.
 
 use super::{Sink, SinkError};
-use crate::{stop::stopped, wire::Record};
-use std::{
-    future::Future,
-    hash::{BuildHasher, Hasher, RandomState},
-    time::Duration,
-};
+use crate::{pace::Backoff, stop::stopped, wire::Record};
+use std::{future::Future, time::Duration};
 use tokio::sync::watch;
 
 /// Records offered to a sink at once, at most.
@@ -73,6 +69,7 @@ pub async fn follow<S: Sink, F: Feed>(
     mut stop: watch::Receiver<bool>,
 ) {
     let mut failures: u32 = 0;
+    let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
     loop {
         let step = tokio::select! {
             biased;
@@ -84,6 +81,7 @@ pub async fn follow<S: Sink, F: Feed>(
                 if failures > 0 {
                     tracing::info!(sink = sink.name(), failures, "storing again");
                     failures = 0;
+                    backoff.reset();
                 }
                 health.send_if_modified(|now| std::mem::take(now) != Health::Ok);
                 if stored {
@@ -92,7 +90,7 @@ pub async fn follow<S: Sink, F: Feed>(
                 None
             }
             Err((reason, retry_after)) => {
-                let wait = backoff(failures).max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER));
+                let wait = backoff.spread().max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER));
                 // Said once for each new reason: the status carries it as long as it lasts.
                 if *health.borrow() != (Health::Degraded { reason: reason.clone() }) {
                     tracing::warn!(sink = sink.name(), %reason, "cannot store; everything is kept and tried again");
@@ -138,12 +136,4 @@ async fn step<S: Sink, F: Feed>(sink: &mut S, feed: &mut F) -> Result<bool, (Str
         }
     }
     Ok(true)
-}
-
-/// The wait after this many failures before: doubling, bounded, and spread over its upper half so that many
-/// clients of one database do not come back all at once.
-fn backoff(failures: u32) -> Duration {
-    let full = FIRST_WAIT.saturating_mul(1 << failures.min(16)).min(LONGEST_WAIT);
-    let random = RandomState::new().build_hasher().finish() % 1_000;
-    full.mul_f64(0.5 + f64::from(u32::try_from(random).unwrap_or(0)) / 2_000.0)
 }

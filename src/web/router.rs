@@ -126,10 +126,11 @@ async fn answer<S: Send + Sync + 'static>(
     guard: Arc<Guard>,
     request: extract::Request,
 ) -> Response {
-    match follow(route, state, &guard, request).await {
-        Ok(response) | Err(response) => response,
-    }
+    follow(route, state, &guard, request).await.unwrap_or_else(|refusal| *refusal)
 }
+
+/// An answer that ends a request before it is worked on.
+type Refusal = Box<Response>;
 
 /// The answer, or the refusal of the first rule that the request breaks.
 async fn follow<S: Send + Sync + 'static>(
@@ -137,18 +138,19 @@ async fn follow<S: Send + Sync + 'static>(
     state: Arc<S>,
     guard: &Guard,
     request: extract::Request,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
     let Some(client) = head.extensions.get::<Client>() else {
-        return Err(refusal(StatusCode::INTERNAL_SERVER_ERROR, "the server does not know who asks"));
+        return Err(refusal(StatusCode::INTERNAL_SERVER_ERROR, "the server does not know who asks").into());
     };
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
     let method = if head.method == Method::HEAD { Method::GET } else { head.method };
     let action = route.actions.iter().find(|action| action.method == method);
     let cost = action.map_or(1, |action| action.cost);
     refused(guard.refuse_haste(client.peer, cost, Instant::now()))?;
-    let mut request = Request::new(method, target).map_err(|problem| refusal(StatusCode::BAD_REQUEST, problem))?;
-    let Some(action) = action else { return Err(no_action(route, &request.method)) };
+    let mut request =
+        Request::new(method, target).map_err(|problem| Refusal::from(refusal(StatusCode::BAD_REQUEST, problem)))?;
+    let Some(action) = action else { return Err(no_action(route, &request.method).into()) };
     if action.who == Who::Writer {
         refused(guard.refuse_writer(&head.headers))?;
     }
@@ -169,11 +171,11 @@ async fn follow<S: Send + Sync + 'static>(
         let _turn = turn;
         (action.answer)(&state, &request)
     });
-    work.await.map_err(|_| refusal(StatusCode::INTERNAL_SERVER_ERROR, "the server could not finish this"))
+    work.await.map_err(|_| refusal(StatusCode::INTERNAL_SERVER_ERROR, "the server could not finish this").into())
 }
 
-fn refused(response: Option<Response>) -> Result<(), Response> {
-    response.map_or(Ok(()), Err)
+fn refused(response: Option<Response>) -> Result<(), Refusal> {
+    response.map_or(Ok(()), |response| Err(response.into()))
 }
 
 /// The answer to a method that has no action: what there is.
@@ -197,11 +199,11 @@ fn allowed(methods: impl Iterator<Item = Method>) -> String {
 }
 
 /// Reads a body of `most` bytes at most, within the client's patience.
-async fn read(body: Body, most: usize, client: &Client) -> Result<Bytes, Response> {
+async fn read(body: Body, most: usize, client: &Client) -> Result<Bytes, Refusal> {
     let closing = |status, message: &str| refusal(status, message).with(header::CONNECTION, "close");
     let too_large = || {
         let message = format!("the body is larger than {most} bytes, which is the most that is taken");
-        closing(StatusCode::PAYLOAD_TOO_LARGE, &message)
+        Refusal::from(closing(StatusCode::PAYLOAD_TOO_LARGE, &message))
     };
     if body.size_hint().lower() > most as u64 {
         return Err(too_large());
@@ -212,7 +214,7 @@ async fn read(body: Body, most: usize, client: &Client) -> Result<Bytes, Respons
     match timeout(client.patience(), Limited::new(body, most).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(refusal(StatusCode::BAD_REQUEST, "the body could not be read")),
-        Err(_) => Err(closing(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
+        Ok(Err(_)) => Err(refusal(StatusCode::BAD_REQUEST, "the body could not be read").into()),
+        Err(_) => Err(closing(StatusCode::REQUEST_TIMEOUT, "the body took too long").into()),
     }
 }

@@ -1,7 +1,7 @@
 //! Who is connected: how many connections there are at a time, in all and for each address, and which one gives way to
 //! a new one. Also whose work is next where work takes long. Knows no sockets.
 
-use super::server::Limits;
+use crate::pace::Seldom;
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -37,6 +37,7 @@ struct Table {
     next: u64,
     taken: HashMap<u64, Taken>,
     addresses: HashMap<IpAddr, Address>,
+    gave_way: Seldom,
 }
 
 #[derive(Debug)]
@@ -57,8 +58,9 @@ struct Address {
 }
 
 impl Seats {
-    pub(super) fn new(limits: Limits) -> Arc<Self> {
-        let (in_all, of_one) = (limits.connections.max(1), limits.connections_of_one.max(1));
+    /// So many connections `in_all` and `of_one` address; at least one.
+    pub(super) fn new(in_all: usize, of_one: usize) -> Arc<Self> {
+        let (in_all, of_one) = (in_all.max(1), of_one.max(1));
         Arc::new(Self { in_all, of_one, table: Mutex::default(), long_work: Arc::new(Semaphore::new(LONG_WORK)) })
     }
 
@@ -83,7 +85,9 @@ impl Seats {
         };
         if let Some(leaves) = crowded.and_then(|address| table.longest_unserved(address)) {
             table.free(leaves);
-            tracing::debug!(%peer, "a connection gives way to a new one");
+            if let (Some(crowded), Some(closed)) = (crowded, table.gave_way.due(now)) {
+                tracing::warn!(client = %crowded, closed, "too many connections: those served least lately are closed");
+            }
         }
         let id = table.next;
         table.next += 1;
@@ -176,17 +180,13 @@ mod tests {
     use proptest::prelude::*;
     use std::time::Duration;
 
-    fn seats(connections: usize, connections_of_one: usize) -> Arc<Seats> {
-        Seats::new(Limits { connections, connections_of_one, ..Limits::default() })
-    }
-
     fn left(leave: &mut oneshot::Receiver<()>) -> bool {
         leave.try_recv() == Err(oneshot::error::TryRecvError::Closed)
     }
 
     #[test]
     fn an_address_at_its_bound_gives_up_its_own_oldest() {
-        let (seats, start) = (seats(10, 3), Instant::now());
+        let (seats, start) = (Seats::new(10, 3), Instant::now());
         let second = |n: u64| start + Duration::from_secs(n);
         let (greedy, modest) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
         let (_modest, mut modest_leaves) = seats.take(modest, second(0));
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_full_table_takes_from_whoever_has_most() {
-        let (seats, now) = (seats(4, 3), Instant::now());
+        let (seats, now) = (Seats::new(4, 3), Instant::now());
         let address = |n: u8| IpAddr::from([10, 0, 0, n]);
         let mut all: Vec<_> = [1, 2, 2, 3].map(|n| seats.take(address(n), now)).into();
         all.push(seats.take(address(4), now));
@@ -222,7 +222,7 @@ mod tests {
     proptest! {
         #[test]
         fn bounds_hold_and_the_newest_always_sits(takes in proptest::collection::vec((0u8..12, any::<bool>()), 1..300)) {
-            let (seats, now) = (seats(16, 5), Instant::now());
+            let (seats, now) = (Seats::new(16, 5), Instant::now());
             let mut held = Vec::new();
             for (n, (peer, goes)) in takes.into_iter().enumerate() {
                 let peer = IpAddr::from([10, 0, 0, peer]);

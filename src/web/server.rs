@@ -6,6 +6,7 @@ use super::{
     patience::{Patience, Patient, Shared},
     seats::{Seat, Seats, Turn},
 };
+use crate::pace::Seldom;
 use axum::{
     Router,
     body::{Body, Bytes, HttpBody},
@@ -77,14 +78,15 @@ pub async fn serve(
 ) {
     // Connections inherit it. Without it there is only more memory in use.
     let _ = rustix::net::sockopt::set_socket_send_buffer_size(&listener, SEND_BUFFER);
-    let seats = Seats::new(limits);
+    let seats = Seats::new(limits.connections, limits.connections_of_one);
     let (stopping, stopped) = watch::channel(());
     let acceptor = tls.map(TlsAcceptor::from);
     let mut stop = std::pin::pin!(stop);
+    let mut refused = Seldom::default();
     loop {
         let accepted = tokio::select! {
             () = &mut stop => break,
-            accepted = accept(&listener) => accepted,
+            accepted = accept(&listener, &mut refused) => accepted,
         };
         let Some((stream, peer)) = accepted else { continue };
         let (seat, leave) = seats.take(peer, std::time::Instant::now());
@@ -109,7 +111,7 @@ fn patience(limits: Limits) -> Shared {
     Shared::new(Patience::new(limits.patience, limits.bytes_per_second, Instant::now()))
 }
 
-async fn accept(listener: &TcpListener) -> Option<(TcpStream, IpAddr)> {
+async fn accept(listener: &TcpListener, refused: &mut Seldom) -> Option<(TcpStream, IpAddr)> {
     match listener.accept().await {
         Ok((stream, peer)) => {
             // Answers are written whole; waiting to fill a packet would only delay them.
@@ -118,7 +120,9 @@ async fn accept(listener: &TcpListener) -> Option<(TcpStream, IpAddr)> {
         }
         Err(error) => {
             // Out of descriptors, most likely: without a pause this would spin.
-            tracing::warn!(%error, "cannot accept a connection");
+            if let Some(times) = refused.due(std::time::Instant::now()) {
+                tracing::warn!(%error, times, "cannot accept a connection");
+            }
             tokio::time::sleep(Duration::from_millis(100)).await;
             None
         }

@@ -1,5 +1,5 @@
 //! Bounds of a connection in time and number, on real sockets with little patience.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::panic, clippy::unwrap_used)]
 
 use super::*;
 use crate::web::{

@@ -1,6 +1,7 @@
 //! The vendor registry: its files, the command line, updates from servers, its own server.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
+mod bounds;
 mod certificates;
 mod cli;
 mod fetch;

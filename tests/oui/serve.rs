@@ -1,4 +1,4 @@
-//! The registry over HTTP: every status with curl, as docs/api.md shows it; changes under way; TLS; bounds; a cache that
+//! The registry over HTTP: every status with curl, as docs/api.md shows it; changes under way; TLS; a cache that
 //! another process replaces. With `AIRTALLY_WRITE_DOCS=1` the transcripts in docs/api.md are written anew.
 
 use crate::support::{
@@ -14,18 +14,18 @@ use std::{
     time::Duration,
 };
 
-const HEADER: &str = "Registry,Assignment,Organization Name,Organization Address\r\n";
+pub const HEADER: &str = "Registry,Assignment,Organization Name,Organization Address\r\n";
 const TOKEN: &str = "correct-horse";
 
 /// A server on a small registry of its own.
-struct Server {
-    dir: tempfile::TempDir,
-    daemon: Daemon,
-    url: String,
+pub struct Server {
+    pub dir: tempfile::TempDir,
+    pub daemon: Daemon,
+    pub url: String,
 }
 
 impl Server {
-    fn start(extra: &[&str]) -> Self {
+    pub fn start(extra: &[&str]) -> Self {
         let dir = temp_dir();
         let at = |name: &str| dir.path().join(name);
         fs::write(at("token"), format!("{TOKEN}\n")).unwrap();
@@ -51,23 +51,23 @@ impl Server {
     }
 
     /// `curl -si` with `arguments`, where `{}` is the server's address.
-    fn curl(&self, arguments: &[&str]) -> String {
+    pub fn curl(&self, arguments: &[&str]) -> String {
         let arguments = arguments.iter().map(|argument| argument.replace("{}", &self.url));
         let output = Command::new("curl").args(["-si", "--max-time", "10"]).args(arguments).output().expect("curl");
         assert!(output.status.success(), "{}", text(&output));
         String::from_utf8(output.stdout).unwrap().replace('\r', "")
     }
 
-    fn status(&self, arguments: &[&str]) -> u16 {
+    pub fn status(&self, arguments: &[&str]) -> u16 {
         status(&self.curl(arguments))
     }
 }
 
-fn status(answer: &str) -> u16 {
+pub fn status(answer: &str) -> u16 {
     answer.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
-fn update(dir: &Path, files: &[&str]) -> Output {
+pub fn update(dir: &Path, files: &[&str]) -> Output {
     let files = files.iter().map(|file| dir.join(file).to_str().unwrap().to_owned());
     let db = dir.join("oui.sqlite").to_str().unwrap().to_owned();
     let output = run(["oui", "update", "--db", &db, "--from"].map(str::to_owned).into_iter().chain(files));
@@ -109,7 +109,7 @@ const TRANSCRIPTS: &[(&str, u16, &[&str])] = &[
     ("The older form, malformed", 400, &["{}/chilcano/api/manuf/b827eb010203"]),
     ("The older form, unknown", 404, &["{}/chilcano/api/manuf/00:00:5f:00:00:01"]),
 ];
-const AUTH: &str = "Authorization: Bearer correct-horse";
+pub const AUTH: &str = "Authorization: Bearer correct-horse";
 
 #[test]
 fn every_status_is_as_the_documentation_shows() {
@@ -162,16 +162,7 @@ fn without_a_token_file_nothing_can_be_changed() {
 #[test]
 fn odd_requests_get_a_clear_answer() {
     let mut server = Server::start(&["--token-file", "token"]);
-    let address = server.url.strip_prefix("http://").unwrap().to_owned();
-    let raw = |bytes: &[u8]| {
-        let mut stream = TcpStream::connect(&address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
-        // What is refused halfway is not read to its end.
-        let _ = stream.write_all(bytes);
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        String::from_utf8_lossy(&answer).into_owned()
-    };
+    let raw = |bytes: &[u8]| exchange(&server, bytes);
     let batch = |count: usize| {
         let query = vec!["mac=b8:27:eb:00:00:00"; count].join("&");
         raw(format!("GET /api/v1/oui?{query} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").as_bytes())
@@ -288,56 +279,8 @@ fn tls_with_given_files() {
     assert!(text(&output).contains("do not work together"), "{}", text(&output));
 }
 
-/// Clients that each send `bytes` and then neither send nor read.
-fn stalled(server: &Server, count: usize, bytes: &[u8]) -> Vec<TcpStream> {
-    let address = server.url.split_once("://").unwrap().1;
-    let one = |_| {
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_nonblocking(true).unwrap();
-        // The server may stop reading, and it may have closed this one already.
-        let _ = stream.write_all(bytes);
-        stream
-    };
-    (0..count).map(one).collect()
-}
-
-fn open_sockets(server: &Server) -> usize {
-    let all = fs::read_dir(format!("/proc/{}/fd", server.daemon.pid())).unwrap().flatten();
-    all.filter(|fd| fs::read_link(fd.path()).is_ok_and(|to| to.to_string_lossy().starts_with("socket:"))).count()
-}
-
-#[test]
-fn nobody_waits_for_300_clients_that_stall() {
-    let files = temp_dir();
-    crate::certificates::certificates(files.path());
-    let at = |name: &str| files.path().join(name).to_str().unwrap().to_owned();
-    let plain = Server::start(&[]);
-    let tls = Server::start(&["--tls-cert", &at("cert.pem"), "--tls-key", &at("key.pem")]);
-    let macs = ["mac=b827eb000001"; 800].join("&");
-    let batch = format!("GET /api/v1/oui?{macs} HTTP/1.1\r\nhost: localhost\r\n\r\n");
-    let body = "POST /api/v1/oui HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n{";
-    for (what, server, bytes) in [
-        ("silence", &plain, Vec::new()),
-        ("half a head", &plain, b"GET /api/v1/oui HTTP/1.1\r\nhost: local".to_vec()),
-        ("half a body", &plain, body.into()),
-        ("answers that nobody reads", &plain, batch.repeat(60).into_bytes()),
-        ("half a TLS handshake", &tls, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec()),
-    ] {
-        let _held = stalled(server, 300, &bytes);
-        std::thread::sleep(Duration::from_millis(500));
-        // One from the same address, and one from another.
-        for from in ["127.0.0.1", "127.0.0.2"] {
-            let begin = std::time::Instant::now();
-            let status = server.status(&["-k", "--interface", from, "{}/api/v1/oui/b827eb010203"]);
-            assert_eq!(status, 200, "{what}, from {from}");
-            assert!(begin.elapsed() < Duration::from_secs(1), "{what}, from {from}: {:?}", begin.elapsed());
-        }
-        assert!(open_sockets(server) < 80, "{what}: {} sockets", open_sockets(server));
-    }
-}
-
 /// What the server answers to `bytes`, until it closes.
-fn exchange(server: &Server, bytes: &[u8]) -> String {
+pub fn exchange(server: &Server, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(server.url.split_once("://").unwrap().1).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     // What is refused halfway is not read to its end.
@@ -436,96 +379,4 @@ fn an_answer_to_a_change_is_about_that_change() {
             }
         });
     });
-}
-
-#[test]
-fn documented_sizes_are_true() {
-    let server = Server::start(&["--token-file", "token"]);
-    let post = |octets: usize| {
-        let head = format!("POST /api/v1/oui HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{AUTH}\r\n");
-        status(&exchange(&server, format!("{head}content-length: {octets}\r\n\r\n{}", " ".repeat(octets)).as_bytes()))
-    };
-    assert_eq!([post(65_536), post(65_537)], [400, 413]);
-    let get = |target: &str, headers: &str| {
-        let head = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n");
-        (head.len(), status(&exchange(&server, head.as_bytes())))
-    };
-    let head = |octets: usize| {
-        let (short, _) = get("/api/v1/oui/b827eb", "x: \r\n");
-        let (long, status) = get("/api/v1/oui/b827eb", &format!("x: {}\r\n", "a".repeat(octets - short)));
-        assert_eq!(long, octets);
-        status
-    };
-    assert_eq!([head(256 << 10), head((256 << 10) + 1)], [200, 431]);
-    let headers = |count: usize| get("/api/v1/oui/b827eb", &"x: a\r\n".repeat(count - 2)).1;
-    assert_eq!([headers(100), headers(101)], [200, 431]);
-    let target = |octets: usize| {
-        let asked = "/api/v1/oui?mac=b827eb";
-        get(&format!("{asked}{}", "&".repeat(octets - asked.len())), "").1
-    };
-    assert_eq!([target(65_534), target(65_535)], [200, 414]);
-    let batch = |count: usize| get(&format!("/api/v1/oui?{}", ["mac=b827eb"; 1_001][..count].join("&")), "").1;
-    assert_eq!([batch(1_000), batch(1_001)], [200, 413]);
-
-    let mut many = HEADER.to_owned();
-    for number in 0..1_200 {
-        many += &format!("MA-L,{number:06X},Many {number},x\r\n");
-    }
-    many += "MA-L,B827EB,Raspberry Pi Foundation,x\r\nMA-L,70B3D5,y,x\r\nMA-S,70B3D5F2F,z,x\r\n";
-    fs::write(server.dir.path().join("ieee.csv"), many).unwrap();
-    update(server.dir.path(), &["ieee.csv", "manuf"]);
-    let found = |query: &str| {
-        let answer = server.curl(&[&format!("{{}}/api/v1/oui/search?q=many{query}")]);
-        answer.matches("\"prefix\"").count()
-    };
-    wait_until("the new cache is in use", Duration::from_secs(10), || found("") > 0);
-    assert_eq!([found(""), found("&limit=1000")], [100, 1_000]);
-    assert!(server.curl(&["{}/api/v1/oui/b827eb"]).contains("\ncache-control: public, max-age=300\n"), "five minutes");
-
-    // 10,000 local entries, and no more.
-    let db = rusqlite::Connection::open(server.dir.path().join("oui.sqlite")).unwrap();
-    db.execute_batch(
-        "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 9998)
-         INSERT INTO local_entry SELECT 2 << 40 | i, 48, NULL, 'x', NULL FROM n",
-    )
-    .unwrap();
-    drop(db);
-    let add = |prefix: &str| {
-        let body = format!(r#"{{"prefix":"{prefix}","organisation":"x"}}"#);
-        server.status(&["-H", AUTH, "-d", &body, "{}/api/v1/oui"])
-    };
-    assert_eq!([add("06:00:00:00:00:01"), add("06:00:00:00:00:02")], [201, 409]);
-}
-
-#[test]
-fn documented_times_and_numbers_of_connections_are_true() {
-    let server = Server::start(&[]);
-    let timed = |bytes: &'static [u8]| {
-        let begin = std::time::Instant::now();
-        (exchange(&server, bytes), begin.elapsed())
-    };
-    std::thread::scope(|scope| {
-        let body = b"POST /api/v1/oui HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{";
-        for bytes in [&b""[..], b"GET / HTTP", b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n", body] {
-            scope.spawn(move || {
-                let (answer, time) = timed(bytes);
-                let whole = Duration::from_secs(10);
-                // Who may not change anything is told at once, whatever body comes; its connection ends.
-                let expected = if bytes == body { Duration::ZERO } else { whole };
-                assert!(time >= expected && time < expected + Duration::from_secs(3), "{time:?}: {answer}");
-            });
-        }
-    });
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let to = server.url.strip_prefix("http://").unwrap().parse().unwrap();
-    let connect = |from: u8| {
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.bind(([127, 0, 0, from], 0).into()).unwrap();
-        runtime.block_on(socket.connect(to)).unwrap()
-    };
-    let idle = open_sockets(&server);
-    let mut held: Vec<_> = (0..70).map(|_| connect(1)).collect();
-    wait_until("64 are open", Duration::from_secs(5), || open_sockets(&server) - idle == 64);
-    held.extend((0..300).map(|count| connect(2 + count as u8 % 5)));
-    wait_until("256 are open", Duration::from_secs(5), || open_sockets(&server) - idle == 256);
 }

@@ -43,7 +43,6 @@ fn description(_: &OuiApi, _: &Request) -> Response {
 }
 
 /// The vendor registry's routes, under the rules that `settings` make for a server that listens on `listen`.
-#[must_use]
 pub fn registry(api: Arc<OuiApi>, settings: Settings, listen: SocketAddr) -> Router {
     mount(REGISTRY, api, Guard::new(settings, listen))
 }
