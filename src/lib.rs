@@ -1,6 +1,52 @@
 //! airtally counts 802.11 frames per MAC address, names vendors, carries each window over MQTT and stores it.
 //!
-//! The modules, in the order data flows:
+//! # The core as a library
+//!
+//! Without any feature the crate is its core: bytes of a frame to counts to the message that travels. It does no I/O and
+//! reads no clock; the time comes in with the frames.
+//!
+//! ```
+//! use airtally::{
+//!     UnixNanos,
+//!     dot11::{self, LinkType},
+//!     oui::Registry,
+//!     tally::{Counter, CounterSettings, NoKeys, Tracker, settings::{Privacy, Tracking, Window}},
+//!     wire::{Clock, Identity, Record, split},
+//! };
+//! use std::sync::Arc;
+//!
+//! // A probe request of 02:00:00:00:00:01, as it is on the air (link type 105: no capture header, no check sequence).
+//! let mut frame = vec![0x40, 0, 0, 0];
+//! frame.extend([0xff; 6]); // RA: broadcast
+//! frame.extend([2, 0, 0, 0, 0, 1]); // TA
+//! frame.extend([0xff; 6]); // BSSID: any
+//! frame.extend([0x10, 0]); // sequence number 1
+//! frame.extend([0, 4, b'c', b'a', b'f', b'e']); // SSID element
+//!
+//! let settings = CounterSettings {
+//!     window: Window::default(), // ten seconds
+//!     tracking: Tracking::default(),
+//!     privacy: Privacy::default(),
+//!     live: false,
+//! };
+//! let registry = Arc::new(Registry::empty()); // no vendor names
+//! let mut counter = Counter::new(settings, registry, Tracker::default(), Box::new(NoKeys));
+//! let facts = dot11::parse(LinkType::IEEE802_11, &frame, frame.len() as u32);
+//! counter.packet(UnixNanos::new(1_700_000_000, 0), &facts, frame.len() as u32)?;
+//! let window = counter.finish(None).expect("a frame was counted");
+//!
+//! let identity = Identity { site: "lab".into(), sensor: "desk".into(), run: uuid::Uuid::nil(), seq: 0 };
+//! let parts = split(&identity, window.start, window.end, Clock::Capture, true, window.contents, 256 << 10);
+//! let station = &parts[0].stations[0];
+//! assert_eq!((station.mac.to_string().as_str(), station.frames_sent), ("02:00:00:00:00:01", 1));
+//! let json = String::from_utf8(Record::Batch(Box::new(parts[0].clone())).encode())?;
+//! assert!(json.starts_with(r#"{"schema":"airtally.batch/1","site":"lab","sensor":"desk""#));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The modules
+//!
+//! In the order data flows:
 //!
 //! * [`capture`]: where frames come from: an interface, capture files, standard input.
 //! * [`radio`]: the card: how it is found, tuned, healed and given back.

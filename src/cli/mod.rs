@@ -1,4 +1,4 @@
-//! The command line: one file a subcommand, arguments in, text out. Nothing else imports this room.
+//! The command line: one file a subcommand, arguments in, text out. Nothing else imports this module.
 
 #[cfg(feature = "config")]
 mod check;

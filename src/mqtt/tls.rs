@@ -1,5 +1,5 @@
 //! The TLS client configuration: whom to trust, who we are, what name to expect. The server is always verified.
-//! The one file of this room that reads certificates; knows nothing of MQTT.
+//! The one file of this module that reads certificates; knows nothing of MQTT.
 
 use super::MqttError;
 use crate::config::Tls;

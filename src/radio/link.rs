@@ -1,4 +1,4 @@
-//! What the room asks of the kernel: one trait, and the words it speaks in. Knows neither netlink nor the network
+//! What the module asks of the kernel: one trait, and the words it speaks in. Knows neither netlink nor the network
 //! stack's numbers; `nl80211` does, and the tests have a kernel of their own.
 
 use crate::{Mac, dot11::channels::Tuning};

@@ -1,5 +1,5 @@
-//! Opening the SQLite files of this room: make, recognise, refuse what is newer or another's, set aside what is
-//! damaged and ours. Owns their settings; knows no table. The connection it makes stays within the room.
+//! Opening the SQLite files of this module: make, recognise, refuse what is newer or another's, set aside what is
+//! damaged and ours. Owns their settings; knows no table. The connection it makes stays within the module.
 
 use super::OpenError;
 use crate::own_file::{self, Content, Stranger};

@@ -4,7 +4,7 @@ use super::SpoolError;
 use rusqlite::ErrorCode;
 use std::path::Path;
 
-/// What SQLite said; its own type stays in this room's files of SQL.
+/// What SQLite said; its own type stays in this module's files of SQL.
 #[derive(Debug)]
 pub(super) struct Failure(rusqlite::Error);
 

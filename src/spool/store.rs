@@ -1,5 +1,5 @@
 //! One tier: one SQLite file, its transactions, its size. Knows neither the other tier nor the byte bound; what is in
-//! the tables is read and written by `rows` and `ledger`, the only other files of this room that speak SQL.
+//! the tables is read and written by `rows` and `ledger`, the only other files of this module that speak SQL.
 //!
 //! Metadata and bodies have a table each, so that an acknowledgement or a new position rewrites some dozen octets and
 //! never a body.

@@ -1,4 +1,4 @@
-//! Arbitrary frames for the tests of this room.
+//! Arbitrary frames for the tests of this module.
 
 use super::{Counts, Tally};
 use crate::{

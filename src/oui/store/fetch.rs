@@ -1,4 +1,4 @@
-//! Registry files over HTTPS: conditional, bounded in time and size. The one file of this room that knows HTTP.
+//! Registry files over HTTPS: conditional, bounded in time and size. The one file of this module that knows HTTP.
 
 use super::{OuiError, origin::shown, source::MAX_BYTES};
 use reqwest::{Certificate, Client, StatusCode, Url, header, redirect};
