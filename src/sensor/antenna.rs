@@ -1,5 +1,5 @@
-//! Where a sensor's live frames come from: an interface as it is, or a card that comes and goes.
-//! opens the interface that the radio's keeper names, again whenever it names one anew or the interface fails, and waits
+//! Where a sensor's live frames come from: an interface as it is, or a card that comes and goes. [`Antenna`] opens the
+//! interface that the radio's keeper names, again whenever it names one anew or the interface fails, and waits
 //! while there is none. The run goes on all the while.
 
 use crate::{

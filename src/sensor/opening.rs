@@ -48,7 +48,7 @@ pub(super) struct Opened {
     /// What the watchdog looks at; the counting thread is there already.
     pub stages: Stages,
     pub signals: Arc<Signals>,
-    pub source: Origin,
+    pub counting: Counting,
     /// The vendor registry in use.
     pub registry: Arc<Registry>,
     /// Sees when its cache is replaced.
@@ -56,7 +56,6 @@ pub(super) struct Opened {
     pub tracker: Tracker,
     pub spool: Arc<SharedSpool>,
     pub recorder: Recorder,
-    pub time: Time,
     /// Where parts say how they are.
     pub conditions: Conditions,
     /// Where parts tell what happened.
@@ -67,26 +66,26 @@ pub(super) struct Opened {
     pub events: mpsc::Receiver<Event>,
 }
 
-/// Where frames come from.
-pub(super) enum Origin {
-    /// A capture.
+/// What is counted, with where the time of its windows comes from.
+pub(super) enum Counting {
+    /// A capture, whose frames bring their time.
     Capture(Source),
-    /// An interface as it is.
-    Interface(Source),
+    /// An interface as it is, by this machine's clocks.
+    Interface(Source, Box<LiveTime>),
+    /// A card of ours, by this machine's clocks.
+    Card(Box<OwnCard>, Antenna, Box<LiveTime>),
+}
+
+/// Where frames come from, before it is known by which time.
+enum Frames {
+    /// A capture, or an interface as it is.
+    Source(Source),
     /// A card of ours.
-    Radio(Box<OwnCard>, Antenna),
+    Card(Box<OwnCard>, Antenna),
 }
 
 /// The keeper of this machine's card.
 pub(super) type OwnCard = Keeper<Kernel, BootClock, Told>;
-
-/// Where the time of windows comes from.
-pub(super) enum Time {
-    /// The capture's own.
-    Recorded,
-    /// This machine's clocks.
-    Live(Box<LiveTime>),
-}
 
 /// This machine's clocks, and how a run begins by them.
 pub(super) struct LiveTime {
@@ -139,30 +138,31 @@ pub(super) async fn open(config: Sensor) -> Result<Opened, SensorError> {
         );
     }
     keys::erase(&config);
-    let source = match (config.source.kind, source) {
-        (SourceKind::Interface, Some(source)) => Origin::Interface(source),
-        (_, Some(source)) => Origin::Capture(source),
-        // The spool is ours alone, and so is what an earlier run left of the card.
-        (_, None) => open_card(&config, &conditions, &tell).await?,
+    // The spool is ours alone now, and so is what an earlier run left of the card.
+    let frames = match source {
+        Some(source) => Frames::Source(source),
+        None => open_card(&config, &conditions, &tell).await?,
     };
     let tracker = tracker(&spool, &runs);
     let mut known = KnownTime::open(&spool, boot_id(), opening.unfinished)?;
     let batches = Batches::new(&config, registry.hash(), runs);
-    let time = match config.source.kind {
-        SourceKind::Radio | SourceKind::Interface => {
-            let settle = i64::try_from(config.clock.settle.as_nanos()).unwrap_or(i64::MAX);
-            let anchoring = known.start(&mut spool, reading, settle, config.clock.sync == Sync::Never)?;
-            let begin = UnixNanos(reading.boot.saturating_add(anchoring.anchor()));
-            let guess = known.guess(anchoring.anchor());
-            spool.begin_run(begin, &config.site, &config.sensor, batches.run(), guess)?;
-            let earlier = known.earlier().to_vec();
-            Time::Live(Box::new(LiveTime { clocks, boot: known.boot(), reading, anchoring, earlier }))
-        }
-        SourceKind::File | SourceKind::Stdin => {
+    let mut live = || -> Result<Box<LiveTime>, SensorError> {
+        let settle = i64::try_from(config.clock.settle.as_nanos()).unwrap_or(i64::MAX);
+        let anchoring = known.start(&mut spool, reading, settle, config.clock.sync == Sync::Never)?;
+        let begin = UnixNanos(reading.boot.saturating_add(anchoring.anchor()));
+        let guess = known.guess(anchoring.anchor());
+        spool.begin_run(begin, &config.site, &config.sensor, batches.run(), guess)?;
+        let earlier = known.earlier().to_vec();
+        Ok(Box::new(LiveTime { clocks, boot: known.boot(), reading, anchoring, earlier }))
+    };
+    let counting = match frames {
+        Frames::Card(keeper, antenna) => Counting::Card(keeper, antenna, live()?),
+        Frames::Source(source) if config.source.kind == SourceKind::Interface => Counting::Interface(source, live()?),
+        Frames::Source(source) => {
             let now = UnixNanos::now();
             known.start_capture(&mut spool, batches.run(), now)?;
             spool.begin_run(now, &config.site, &config.sensor, batches.run(), None)?;
-            Time::Recorded
+            Counting::Capture(source)
         }
     };
     let spool = SharedSpool::new(spool);
@@ -171,11 +171,10 @@ pub(super) async fn open(config: Sensor) -> Result<Opened, SensorError> {
         config,
         stages,
         signals,
-        source,
+        counting,
         registry,
         vendors,
         tracker,
-        time,
         spool,
         recorder,
         conditions,
@@ -186,7 +185,7 @@ pub(super) async fn open(config: Sensor) -> Result<Opened, SensorError> {
 }
 
 /// Gets ready to take the card; takes nothing yet.
-async fn open_card(config: &Sensor, conditions: &Conditions, events: &Events) -> Result<Origin, SensorError> {
+async fn open_card(config: &Sensor, conditions: &Conditions, events: &Events) -> Result<Frames, SensorError> {
     let airtime = Airtime::default();
     let link = Kernel::open().map_err(RadioError::from)?;
     let told = Told { conditions: conditions.clone(), events: events.clone() };
@@ -194,7 +193,7 @@ async fn open_card(config: &Sensor, conditions: &Conditions, events: &Events) ->
     let mut keeper = Keeper::new(link, BootClock, told, config.radio.clone(), &airtime, files);
     keeper.check().await?;
     let antenna = Antenna::new(&airtime, config.source.snaplen, buffer_bytes(config));
-    Ok(Origin::Radio(Box::new(keeper), antenna))
+    Ok(Frames::Card(Box::new(keeper), antenna))
 }
 
 fn buffer_bytes(config: &Sensor) -> u32 {

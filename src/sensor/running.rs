@@ -9,7 +9,7 @@ use super::{
     keeping, keys,
     listening::{self, Ears},
     live::Live,
-    opening::{self, LiveTime, Opened, Origin, Time},
+    opening::{self, Counting, LiveTime, Opened},
     outbox::SpoolOutbox,
 };
 use crate::{
@@ -58,7 +58,7 @@ pub(super) struct Running {
 /// # Errors
 /// When the system refuses a thread.
 pub(super) fn start(opened: Opened) -> Result<Running, SensorError> {
-    let Opened { config, mut stages, signals, source, registry, vendors, tracker, time, spool, recorder, .. } = opened;
+    let Opened { config, mut stages, signals, counting, registry, vendors, tracker, spool, recorder, .. } = opened;
     let Opened { conditions, tell, statuses, events, .. } = opened;
     let outbox = SpoolOutbox::new(&config.site, &config.sensor, &spool);
     let (stop_recording, recording_stopped) = watch::channel(false);
@@ -82,8 +82,8 @@ pub(super) fn start(opened: Opened) -> Result<Running, SensorError> {
     let mut keepers = JoinSet::new();
     let mut radio = None;
     let thread = thread::Builder::new().name("counting".into());
-    let counting = match (time, source) {
-        (Time::Live(time), Origin::Radio(keeper, antenna)) => {
+    let counting = match counting {
+        Counting::Card(keeper, antenna, time) => {
             let (stop, stopped) = watch::channel(false);
             let feed = listened_to(Feed::Card(antenna), &mut keepers, &signals);
             let counting = thread.spawn(move || work.listen(feed, *time, conditions, tell))?;
@@ -91,11 +91,11 @@ pub(super) fn start(opened: Opened) -> Result<Running, SensorError> {
             radio = Some((stop, tokio::spawn(keeper.run(stopped))));
             counting
         }
-        (Time::Live(time), Origin::Interface(source) | Origin::Capture(source)) => {
+        Counting::Interface(source, time) => {
             let feed = listened_to(Feed::Interface(source), &mut keepers, &signals);
             thread.spawn(move || work.listen(feed, *time, conditions, tell))?
         }
-        (Time::Recorded, Origin::Interface(source) | Origin::Capture(source)) => {
+        Counting::Capture(source) => {
             let signals = Arc::clone(&signals);
             thread.spawn(move || {
                 let counted = work.count(source);
@@ -103,7 +103,6 @@ pub(super) fn start(opened: Opened) -> Result<Running, SensorError> {
                 counted
             })?
         }
-        (Time::Recorded, Origin::Radio(..)) => return Err(io::Error::other("a card has no recorded time").into()),
     };
     let recording = tokio::spawn(recorder.record(closed, recording_stopped, stages.add("recorder")));
     keepers.spawn(keeping::tidy(Arc::clone(&spool), vendors, Arc::clone(&signals), stages.add("keeper")));
