@@ -3,7 +3,7 @@
 
 use super::{
     Info, SourceInfo,
-    place::{self, Found},
+    place::{self, APPLICATION_ID, Found},
 };
 use crate::{
     UnixNanos,
@@ -25,8 +25,6 @@ use std::{collections::BTreeMap, fmt::Write as _, fs, os::unix::ffi::OsStrExt as
 
 /// The format of the file that this program reads and writes.
 const VERSION: i64 = 1;
-/// "atOU": marks a SQLite file as a vendor cache.
-pub(super) const APPLICATION_ID: i32 = 0x6174_4f55;
 
 const SCHEMA: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

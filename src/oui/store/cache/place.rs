@@ -1,7 +1,6 @@
 //! The cache's place on the disk: whose file is there, the lock that keeps two writers apart, and the swap of a new file
 //! for the old one. Knows nothing of what is in the file but its mark.
 
-use super::db;
 use crate::{
     oui::store::OuiError,
     own_file::{self, Content, Stranger},
@@ -13,6 +12,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// "atOU": marks a SQLite file as a vendor cache.
+pub(super) const APPLICATION_ID: i32 = 0x6174_4f55;
 /// Where the cache is if nobody says otherwise. All users of the machine share it: sensor, ingest and who looks up.
 pub const DEFAULT_PATH: &str = "/var/lib/airtally/oui.sqlite";
 
@@ -40,7 +41,7 @@ pub(super) fn find(path: &Path) -> Result<Found, OuiError> {
 fn judge(path: &Path, content: &Content, default: &Path) -> Found {
     match content {
         Content::Absent | Content::Empty => Found::Nothing,
-        Content::Sqlite(header) if header.application_id == db::APPLICATION_ID => Found::Cache,
+        Content::Sqlite(header) if header.application_id == APPLICATION_ID => Found::Cache,
         Content::Sqlite(_) | Content::File if path == default => Found::Damaged,
         _ => Found::Stranger(Stranger::new(path, content, WANTED)),
     }
