@@ -74,6 +74,7 @@ pub(super) fn start(opened: Opened) -> Result<Running, SensorError> {
             beat: stages.add("publisher"),
         },
         Arc::clone(&outbox),
+        Vec::new(),
         statuses.clone(),
         events,
         publishing_stopped,
