@@ -88,12 +88,38 @@ fn check_says_what_is_out_of_bounds() {
         ),
         ("sensor = \"x\"\n[spool]\nmax_bytes = \"1 parsec\"", "not a size"),
         ("sensor = \"x\"\n[tracking]\nalways = [\"aa:bb\"]", "not a MAC address"),
+        ("[[devices]]\nname = \"tv\"\naddress = \"aa:bb\"", "line 3"),
+        ("[[devices]]\nname = \"tv\"\naddress = \"aa:bb\"", "'aa:bb' is not a MAC address"),
+        ("[[devices]]\nname = \"tv\"", "missing field `address`"),
+        ("[[devices]]\nname = \"tv\"\naddress = \"ff:ff:ff:ff:ff:ff\"", "devices.address: ff:ff:ff:ff:ff:ff"),
+        (
+            "[[devices]]\nname = \"tv\"\naddress = \"02:00:00:00:00:01\"\n[[devices]]\nname = \"tv\"\naddress = \"02:00:00:00:00:02\"",
+            "devices.name: \"tv\" is there twice",
+        ),
+        ("[[devices]]\nname = \"tv\"\naddress = \"02:00:00:00:00:01\"\ntrak = true", "did you mean 'track'?"),
+        (
+            "[tracking]\nbudget = 1\nalways = [\"02:00:00:00:00:01\"]\n[[devices]]\nname = \"tv\"\naddress = \"02:00:00:00:00:02\"\ntrack = true",
+            "tracking.budget: 1 is less than the 2 addresses",
+        ),
         ("sensor = ", "line 1"),
     ] {
         let (status, said) = check(text);
         assert_eq!(status, 2, "{text}: {said}");
         assert!(said.contains(word), "{text}: {said}");
     }
+}
+
+#[test]
+fn an_address_in_both_lists_is_one() {
+    let text = "[tracking]\nbudget = 2\nalways = [\"02-00-00-00-00-01\", \"020000000001\"]
+[[devices]]\nname = \"tv\"\naddress = \"02:00:00:00:00:01\"\ntrack = true
+[[devices]]\nname = \"phone\"\naddress = \"02:00:00:00:00:02\"\ntrack = true
+[[devices]]\nname = \"guest\"\naddress = \"02:00:00:00:00:03\"\n";
+    let (status, said) = check(text);
+    assert_eq!(status, 0, "{said}");
+    let config = parse_sensor(Path::new("sensor.toml"), text).unwrap();
+    let tracked: std::collections::BTreeSet<String> = config.tracked().always.iter().map(ToString::to_string).collect();
+    assert_eq!(tracked.into_iter().collect::<Vec<_>>(), ["02:00:00:00:00:01", "02:00:00:00:00:02"]);
 }
 
 #[test]

@@ -67,7 +67,7 @@ impl Kind {
         let has = |keys: &[&str]| keys.iter().any(|key| table.contains_key(*key));
         let kind_error = |message: &str| ConfigError::Kind { path: path.to_owned(), message: message.into() };
         match (
-            has(&["sensor", "source", "radio", "window", "tracking", "privacy", "oui", "clock"]),
+            has(&["sensor", "source", "radio", "window", "tracking", "devices", "privacy", "oui", "clock"]),
             has(&["name", "replay", "dead_letters", "influx", "sqlite", "web"]),
         ) {
             (true, false) => Ok(Self::Sensor),

@@ -3,7 +3,10 @@
 use super::{Log, Mqtt, Radio, mqtt::topic_level};
 use crate::{
     bounds::{DAY, SECOND, Wrong, between, wrong},
-    tally::settings::{Privacy, Tracking, Window},
+    tally::{
+        devices::Devices,
+        settings::{Privacy, Tracking, Window},
+    },
     units,
 };
 use serde::{Deserialize, Serialize};
@@ -23,8 +26,10 @@ pub struct Sensor {
     pub radio: Radio,
     /// The tumbling window.
     pub window: Window,
-    /// Which stations may have a time series of their own.
+    /// Which stations may have a time series of their own; [`Self::tracked`] has all that is always tracked.
     pub tracking: Tracking,
+    /// The user's own devices.
+    pub devices: Devices,
     /// What is withheld.
     pub privacy: Privacy,
     /// The vendor registry.
@@ -48,6 +53,7 @@ impl Default for Sensor {
             radio: Radio::default(),
             window: Window::default(),
             tracking: Tracking::default(),
+            devices: Devices::default(),
             privacy: Privacy::default(),
             oui: Oui::default(),
             clock: Clock::default(),
@@ -69,11 +75,18 @@ impl Sensor {
         self.source.check()?;
         self.radio.check()?;
         self.window.check()?;
-        self.tracking.check()?;
+        self.devices.check()?;
+        self.tracked().check()?;
         self.privacy.check()?;
         self.clock.check()?;
         self.spool.check()?;
         self.mqtt.check()
+    }
+
+    /// [`Self::tracking`] with the devices that are always tracked.
+    #[must_use]
+    pub fn tracked(&self) -> Tracking {
+        self.devices.tracked(&self.tracking)
     }
 }
 

@@ -3,11 +3,13 @@
 //!
 //! [`publish`] keeps one connection for a sensor: it offers what the outbox holds, and calls an offer delivered
 //! only after a PUBACK that says somebody took it. Its connections carry no state: whatever goes wrong, a new one
-//! starts from the oldest pending offer. [`subscribe`] keeps one persistent session for ingest: it acknowledges a
+//! starts from the oldest pending offer. Requests are answered beside that, each by the [`Answerer`] of its name, in a
+//! task that the publisher does not wait for. [`subscribe`] keeps one persistent session for ingest: it acknowledges a
 //! message only after the inbox has made it durable, and only on the connection that brought it.
 //!
 //! `docs/mqtt.md` describes topics, payloads and promises for people who read them with other programs.
 
+mod answerer;
 mod fault;
 mod lane;
 mod link;
@@ -16,12 +18,14 @@ mod publisher;
 mod publishing;
 mod reach;
 mod reconnect;
+mod replay;
 mod requests;
 mod session;
 mod subscriber;
 mod tls;
 mod topics;
 
+pub use answerer::{Answerer, Answering, Reply};
 pub use outbox::{Offer, OfferKind, Outbox, OutboxError};
 pub use publisher::publish;
 pub use publishing::PublisherSettings;

@@ -68,7 +68,8 @@ pub trait Outbox: Send + Sync + 'static {
     /// for again). A change between two calls is not missed; cancelling loses nothing.
     fn changed(&self) -> impl Future<Output = ()> + Send;
 
-    /// Makes what is still there of these windows pending again.
+    /// Makes what is still there of these windows pending again, which [`Self::changed`] then tells. What is begun is
+    /// done and told, though nobody may wait for the answer any more.
     fn replay(&self, request: ReplayRequest) -> impl Future<Output = Result<ReplayAnswer, OutboxError>> + Send;
 
     /// A connection to a broker has begun.

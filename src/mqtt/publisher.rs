@@ -2,10 +2,12 @@
 
 use super::{
     MqttError, Topics,
+    answerer::Answerer,
     link::{Link, Plan},
     outbox::Outbox,
     publishing::{Logged, PublisherSettings, Publishing},
     reconnect::Reconnect,
+    replay::Replay,
     session::{End, Item, Session},
 };
 use crate::{
@@ -17,11 +19,11 @@ use tokio::sync::{mpsc, watch};
 
 /// Largest request that is read.
 const MAX_REQUEST: u32 = 64 << 10;
-/// Requests answered at once, and in the long run a second.
+/// Requests taken at once, and in the long run a second.
 const REQUESTS: (u32, f64) = (10, 1.0);
 
 /// Publishes until told to stop (`stop` becomes true, or its sender is dropped): offers from `outbox`, `status`
-/// whenever it changes, and `events`. Ends within some 5 s of that, having said `offline` if it was connected; what is
+/// whenever it changes, and `events`. Requests are answered by `answerers`, those for a replay by the outbox. Ends within some 5 s of that, having said `offline` if it was connected; what is
 /// still pending stays in the outbox.
 ///
 /// # Errors
@@ -30,21 +32,24 @@ const REQUESTS: (u32, f64) = (10, 1.0);
 pub async fn publish<O: Outbox>(
     settings: PublisherSettings,
     outbox: Arc<O>,
+    mut answerers: Vec<Arc<dyn Answerer>>,
     status: watch::Receiver<Status>,
     events: mpsc::Receiver<Event>,
     stop: watch::Receiver<bool>,
 ) -> Result<(), MqttError> {
     let (burst, per_second) = REQUESTS;
+    answerers.insert(0, Arc::new(Replay(Arc::clone(&outbox))));
     let mut publisher = Publishing {
         topics: Topics::new(&settings.mqtt.base_topic),
         reconnect: Reconnect::new(settings.mqtt.max_backoff),
         settings,
         outbox,
+        answerers,
         status,
         events,
         stop,
         unsent: VecDeque::new(),
-        requests: Bucket::new(burst, per_second, Instant::now()),
+        haste: Bucket::new(burst, per_second, Instant::now()),
         logged: Logged::default(),
     };
     let mut link = open(&publisher)?; // Only the first failure is the caller's: later ones may be a file being renewed.

@@ -2,9 +2,11 @@
 
 use super::{
     Leaf, Topics,
+    answerer::Answerer,
     link::Message,
     outbox::{Offer, Outbox},
     reconnect::Reconnect,
+    requests::Answer,
 };
 use crate::{
     UnixNanos,
@@ -39,12 +41,15 @@ pub(super) struct Publishing<O> {
     pub(super) settings: PublisherSettings,
     pub(super) topics: Topics,
     pub(super) outbox: Arc<O>,
+    /// Who answers requests, each those of its name.
+    pub(super) answerers: Vec<Arc<dyn Answerer>>,
     pub(super) status: watch::Receiver<Status>,
     pub(super) events: mpsc::Receiver<Event>,
     pub(super) stop: watch::Receiver<bool>,
     /// Events read and not yet acknowledged by a broker.
     pub(super) unsent: VecDeque<Event>,
-    pub(super) requests: Bucket,
+    /// How many requests are taken.
+    pub(super) haste: Bucket,
     pub(super) reconnect: Reconnect,
     pub(super) logged: Logged,
 }
@@ -81,6 +86,12 @@ impl<O: Outbox> Publishing<O> {
             ("part".to_owned(), offer.part.to_string()),
         ]);
         message
+    }
+
+    pub(super) fn answer_message(&self, answer: Answer) -> Message {
+        let Answer { name, correlation, reply } = answer;
+        let message = self.message(&Leaf::Response(name), reply.schema, reply.body, false);
+        Message { correlation, ..message }
     }
 
     pub(super) fn event_message(&self, event: Event) -> Message {

@@ -1,63 +1,123 @@
-//! What a sensor answers when it is asked: requests from outside, bounded in rate and size.
+//! The requests of one connection: each is a task with a deadline, a few of one name at once, and every one of them is
+//! answered once. Knows neither what is asked nor how answers travel. Dropping it ends every task.
 
-use super::{Leaf, link::Delivery, outbox::Outbox, session::Session};
-use crate::wire::{REPLAY_SCHEMA, ReplayAnswer, ReplayRequest, encode};
-use std::time::Instant;
+use super::answerer::{Answerer, Reply};
+use crate::wire::{REFUSAL_SCHEMA, Refusal, RefusalReason, encode};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
+};
+use tokio::{
+    task::{Id, JoinSet},
+    time::{Instant, timeout_at},
+};
 
-/// Ranges told in a replay answer: what is not told is still a hole to the asker, who will ask again.
-const MAX_MISSING: usize = 256;
-/// Characters of a request's id that come back.
-const MAX_ID: usize = 64;
+/// Requests of one name answered at once.
+const AT_ONCE: usize = 2;
+/// Requests of one name that wait behind them.
+const WAITING: usize = 8;
 
-impl<O: Outbox> Session<'_, O> {
-    /// Answers a request, or drops it when there are too many.
-    pub(super) async fn request(&mut self, delivery: Delivery) {
-        let Some((_, _, Leaf::Request(name))) = self.publisher.topics.parse(&delivery.topic) else { return };
-        if delivery.retain {
-            return; // A question left behind is nobody's any more.
+/// The answer to a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// The request's name.
+    pub(super) name: String,
+    /// What the request carried to know its answer by.
+    pub(super) correlation: Option<Vec<u8>>,
+    pub(super) reply: Reply,
+}
+
+/// A request that waits for its turn.
+struct Asked {
+    payload: Vec<u8>,
+    correlation: Option<Vec<u8>>,
+    deadline: Instant,
+}
+
+/// The requests of one name.
+struct Line {
+    answerer: Arc<dyn Answerer>,
+    running: usize,
+    waiting: VecDeque<Asked>,
+}
+
+/// Who can be asked what, and what was asked.
+pub(super) struct Requests {
+    lines: BTreeMap<&'static str, Line>,
+    tasks: JoinSet<Result<Reply, RefusalReason>>,
+    running: HashMap<Id, (&'static str, Option<Vec<u8>>)>,
+}
+
+impl Requests {
+    /// Nothing is asked yet. Of two answerers of one name the first is asked.
+    pub(super) fn new(answerers: &[Arc<dyn Answerer>]) -> Self {
+        let mut lines = BTreeMap::new();
+        for answerer in answerers {
+            let line = Line { answerer: Arc::clone(answerer), running: 0, waiting: VecDeque::new() };
+            lines.entry(answerer.name()).or_insert(line);
         }
-        if self.publisher.requests.take(1, Instant::now()).is_err() {
-            let why = "more requests than one a second arrive: some are not answered";
-            if let Some(why) = self.publisher.logged.requests.pass(why, Instant::now()) {
-                tracing::warn!("{why}");
-            }
-            return;
-        }
-        let answer = if name == "replay" {
-            self.replay(&delivery.payload).await
-        } else {
-            ReplayAnswer::failed(None, "there is no such request; this version knows request/replay")
-        };
-        let mut message = self.publisher.message(&Leaf::Response(name), REPLAY_SCHEMA, encode(&answer), false);
-        message.correlation = delivery.correlation;
-        self.answers.push_back(message);
+        Self { lines, tasks: JoinSet::new(), running: HashMap::new() }
     }
 
-    async fn replay(&mut self, payload: &[u8]) -> ReplayAnswer {
-        let mut request: ReplayRequest = match serde_json::from_slice(payload) {
-            Ok(request) => request,
-            Err(error) => return ReplayAnswer::failed(None, format!("not a replay request: {error}")),
+    /// Takes a request. The answer, if it is refused at once; else it comes out of [`Self::next`].
+    pub(super) fn ask(&mut self, name: &str, payload: Vec<u8>, correlation: Option<Vec<u8>>) -> Option<Answer> {
+        let Some(line) = self.lines.get_mut(name) else {
+            return Some(self.refusal(name, correlation, RefusalReason::Unknown));
         };
-        request.id = request.id.map(|id| id.chars().take(MAX_ID).collect());
-        if request.first_seq > request.last_seq {
-            return ReplayAnswer::failed(Some(&request), "first_seq is greater than last_seq");
+        if line.waiting.len() >= WAITING {
+            return Some(self.refusal(name, correlation, RefusalReason::Busy));
         }
-        let (run, first, last) = (request.run, request.first_seq, request.last_seq);
-        match self.publisher.outbox.replay(request.clone()).await {
-            Ok(mut answer) => {
-                tracing::info!(
-                    "windows {first} to {last} of run {run} were asked for: {} are offered again",
-                    answer.offered
-                );
-                answer.missing.truncate(MAX_MISSING);
-                self.batches.changed();
-                self.gaps.changed();
-                answer
+        let deadline = Instant::now() + line.answerer.deadline();
+        line.waiting.push_back(Asked { payload, correlation, deadline });
+        let name = line.answerer.name();
+        self.start(name);
+        None
+    }
+
+    /// The next answer that is ready; waits for ever if nothing is asked. Cancelling it loses nothing.
+    pub(super) async fn next(&mut self) -> Answer {
+        loop {
+            let (id, result) = match self.tasks.join_next_with_id().await {
+                Some(Ok((id, result))) => (id, result),
+                Some(Err(error)) => (error.id(), Err(RefusalReason::Failed)),
+                None => std::future::pending().await,
+            };
+            let Some((name, correlation)) = self.running.remove(&id) else { continue };
+            if let Some(line) = self.lines.get_mut(name) {
+                line.running = line.running.saturating_sub(1);
             }
-            Err(error) => {
-                tracing::error!("windows {first} to {last} of run {run} were asked for: cannot use the spool: {error}");
-                ReplayAnswer::failed(Some(&request), "the sensor's spool cannot be used now: ask again later")
-            }
+            self.start(name);
+            return match result {
+                Ok(reply) => Answer { name: name.to_owned(), correlation, reply },
+                Err(reason) => self.refusal(name, correlation, reason),
+            };
         }
+    }
+
+    /// Starts what waits under `name`, as far as there is room.
+    fn start(&mut self, name: &'static str) {
+        let Some(line) = self.lines.get_mut(name) else { return };
+        while line.running < AT_ONCE
+            && let Some(Asked { payload, correlation, deadline }) = line.waiting.pop_front()
+        {
+            let answerer = Arc::clone(&line.answerer);
+            let task = self.tasks.spawn(async move {
+                if Instant::now() >= deadline {
+                    return Err(RefusalReason::Late);
+                }
+                timeout_at(deadline, answerer.answer(payload)).await.map_err(|_| RefusalReason::Late)
+            });
+            line.running += 1;
+            self.running.insert(task.id(), (name, correlation));
+        }
+    }
+
+    fn refusal(&self, name: &str, correlation: Option<Vec<u8>>, reason: RefusalReason) -> Answer {
+        let refusal = Refusal::new(name, reason, self.lines.keys().map(|&name| name.to_owned()).collect());
+        Answer { name: name.to_owned(), correlation, reply: Reply { schema: REFUSAL_SCHEMA, body: encode(&refusal) } }
     }
 }
+
+#[cfg(test)]
+#[path = "requests_tests.rs"]
+mod tests;

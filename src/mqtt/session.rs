@@ -4,15 +4,19 @@
 use super::{
     Leaf,
     lane::{Lane, Trouble},
-    link::{Link, Message, Signal, Verdict},
+    link::{Delivery, Link, Signal, Verdict},
     outbox::{Offer, OfferKind, Outbox, OutboxError},
     publishing::Publishing,
+    requests::{Answer, Requests},
 };
 use crate::{
     stop::stopped,
     wire::{Event, INFO_SCHEMA, Info, State, Status, encode},
 };
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 /// Status at least this often.
 const STATUS_PERIOD: Duration = Duration::from_secs(60);
@@ -22,6 +26,8 @@ const STATUS_PAUSE: Duration = Duration::from_secs(1);
 const MAX_FLYING: usize = 16 << 20;
 /// Events waiting for their turn; then the channel fills, and its sender decides.
 const MAX_UNSENT: usize = 16;
+/// Answers waiting for their turn; then those that are ready wait in their tasks, and what is asked meanwhile is dropped.
+const MAX_ANSWERS: usize = 16;
 /// How long a stop waits for acknowledgements, and then again for that of `offline`.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 /// Pause after the outbox failed.
@@ -38,8 +44,8 @@ pub(super) enum Item {
     },
     Event(Event),
     Status,
-    /// Nothing depends on whether it arrives.
-    Other,
+    /// Nothing depends on whether it arrives; where it goes.
+    Other(Leaf),
 }
 
 impl Item {
@@ -55,12 +61,15 @@ pub(super) enum End {
 }
 
 pub(super) struct Session<'a, O> {
-    pub(super) publisher: &'a mut Publishing<O>,
+    publisher: &'a mut Publishing<O>,
     link: &'a mut Link<Item>,
-    pub(super) batches: Lane,
-    pub(super) gaps: Lane,
+    batches: Lane,
+    gaps: Lane,
     flying_bytes: usize,
-    pub(super) answers: std::collections::VecDeque<Message>,
+    requests: Requests,
+    answers: VecDeque<Answer>,
+    /// Told to stop: nothing is answered any more.
+    stopping: bool,
     outbox_rests_until: Option<Instant>,
     status_due: bool,
     status_flying: bool,
@@ -71,13 +80,16 @@ pub(super) struct Session<'a, O> {
 
 impl<'a, O: Outbox> Session<'a, O> {
     pub(super) fn new(publisher: &'a mut Publishing<O>, link: &'a mut Link<Item>) -> Self {
+        let requests = Requests::new(&publisher.answerers);
         Self {
             publisher,
             link,
             batches: Lane::new(),
             gaps: Lane::new(),
             flying_bytes: 0,
-            answers: std::collections::VecDeque::new(),
+            requests,
+            answers: VecDeque::new(),
+            stopping: false,
             outbox_rests_until: None,
             status_due: true,
             status_flying: false,
@@ -141,7 +153,7 @@ impl<'a, O: Outbox> Session<'a, O> {
         let settings = &self.publisher.settings;
         let info = Info::new(&settings.site, &settings.sensor, settings.config.clone());
         let message = self.publisher.message(&Leaf::Info, INFO_SCHEMA, encode(&info), true);
-        self.link.send(message, Item::Other);
+        self.link.send(message, Item::Other(Leaf::Info));
     }
 
     async fn work(&mut self) -> Result<(), String> {
@@ -154,6 +166,7 @@ impl<'a, O: Outbox> Session<'a, O> {
             let publisher = &mut *self.publisher;
             tokio::select! {
                 signal = self.link.next() => self.handle(signal).await?,
+                answer = self.requests.next(), if self.answers.len() < MAX_ANSWERS => self.answers.push_back(answer),
                 () = outbox.changed() => {
                     self.batches.changed();
                     self.gaps.changed();
@@ -195,7 +208,9 @@ impl<'a, O: Outbox> Session<'a, O> {
         while self.link.room() > 0
             && let Some(answer) = self.answers.pop_front()
         {
-            self.link.send(answer, Item::Other);
+            let leaf = Leaf::Response(answer.name.clone());
+            let message = self.publisher.answer_message(answer);
+            self.link.send(message, Item::Other(leaf));
         }
         while self.link.room() > 0
             && let Some(event) = self.publisher.unsent.pop_front()
@@ -323,7 +338,7 @@ impl<'a, O: Outbox> Session<'a, O> {
         while let Some(signal) = next {
             match signal {
                 Signal::Acked(item, verdict) => delivered.extend(self.acked(item, verdict)),
-                Signal::Arrived(delivery) => self.request(delivery).await,
+                Signal::Arrived(delivery) => self.request(delivery),
                 Signal::Lost(why) => {
                     lost = Some(why);
                     break;
@@ -345,6 +360,24 @@ impl<'a, O: Outbox> Session<'a, O> {
             }
         }
         lost.map_or(Ok(()), Err)
+    }
+
+    /// Takes a request, or drops it when there are too many.
+    fn request(&mut self, delivery: Delivery) {
+        let publisher = &mut *self.publisher;
+        let Some((_, _, Leaf::Request(name))) = publisher.topics.parse(&delivery.topic) else { return };
+        if delivery.retain || self.stopping {
+            return; // A question left behind is nobody's any more.
+        }
+        let now = Instant::now();
+        if self.answers.len() >= MAX_ANSWERS || publisher.haste.take(1, now).is_err() {
+            let why = "more requests than one a second arrive, or the broker takes no answers: some requests are not answered";
+            if let Some(why) = publisher.logged.requests.pass(why, now) {
+                tracing::warn!("{why}");
+            }
+            return;
+        }
+        self.answers.extend(self.requests.ask(&name, delivery.payload, delivery.correlation));
     }
 
     /// What a PUBACK means; the offer that it delivers, if it does.
@@ -377,7 +410,7 @@ impl<'a, O: Outbox> Session<'a, O> {
                 self.grumble(verdict, &Leaf::Status);
             }
             (Item::Event(_), verdict) => self.grumble(verdict, &Leaf::Event),
-            (Item::Other, verdict) => self.grumble(verdict, &Leaf::Info),
+            (Item::Other(leaf), verdict) => self.grumble(verdict, &leaf),
         }
         None
     }
@@ -394,6 +427,8 @@ impl<'a, O: Outbox> Session<'a, O> {
 
     /// Waits a little for acknowledgements, says `offline`, and disconnects.
     async fn finish(&mut self) {
+        self.stopping = true;
+        self.requests = Requests::new(&[]);
         self.settle(|session| session.link.outstanding() == 0).await;
         let mut status = self.publisher.status.borrow().clone();
         status.state = State::Offline;

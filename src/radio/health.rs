@@ -2,6 +2,7 @@
 //! this place usually gives. Says what to try next; tries nothing itself.
 
 use super::{airtime::Stay, baseline::Baseline};
+use crate::pace::Backoff;
 use std::{
     collections::{BTreeMap, VecDeque},
     time::Duration,
@@ -77,7 +78,7 @@ pub struct Health {
     /// Which step is next, and not before when.
     next: usize,
     rest_until: Duration,
-    pause: Duration,
+    backoff: Backoff,
 }
 
 impl Health {
@@ -92,7 +93,7 @@ impl Health {
             silent_stays: 0,
             next: 0,
             rest_until: Duration::ZERO,
-            pause: PAUSE,
+            backoff: Backoff::new(PAUSE, LONGEST),
         }
     }
 
@@ -124,7 +125,8 @@ impl Health {
         if was != self.hearing && (self.hearing == Hearing::Good || was == Hearing::Good) {
             // What may be nothing can wait a minute.
             let rest = if self.hearing == Hearing::Quiet { PAUSE } else { Duration::ZERO };
-            (self.next, self.rest_until, self.pause) = (0, now + rest, PAUSE);
+            (self.next, self.rest_until) = (0, now + rest);
+            self.backoff.reset();
         }
         Verdict { hearing: self.hearing, step: self.step(now, enough) }
     }
@@ -208,8 +210,7 @@ impl Health {
     }
 
     fn rest(&mut self, now: Duration) {
-        self.rest_until = now + self.pause;
-        self.pause = (self.pause * 2).min(LONGEST);
+        self.rest_until = now + self.backoff.pause();
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     link::{Interface, Kind, Link, LinkError, Phy, Refusal},
     plan::{Visit, cycle, plan},
 };
-use crate::dot11::channels::Tuning;
+use crate::{dot11::channels::Tuning, pace::Backoff};
 use std::{collections::VecDeque, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -160,8 +160,10 @@ impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
             Refusal::Gone | Refusal::Permission | Refusal::Busy => Err(error.into()),
             Refusal::Down | Refusal::Rfkill => self.raise(round).await,
             Refusal::Unsupported | Refusal::Invalid | Refusal::Other(_) => {
-                let wait = self.aside.get(&tuning.freq_mhz).map_or(ASIDE, |(_, wait)| (*wait * 2).min(LONG_ASIDE));
-                self.aside.insert(tuning.freq_mhz, (Instant::now() + wait, wait));
+                let fresh = || (Instant::now(), Backoff::new(ASIDE, LONG_ASIDE));
+                let (until, backoff) = self.aside.entry(tuning.freq_mhz).or_insert_with(fresh);
+                let wait = backoff.pause();
+                *until = Instant::now() + wait;
                 let message = format!("Channel {tuning} is set aside for {} s: {error}.", wait.as_secs());
                 self.tell("channel_refused", true, message, vec![("freq_mhz", tuning.freq_mhz.into())]);
                 // However fast the refusals come.

@@ -12,7 +12,7 @@ use super::{
     record::Record,
     select::{SelectError, Wanted, choose},
 };
-use crate::{Mac, config::Radio, watchdog::Beat};
+use crate::{Mac, config::Radio, pace::Backoff, watchdog::Beat};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -170,7 +170,7 @@ pub struct Keeper<L, C, O> {
     pub(super) health: Health,
     pub(super) activity: Activity,
     /// Channels that refused, until when, and for how long.
-    pub(super) aside: BTreeMap<u16, (Instant, Duration)>,
+    pub(super) aside: BTreeMap<u16, (Instant, Backoff)>,
     pub(super) began: Instant,
     condition: Option<Condition>,
     /// When there were news of each kind, and how many were left out since.
@@ -266,7 +266,7 @@ impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
 
     /// For ever: get the card, listen, and when that ends, again.
     async fn keep(&mut self) {
-        let mut pause = SOON;
+        let mut backoff = Backoff::new(SOON, LATER);
         loop {
             let began = Instant::now();
             let trouble = match self.take().await {
@@ -284,10 +284,9 @@ impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
                 self.tell("radio_lost", true, trouble.message, vec![("reason", trouble.reason.into())]);
             }
             if began.elapsed() >= STEADY {
-                pause = SOON;
+                backoff.reset();
             }
-            self.beat.while_waiting(sleep(pause)).await;
-            pause = (pause * 2).min(LATER);
+            self.beat.while_waiting(sleep(backoff.pause())).await;
         }
     }
 

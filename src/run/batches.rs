@@ -38,12 +38,7 @@ impl Runs {
 /// How a configuration asks to count.
 #[must_use]
 pub fn counter_settings(config: &Sensor, live: bool) -> CounterSettings {
-    CounterSettings {
-        window: config.window.clone(),
-        tracking: config.tracking.clone(),
-        privacy: config.privacy.clone(),
-        live,
-    }
+    CounterSettings { window: config.window.clone(), tracking: config.tracked(), privacy: config.privacy.clone(), live }
 }
 
 /// Gives windows their places in their run.

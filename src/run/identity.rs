@@ -53,7 +53,8 @@ pub fn is_repeatable(config: &Sensor) -> bool {
     config.privacy.mac != PrivacyMac::Pseudonym
 }
 
-/// The run of one pass over a file: the same whenever the same content is counted with the same settings.
+/// The run of one pass over a file: the same whenever the same content is counted with the same settings. Of devices,
+/// the addresses that are tracked count, in the order of the configuration; neither their names nor other flags do.
 /// `registry` is the vendor registry's hash.
 #[must_use]
 pub fn of_file(content: ContentHash, config: &Sensor, registry: &str, pass: u64) -> Uuid {
@@ -73,7 +74,7 @@ pub fn of_file(content: ContentHash, config: &Sensor, registry: &str, pass: u64)
         content: content.0,
         schema: BATCH_SCHEMA,
         window: &config.window,
-        tracking: &config.tracking,
+        tracking: &config.tracked(),
         privacy: &Privacy { key_dir: None, ..config.privacy.clone() },
         max_message: config.mqtt.max_message.0,
         registry,
@@ -87,6 +88,7 @@ pub fn of_file(content: ContentHash, config: &Sensor, registry: &str, pass: u64)
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::tally::devices::Device;
     use std::{path::PathBuf, time::Duration};
 
     #[test]
@@ -108,5 +110,49 @@ mod tests {
         other.source.file = PathBuf::from("elsewhere");
         other.privacy.key_dir = Some(PathBuf::from("elsewhere"));
         assert_eq!(run, of_file(content, &other, "r", 0));
+    }
+
+    /// These runs are in databases: a replay of the same file with the same settings must meet them.
+    #[test]
+    fn a_file_run_is_what_it_was_before_there_were_devices() {
+        let content = ContentHash([7; 32]);
+        let run = |config: &Sensor| of_file(content, config, "r", 0).to_string();
+        let mut config = Sensor::default();
+        assert_eq!(run(&config), "757e7b11-8add-58df-837b-4127b1e35222");
+        let (one, other) = ("02:00:00:00:00:09".parse().unwrap(), "3c:22:fb:00:00:01".parse().unwrap());
+        config.tracking.always = vec![one, other];
+        assert_eq!(run(&config), "fdbf7a71-80d1-5818-9b4c-4bd49acb6415");
+        config.tracking.always = vec![other, one];
+        assert_eq!(run(&config), "d9a0b29f-f4dd-5420-90fb-34dacd3c6859");
+        config.tracking.always = vec![other, one, one];
+        assert_eq!(run(&config), "53879739-41c0-5590-9729-cde56cf379bd");
+    }
+
+    #[test]
+    fn a_file_run_is_the_same_however_a_tracked_address_is_written() {
+        let content = ContentHash([7; 32]);
+        let run = |config: &Sensor| of_file(content, config, "r", 0);
+        let (one, other) = ("02:00:00:00:00:09".parse().unwrap(), "3c:22:fb:00:00:01".parse().unwrap());
+        let device = |name: &str, address, track| Device { name: name.to_owned(), address, track };
+        for (first, second) in [(one, other), (other, one)] {
+            let mut old = Sensor::default();
+            old.tracking.always = vec![first, second];
+            let mut new = Sensor::default();
+            new.devices.0 = vec![device("phone", first, true), device("tv", second, true)];
+            assert_eq!(run(&old), run(&new));
+            // Names do not count, nor do devices that are not tracked.
+            new.devices.0 = vec![
+                device("a", first, true),
+                device("b", "02:00:00:00:00:07".parse().unwrap(), false),
+                device("c", second, true),
+                device("again", first, true),
+            ];
+            assert_eq!(run(&old), run(&new));
+            // Both at once are one list.
+            new.tracking.always = vec![first];
+            assert_eq!(run(&old), run(&new));
+            new.devices.0.truncate(1);
+            assert_ne!(run(&old), run(&new));
+        }
     }
 }

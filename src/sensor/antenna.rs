@@ -4,6 +4,7 @@
 
 use crate::{
     capture::{CaptureError, Drops, LiveOptions, Packet, Polled, Source, Waker},
+    pace::Backoff,
     radio::{
         airtime::{Airtime, Witness},
         keeper::{Condition, News, Observer},
@@ -23,6 +24,8 @@ use std::{
 /// Between two attempts to open an interface: the first pause, and the longest.
 const SOON: Duration = Duration::from_millis(100);
 const LATER: Duration = Duration::from_secs(2);
+/// Pauses up to this are no trouble yet.
+const MOMENT: Duration = Duration::from_millis(500);
 /// What waiting for an interface sleeps at a time.
 const NAP: Duration = Duration::from_millis(50);
 
@@ -94,7 +97,7 @@ pub struct Antenna {
     generation: u64,
     /// Not before this.
     next_try: Instant,
-    pause: Duration,
+    backoff: Backoff,
     bell: Bell,
 }
 
@@ -110,7 +113,7 @@ impl Antenna {
             source: None,
             generation: 0,
             next_try: Instant::now(),
-            pause: SOON,
+            backoff: Backoff::new(SOON, LATER),
             bell: Bell::default(),
         }
     }
@@ -119,7 +122,8 @@ impl Antenna {
     fn poll<F: FnMut(Packet<'_>, &mut Witness)>(&mut self, each: &mut F) -> Polled {
         if self.airtime.is_stale(self.generation) {
             self.close();
-            (self.next_try, self.pause) = (Instant::now(), SOON);
+            self.next_try = Instant::now();
+            self.backoff.reset();
         }
         let witness = &mut self.witness;
         match &mut self.source {
@@ -128,7 +132,7 @@ impl Antenna {
                 Err(error) => {
                     tracing::debug!(%error, "the interface is opened anew");
                     self.close();
-                    self.next_try = Instant::now() + self.pause;
+                    self.next_try = Instant::now() + SOON;
                     Polled::Idle
                 }
             },
@@ -156,15 +160,15 @@ impl Antenna {
             Ok(mut source) => {
                 *self.bell.lock().unwrap_or_else(PoisonError::into_inner) = source.waker();
                 self.source = Some(source);
-                self.pause = SOON;
+                self.backoff.reset();
                 self.airtime.report(self.generation, None);
             }
             Err(error) => {
                 tracing::debug!(%error, "cannot listen yet");
-                self.next_try = Instant::now() + self.pause;
-                self.pause = (self.pause * 2).min(LATER);
+                let pause = self.backoff.pause();
+                self.next_try = Instant::now() + pause;
                 // An interface takes a moment to come up: that is no trouble.
-                if self.pause > Duration::from_secs(1) {
+                if pause > MOMENT {
                     self.airtime.report(self.generation, Some(error.to_string()));
                 }
             }

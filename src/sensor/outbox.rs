@@ -145,15 +145,18 @@ impl Outbox for SpoolOutbox {
 
     async fn replay(&self, request: ReplayRequest) -> Result<ReplayAnswer, OutboxError> {
         let (site, sensor) = (self.site.clone(), self.sensor.clone());
-        let answer = self
-            .spool
-            .with(move |spool| replay(spool, &site, &sensor, &request))
+        let (told, progress) = (Arc::clone(&self.spool), self.progress.clone());
+        self.spool
+            .with(move |spool| {
+                let answer = replay(spool, &site, &sensor, &request);
+                // Here, for whoever asked may have gone meanwhile.
+                progress.send_replace(Instant::now());
+                told.announce();
+                answer
+            })
             .await
             .ok_or_else(ended)?
-            .map_err(failed)?;
-        self.moved();
-        self.spool.announce();
-        Ok(answer)
+            .map_err(failed)
     }
 
     fn connected(&self) {

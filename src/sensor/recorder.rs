@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     UnixNanos,
+    pace::Backoff,
     run::batches::Batches,
     spool::{NewEntry, RunInfo, SharedSpool, Spool, SpoolError},
     watchdog::Beat,
@@ -25,6 +26,9 @@ pub const TRACKED: &str = "tracked";
 const WINDOWS_AT_ONCE: usize = 64;
 /// Status says more at most this often: a fast replay closes thousands of windows a second.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
+/// Between two tries to append: the first wait, and the longest.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Tries to append before the daemon gives up at a stop.
 const LAST_TRIES: u32 = 3;
 
@@ -127,7 +131,7 @@ impl Recorder {
         beat: &Beat,
         work: impl Fn(&mut Spool) -> Result<(), SpoolError> + Clone + Send + 'static,
     ) -> Result<(), SpoolError> {
-        let mut wait = Duration::from_secs(1);
+        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         let mut tries = 0;
         loop {
             let work = work.clone();
@@ -156,8 +160,7 @@ impl Recorder {
                         self.events.warn("spool_fails", message.into(), []);
                     }
                     self.conditions.report(Part::Spool, Condition::Degraded("spool"));
-                    beat.while_waiting(tokio::time::sleep(wait)).await;
-                    wait = (wait * 2).min(Duration::from_secs(30));
+                    beat.while_waiting(tokio::time::sleep(backoff.pause())).await;
                 }
             }
         }

@@ -72,6 +72,7 @@ pub(super) fn start(opened: Opened) -> Result<Running, SensorError> {
             beat: stages.add("publisher"),
         },
         Arc::clone(&outbox),
+        Vec::new(),
         statuses.clone(),
         events,
         publishing_stopped,
@@ -140,11 +141,12 @@ fn public(config: &Sensor) -> serde_json::Value {
         if let Some(privacy) = table.get_mut("privacy").and_then(serde_json::Value::as_object_mut) {
             privacy.remove("key_dir");
         }
-        // Addresses that a mode withholds are withheld here too.
-        if config.privacy.mac != PrivacyMac::Plain
-            && let Some(tracking) = table.get_mut("tracking").and_then(serde_json::Value::as_object_mut)
-        {
-            tracking.remove("always");
+        // Addresses that a mode withholds are withheld here too, and so are the names that their owner gave them.
+        if config.privacy.mac != PrivacyMac::Plain {
+            table.remove("devices");
+            if let Some(tracking) = table.get_mut("tracking").and_then(serde_json::Value::as_object_mut) {
+                tracking.remove("always");
+            }
         }
     }
     value
@@ -205,6 +207,29 @@ impl Work {
             thread::sleep(Duration::from_secs(1));
             source = opening::open_source(&self.config, &self.signals)?;
             counter = self.counter(false, Tracker::default());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::tally::devices::Device;
+
+    #[test]
+    fn info_names_devices_in_mode_plain_alone() {
+        let address = "02:00:00:00:00:09".parse().unwrap();
+        let mut config = Sensor::default();
+        config.devices.0 = vec![Device { name: "Oma's phone".into(), address, track: true }];
+        config.tracking.always = vec!["02:00:00:00:00:08".parse().unwrap()];
+        for mode in [PrivacyMac::Plain, PrivacyMac::Pseudonym, PrivacyMac::Vendor] {
+            config.privacy.mac = mode;
+            let info = public(&config).to_string();
+            for word in ["Oma's phone", "02:00:00:00:00:09", "02:00:00:00:00:08"] {
+                assert_eq!(info.contains(word), mode == PrivacyMac::Plain, "{mode:?} and {word}: {info}");
+            }
+            assert!(info.contains("track_after"), "{info}");
         }
     }
 }

@@ -6,6 +6,7 @@
 mod add;
 mod ahead;
 mod counter;
+pub mod devices;
 mod merge;
 mod privacy;
 pub mod settings;

@@ -1,4 +1,5 @@
-//! How to count: the tables `[window]`, `[tracking]` and `[privacy]` of a configuration. `config` composes them.
+//! How to count: the tables `[window]`, `[tracking]` and `[privacy]` of a configuration. `config` composes them;
+//! `devices` has the list of one's own devices.
 
 use crate::{
     Mac,
@@ -6,7 +7,7 @@ use crate::{
     units,
 };
 use serde::{Deserialize, Serialize};
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 /// The tumbling window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,7 +48,7 @@ impl Window {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tracking {
-    /// These are always tracked, and first in the budget.
+    /// These are always tracked, and first in the budget; beside the [`super::devices`] that are to be tracked.
     pub always: Vec<Mac>,
     /// Admissions per period, at most.
     pub budget: usize,
@@ -73,8 +74,15 @@ impl Tracking {
         if self.budget > 100_000 {
             wrong("tracking.budget", "more than 100000 series would choke an InfluxDB 1.x database")?;
         }
-        if self.always.len() > self.budget {
-            wrong("tracking.always", format!("lists more than tracking.budget ({})", self.budget))?;
+        let always = self.always.iter().collect::<BTreeSet<_>>().len();
+        if always > self.budget {
+            wrong(
+                "tracking.budget",
+                format!(
+                    "{} is less than the {always} addresses that are always tracked ([[devices]] with track = true, and tracking.always): raise it, or track fewer",
+                    self.budget
+                ),
+            )?;
         }
         if self.track_after == 0 {
             wrong("tracking.track_after", "must be at least 1")?;

@@ -28,7 +28,7 @@ pub use gap::{ERASED, GAP_SCHEMA, Gap, GapReason};
 pub use info::{INFO_SCHEMA, Info};
 pub use record::{DecodeError, Record};
 pub use request::ReplayRequest;
-pub use response::{REPLAY_SCHEMA, ReplayAnswer};
+pub use response::{REFUSAL_SCHEMA, REPLAY_SCHEMA, Refusal, RefusalReason, ReplayAnswer};
 pub use split::split;
 pub use ssid::ssid_text;
 pub use status::{INGEST_SCHEMA, IngestStatus, RunRange, STATUS_SCHEMA, SinkStatus, State, Status, StatusMessage};

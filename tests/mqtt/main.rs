@@ -1,4 +1,4 @@
-//! The publisher and the subscriber against a real mosquitto: delivery, retained messages and last will, replay,
+//! The publisher and the subscriber against a real mosquitto: delivery, retained messages and last will, requests,
 //! persistent sessions, TLS, and what the log says when something is wrong.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -10,5 +10,6 @@ mod delivery;
 mod documented;
 mod faults;
 mod ingest;
+mod requests;
 mod rig;
 mod sensor;

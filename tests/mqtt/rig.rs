@@ -180,6 +180,11 @@ pub struct Sensor {
 
 impl Sensor {
     pub fn start(mqtt: Mqtt, outbox: &Arc<Memory>) -> Self {
+        Self::start_with(mqtt, outbox, Vec::new())
+    }
+
+    /// As [`Self::start`]; `answerers` answer requests.
+    pub fn start_with(mqtt: Mqtt, outbox: &Arc<Memory>, answerers: Vec<Arc<dyn Answerer>>) -> Self {
         let (status, status_receiver) = watch::channel(Status::online(Some(outbox.run)));
         let (events, events_receiver) = mpsc::channel(8);
         let (stop, stop_receiver) = watch::channel(false);
@@ -190,7 +195,8 @@ impl Sensor {
             config: json!({"window": {"length": "10s"}}),
             beat: Beat::default(),
         };
-        let publisher = publish(settings, Arc::clone(outbox), status_receiver, events_receiver, stop_receiver);
+        let outbox = Arc::clone(outbox);
+        let publisher = publish(settings, outbox, answerers, status_receiver, events_receiver, stop_receiver);
         Self { status, events, stop, task: tokio::spawn(publisher) }
     }
 

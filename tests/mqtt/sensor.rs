@@ -1,4 +1,4 @@
-//! What others see of a sensor: status, info, last will, events, answers.
+//! What others see of a sensor: status, info, last will, events.
 
 use super::{broker::Broker, rig::*};
 use airtally::{UnixNanos, mqtt::*, wire::*};
@@ -128,60 +128,6 @@ async fn an_event_reaches_ingest() {
         (&event["schema"], &event["kind"], &event["site"], &event["data"]["seconds"]),
         (&json!("airtally.event/1"), &json!("clock_step"), &json!("home"), &json!(-3.2))
     );
-    sensor.stop().await;
-    ingest.stop().await;
-}
-
-#[tokio::test]
-async fn windows_asked_for_come_again_and_the_rest_is_declared() {
-    let broker = Broker::start("");
-    let (memory, inbox) = (Memory::new(), Arc::default());
-    let ingest = Ingest::ready(local(broker.port), &inbox).await;
-    memory.append(0..100, 100);
-    let sensor = Sensor::start(local(broker.port), &memory);
-    until("everything delivered", || memory.pending() == 0 && inbox.seqs().len() == 100).await;
-    inbox.messages.lock().unwrap().clear();
-    ingest.ask(memory.run, 90, 120).await;
-    until("the ten that are left", || inbox.seqs().len() == 10).await;
-    let response = Leaf::Response("replay".into());
-    until("the answer", || !inbox.payloads(&response).is_empty()).await;
-    let answer = inbox.payloads(&response)[0].clone();
-    assert_eq!(
-        answer,
-        json!({"schema": "airtally.replay/1", "run": memory.run, "id": "test", "offered": 10, "missing": [[100, 120]]})
-    );
-    assert_eq!(inbox.seqs().first(), Some(&90));
-    sensor.stop().await;
-    ingest.stop().await;
-}
-
-#[tokio::test]
-async fn requests_that_make_no_sense_are_answered_and_too_many_are_not() {
-    let (log, _guard) = Log::capture();
-    let broker = Broker::start("");
-    let (memory, inbox) = (Memory::new(), Arc::default());
-    let ingest = Ingest::ready(local(broker.port), &inbox).await;
-    let sensor = Sensor::start(local(broker.port), &memory);
-    until("the sensor", || !inbox.payloads(&Leaf::Status).is_empty()).await;
-    let request = "airtally/home/attic/request/replay";
-    let backwards = json!({"run": memory.run, "first_seq": 5, "last_seq": 4}).to_string();
-    for payload in ["", "{}", "[[[[", &backwards] {
-        put(broker.port, request, payload);
-    }
-    put(broker.port, "airtally/home/attic/request/reboot", "now");
-    let replay = Leaf::Response("replay".into());
-    until("four answers", || inbox.payloads(&replay).len() == 4).await;
-    let errors = inbox.payloads(&replay);
-    assert!(errors.iter().all(|answer| answer["error"].is_string() && answer["offered"] == 0), "{errors:?}");
-    assert_eq!(errors[3]["error"], "first_seq is greater than last_seq");
-    until("an answer to an unknown request", || inbox.payloads(&Leaf::Response("reboot".into())).len() == 1).await;
-    for _ in 0..12 {
-        put(broker.port, request, "{}");
-    }
-    log.says(&["more requests than one a second"]).await;
-    pause(200).await;
-    let answers = inbox.payloads(&replay).len();
-    assert!((9..14).contains(&answers), "{answers} answers: ten at once, and one a second");
     sensor.stop().await;
     ingest.stop().await;
 }
