@@ -188,6 +188,17 @@ pub struct Radio {
     pub freq_mhz: Option<u16>,
 }
 
+/// A signal as capture headers write it, in dBm; `None` for values that stand for "not measured". -128 and +127 are the
+/// ends of the field; 0 is a field that nobody filled in: a milliwatt at the antenna is a thousand times what an OFDM
+/// receiver is made for (IEEE 802.11-2020, 17.3.10.5).
+#[inline]
+const fn signal_dbm(octet: i8) -> Option<i8> {
+    match octet {
+        i8::MIN | 0 | i8::MAX => None,
+        dbm => Some(dbm),
+    }
+}
+
 /// Reads one captured packet of link type `link`. `data` are the octets that were kept of `original_len` on the
 /// air (capture header included, as capture files count it): the frame check sequence at the end can be verified
 /// only of a packet that was kept whole.
