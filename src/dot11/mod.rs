@@ -4,8 +4,8 @@
 //! byte comes from strangers.
 //!
 //! [`parse`] is the one way in. A file per header: [`radiotap`], [`ppi`], [`prism`] and [`avs`] are what capture
-//! cards put before the frame, [`fcs`] is its check, [`mac_header`] its addresses, [`elements`] and [`security`]
-//! what a management frame says; [`wired`] reads the links that are not 802.11.
+//! cards put before the frame, [`fcs`] is its check, [`mac_header`] its addresses, [`elements`], [`security`] and
+//! [`network`] what a management frame says; [`wired`] reads the links that are not 802.11.
 
 pub mod avs;
 pub mod channels;
@@ -14,6 +14,7 @@ pub mod fcs;
 pub mod kind;
 pub mod link;
 pub mod mac_header;
+pub mod network;
 pub mod ppi;
 pub mod prism;
 pub mod radiotap;
@@ -22,6 +23,7 @@ pub mod wired;
 
 pub use kind::{Class, FrameKind};
 pub use link::LinkType;
+pub use network::Network;
 pub use security::Security;
 
 use crate::Mac;
@@ -64,6 +66,8 @@ pub struct Facts<'a> {
     pub freq_mhz: Option<u16>,
     /// The frame as captured, without capture header and check sequence: what else it says is read when asked for.
     pub frame: &'a [u8],
+    /// The frame was longer: its end was not kept.
+    pub cut: bool,
 }
 
 impl Facts<'_> {
@@ -80,6 +84,7 @@ impl Facts<'_> {
             signal_dbm: None,
             freq_mhz: None,
             frame: &[],
+            cut: false,
         }
     }
 
@@ -97,7 +102,9 @@ impl<'a> Facts<'a> {
     #[inline]
     pub fn body(&self) -> Body<'a> {
         match self.kind {
-            Some(kind) if kind.class() == Class::Management => mac_header::body(kind, self.frame),
+            Some(kind) if kind.class() == Class::Management => {
+                Body { cut: self.cut, ..mac_header::body(kind, self.frame) }
+            }
             _ => Body::default(),
         }
     }
@@ -129,6 +136,10 @@ pub struct Body<'a> {
     pub capability: Option<u16>,
     /// The information elements; empty where the body has none, is encrypted, or goes on from another fragment.
     pub elements: &'a [u8],
+    /// The frame, whose end is that of the elements.
+    frame: &'a [u8],
+    /// There were more elements, or more of the last one.
+    cut: bool,
 }
 
 impl<'a> Body<'a> {
@@ -148,11 +159,29 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// The primary channel that the frame itself names: the DSSS Parameter Set (9.4.2.4) or else the HT Operation
-    /// element (9.4.2.56).
+    /// The primary channel that the frame itself names: see [`Network::channel`].
     #[must_use]
     pub fn channel(&self) -> Option<u8> {
-        elements::primary_channel(self.elements)
+        Network::read(0, self.checked_elements(), self.cut).channel
+    }
+
+    /// What a beacon or probe response announces; `None` for other frames, and those cut before they say.
+    #[must_use]
+    pub fn network(&self) -> Option<Network> {
+        match self.kind {
+            Some(FrameKind::BEACON | FrameKind::PROBE_RESPONSE) => {
+                self.capability.map(|capability| Network::read(capability, self.checked_elements(), self.cut))
+            }
+            _ => None,
+        }
+    }
+
+    /// The elements without a check sequence after them that no capture header told of: its octets may look like one.
+    fn checked_elements(&self) -> &'a [u8] {
+        match self.elements.split_last_chunk::<{ fcs::LEN }>() {
+            Some((elements, _)) if !self.cut && fcs::is_good(self.frame) => elements,
+            _ => self.elements,
+        }
     }
 
     /// How the network of a beacon or probe response protects itself; of a (re)association request, what was asked
@@ -165,7 +194,10 @@ impl<'a> Body<'a> {
                 | FrameKind::PROBE_RESPONSE
                 | FrameKind::ASSOCIATION_REQUEST
                 | FrameKind::REASSOCIATION_REQUEST,
-            ) => self.capability.map(|capability| Security::read(capability, self.elements)),
+            ) => {
+                let elements = self.checked_elements();
+                self.capability.map(|capability| Network::read(capability, elements, self.cut).security)
+            }
             _ => None,
         }
     }
@@ -251,13 +283,14 @@ fn frame<'a>(radio: Radio, data: &'a [u8], original_len: u32) -> Facts<'a> {
     } else if radio.fcs_at_end {
         let body_len = original_len.max(data.len()).saturating_sub(radio.header_len + fcs::LEN);
         let mut facts = mac_header::read(captured.get(..body_len).unwrap_or(captured));
+        facts.cut = captured.len() < body_len;
         // Of a frame of another protocol version nothing is known, not even where its check would be.
         if facts.kind.is_some() && data.len() >= original_len && !fcs::is_good(captured) {
             facts.outcome = Outcome::BadFcs;
         }
         facts
     } else {
-        mac_header::read(captured)
+        Facts { cut: data.len() < original_len, ..mac_header::read(captured) }
     };
     if radio.bad_fcs {
         facts.outcome = Outcome::BadFcs;

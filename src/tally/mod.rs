@@ -5,6 +5,7 @@
 
 mod add;
 mod ahead;
+mod bases;
 mod counter;
 mod merge;
 mod privacy;
@@ -22,6 +23,7 @@ mod testing;
 mod tests;
 
 pub use ahead::Observed;
+pub use bases::Bases;
 pub use counter::{Closed, Counter, CounterSettings};
 pub use merge::MergeError;
 pub use privacy::{KeyError, Keys, NoKeys};

@@ -2,13 +2,13 @@
 //! here. Knows no window and no transport; does no I/O: keys come from whoever implements [`Keys`].
 
 use super::{
-    Station, Tally,
+    Bases, Station, Tally,
     settings::{Privacy, PrivacyMac},
 };
 use crate::{
     Mac,
     oui::Registry,
-    wire::{self, Address, Contents, Vendor, ssid_text},
+    wire::{self, Address, Contents, Role, Vendor, ssid_text},
 };
 use hmac::{Hmac, KeyInit, Mac as _};
 use sha2::Sha256;
@@ -87,13 +87,14 @@ pub(super) fn contents(
         Mode::Plain => {
             let tracked = tracked.iter().copied().chain(std::iter::repeat(false));
             let rows = tally.stations().zip(tracked);
-            let vendor = |mac| registry.vendor(mac);
+            let bases = Bases::new(registry, tally.stations_unsorted());
+            let vendor = |station: &Station<'_>| bases.vendor(station);
             contents.stations =
                 rows.map(|(station, tracked)| row(&station, vendor, Address::Mac, probes, tracked)).collect();
         }
         Mode::Pseudonym(key) => {
             let address = |mac| Address::Pseudonym(pseudonym(key, mac));
-            let vendor = |mac| registry.vendor_of_many(mac);
+            let vendor = |station: &Station<'_>| registry.vendor_of_many(station.mac());
             contents.stations = tally.stations().map(|station| row(&station, vendor, address, probes, false)).collect();
             // The order of the addresses would tell something of them.
             contents.stations.sort_unstable_by_key(|station| station.mac);
@@ -105,7 +106,7 @@ pub(super) fn contents(
 
 fn row<'r>(
     station: &Station<'_>,
-    vendor: impl Fn(Mac) -> Option<&'r str>,
+    vendor: impl Fn(&Station<'_>) -> Option<&'r str>,
     address: impl Fn(Mac) -> Address,
     probes: bool,
     tracked: bool,
@@ -117,9 +118,10 @@ fn row<'r>(
     }
     ssids.sort_unstable();
     ssids.dedup();
+    let network = station.network().filter(|_| station.role() == Role::AccessPoint);
     wire::Station {
         mac: address(mac),
-        vendor: vendor(mac).map(Into::into),
+        vendor: vendor(station).map(Into::into),
         randomised: mac.is_randomised(),
         tracked,
         role: station.role(),
@@ -134,6 +136,9 @@ fn row<'r>(
         freqs_mhz: station.freqs_mhz(),
         bssid: station.bssid().map(address),
         ssids,
+        security: network.map(|network| network.security.to_string()),
+        channel: network.and_then(|network| network.channel),
+        width_mhz: network.and_then(|network| network.width_mhz),
         first_seen: station.first_seen(),
         last_seen: station.last_seen(),
     }
