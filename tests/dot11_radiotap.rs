@@ -50,6 +50,7 @@ const NAMESPACE: u32 = 1 << 29;
 const CHANNEL: u32 = 3;
 const SIGNAL: u32 = 5;
 const XCHANNEL: u32 = 18;
+const HE_MU_OTHER_USER: u32 = 25;
 const ZERO_LENGTH: u32 = 26;
 
 /// A header of one radiotap namespace a word, each with these fields and contents; other fields are zeros.
@@ -123,8 +124,9 @@ fn every_field_has_its_size_and_alignment() {
         let facts = facts(packet);
         assert_eq!(facts.signal_dbm, expected, "behind {name} (bit {bit}), with the others {:#07b}", n % 32);
         assert_eq!(facts.outcome, Outcome::Sent(Mac([0x00, 0x11, 0x22, 0x33, 0x44, 7])), "{name}");
-        // The first signal field of tshark's row is ours, but where a word of zeros had one before.
-        if bit != SIGNAL {
+        // The first signal field of tshark's row is ours, but where a word of zeros had one before. tshark 4.0 does not
+        // know bit 25, and reads no further.
+        if bit != SIGNAL && bit != HE_MU_OTHER_USER {
             assert_eq!(row[1].parse().ok(), expected, "tshark, behind {name} with {:#07b}", n % 32);
         }
     }

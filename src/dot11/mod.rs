@@ -5,11 +5,14 @@
 //!
 //! [`parse`] is the one way in. A file per header: [`radiotap`], [`ppi`], [`prism`] and [`avs`] are what capture
 //! cards put before the frame, [`fcs`] is its check, [`mac_header`] its addresses, [`elements`], [`security`] and
-//! [`network`] what a management frame says; [`wired`] reads the links that are not 802.11.
+//! [`network`] what a management frame says; [`wired`] reads the links that are not 802.11, `carrier` what carries it.
+//! [`evidence`] judges by many frames what one bit claims.
 
 pub mod avs;
+mod carrier;
 pub mod channels;
 pub mod elements;
+pub mod evidence;
 pub mod fcs;
 pub mod kind;
 pub mod link;
@@ -21,6 +24,7 @@ pub mod radiotap;
 pub mod security;
 pub mod wired;
 
+pub use evidence::{Reading, Told, Verdict};
 pub use kind::{Class, FrameKind};
 pub use link::LinkType;
 pub use network::Network;
@@ -240,57 +244,116 @@ const fn signal_dbm(octet: i8) -> Option<i8> {
 #[must_use]
 #[inline]
 pub fn parse<'a>(link: LinkType, data: &'a [u8], original_len: u32) -> Facts<'a> {
+    parse_as(link, data, original_len, Reading::default())
+}
+
+/// As [`parse`], with what else is known of the packet.
+#[must_use]
+#[inline]
+pub fn parse_as<'a>(link: LinkType, data: &'a [u8], original_len: u32, reading: Reading) -> Facts<'a> {
     let radio = match link {
         LinkType::RADIOTAP => radiotap::read(data),
-        LinkType::ETHERNET => return wired::ethernet(data),
         LinkType::IEEE802_11 => Some(Radio::default()),
-        _ => return parse_rare(link, data, original_len),
+        LinkType::ETHERNET => return ethernet(data, original_len, reading),
+        _ => return parse_rare(link, data, original_len, reading),
     };
-    radio.map_or(Facts::only(Outcome::Malformed), |radio| frame(radio, data, original_len))
+    let facts = radio.map_or(Facts::only(Outcome::Malformed), |radio| frame(link, radio, data, original_len, reading));
+    known_bad(facts, reading.told)
+}
+
+/// A frame whose receiver says, by the file, that its check sequence is wrong.
+#[inline(always)]
+fn known_bad(mut facts: Facts<'_>, told: Told) -> Facts<'_> {
+    if told.crc_error {
+        facts.outcome = Outcome::BadFcs;
+    }
+    facts
+}
+
+/// An Ethernet frame, or the 802.11 frame that it carries.
+#[inline]
+fn ethernet(data: &[u8], original_len: u32, reading: Reading) -> Facts<'_> {
+    let facts = match carrier::tzsp(data) {
+        Some((link, radio)) => inside(link, radio, data, original_len, reading.verdict),
+        None => wired::ethernet(data),
+    };
+    known_bad(facts, reading.told)
+}
+
+/// The packet of link type `link` within `data`. What the file says of check sequences is about the carrier's.
+#[cold]
+fn inside(link: LinkType, carrier: Radio, data: &[u8], original_len: u32, verdict: Verdict) -> Facts<'_> {
+    let rest = data.get(carrier.header_len..).unwrap_or_default();
+    let before = u32::try_from(carrier.header_len).unwrap_or(u32::MAX);
+    let mut facts =
+        parse_as(link, rest, original_len.saturating_sub(before), Reading { verdict, ..Reading::default() });
+    if carrier.bad_fcs {
+        facts.outcome = Outcome::BadFcs;
+    }
+    facts.signal_dbm = facts.signal_dbm.or(carrier.signal_dbm);
+    facts.freq_mhz = facts.freq_mhz.or(carrier.freq_mhz);
+    facts
 }
 
 /// The link types that are not worth a place in the hot path.
 #[cold]
-fn parse_rare<'a>(link: LinkType, data: &'a [u8], original_len: u32) -> Facts<'a> {
+fn parse_rare<'a>(link: LinkType, data: &'a [u8], original_len: u32, reading: Reading) -> Facts<'a> {
     let radio = match link {
         LinkType::PPI => match ppi::read(data) {
             Some((LinkType::IEEE802_11, radio)) => Some(radio),
             // PPI may stand before any link; one inside another has no meaning and no end.
             Some((inner, radio)) if inner != LinkType::PPI => {
-                let rest = data.get(radio.header_len..).unwrap_or_default();
-                let header_len = u32::try_from(radio.header_len).unwrap_or(u32::MAX);
-                return parse(inner, rest, original_len.saturating_sub(header_len));
+                let radio = Radio { header_len: radio.header_len, ..Radio::default() };
+                return known_bad(inside(inner, radio, data, original_len, reading.verdict), reading.told);
             }
             _ => None,
         },
         LinkType::PRISM => prism::read(data),
         LinkType::AVS => avs::read(data),
-        LinkType::LINUX_SLL => return wired::sll(data),
-        LinkType::LINUX_SLL2 => return wired::sll2(data),
+        LinkType::LINUX_SLL | LinkType::LINUX_SLL2 => {
+            let (hardware_at, header_len) = if link == LinkType::LINUX_SLL { (2, 16) } else { (8, 20) };
+            let hardware = data.get(hardware_at..).and_then(<[u8]>::first_chunk).copied().map(u16::from_be_bytes);
+            let facts = match hardware.and_then(carrier::of_hardware_type) {
+                Some(inner) if data.len() >= header_len => {
+                    let radio = Radio { header_len, ..Radio::default() };
+                    inside(inner, radio, data, original_len, reading.verdict)
+                }
+                _ if link == LinkType::LINUX_SLL => wired::sll(data),
+                _ => wired::sll2(data),
+            };
+            return known_bad(facts, reading.told);
+        }
         link if link.is_raw_ip() => return Facts::only(Outcome::WithoutTa),
         _ => None,
     };
-    radio.map_or(Facts::only(Outcome::Malformed), |radio| frame(radio, data, original_len))
+    let facts = radio.map_or(Facts::only(Outcome::Malformed), |radio| frame(link, radio, data, original_len, reading));
+    known_bad(facts, reading.told)
 }
 
 /// The frame behind a capture header.
 #[inline(always)]
-fn frame<'a>(radio: Radio, data: &'a [u8], original_len: u32) -> Facts<'a> {
+fn frame<'a>(link: LinkType, radio: Radio, data: &'a [u8], original_len: u32, reading: Reading) -> Facts<'a> {
     let captured = data.get(radio.header_len..).unwrap_or_default();
     let original_len = usize::try_from(original_len).unwrap_or(usize::MAX);
+    let Reading { told, verdict } = reading;
+    let has_fcs = if evidence::says_fcs(link, radio, told) { !verdict.stripped } else { verdict.present };
+    let is_whole = data.len() >= original_len;
     let mut facts = if radio.no_frame && captured.is_empty() {
         Facts::only(Outcome::WithoutTa)
-    } else if radio.fcs_at_end {
+    } else if !has_fcs {
+        Facts { cut: !is_whole || told.at_snaplen, ..mac_header::read(captured) }
+    } else if told.at_snaplen && is_whole && !fcs::is_good(captured) {
+        // It was cut, and its writer did not know how long it had been.
+        Facts { cut: true, ..mac_header::read(captured) }
+    } else {
         let body_len = original_len.max(data.len()).saturating_sub(radio.header_len + fcs::LEN);
         let mut facts = mac_header::read(captured.get(..body_len).unwrap_or(captured));
         facts.cut = captured.len() < body_len;
         // Of a frame of another protocol version nothing is known, not even where its check would be.
-        if facts.kind.is_some() && data.len() >= original_len && !fcs::is_good(captured) {
+        if facts.kind.is_some() && is_whole && !fcs::is_good(captured) {
             facts.outcome = Outcome::BadFcs;
         }
         facts
-    } else {
-        Facts { cut: data.len() < original_len, ..mac_header::read(captured) }
     };
     if radio.bad_fcs {
         facts.outcome = Outcome::BadFcs;

@@ -191,7 +191,9 @@ pub fn vendors<'a>(report: &Report, registry: &'a Registry) -> Vec<VendorRow<'a>
     let mut rows: BTreeMap<(bool, Option<&str>), VendorRow<'a>> = BTreeMap::new();
     for station in report.stations_unsorted() {
         let (mac, counts) = (station.mac(), station.counts());
-        let (randomised, vendor) = (mac.is_randomised(), registry.vendor(mac).or_else(|| registry.special(mac)));
+        // What an address is by itself stands for its vendor, but zeros are nobody's.
+        let special = || registry.special(mac).filter(|_| mac != Mac::ZERO);
+        let (randomised, vendor) = (mac.is_randomised(), registry.vendor(mac).or_else(special));
         let empty = VendorRow { vendor, randomised, stations: 0, frames_sent: 0, bytes_sent: 0 };
         let row = rows.entry((randomised, vendor)).or_insert(empty);
         row.stations += 1;

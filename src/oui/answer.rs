@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn zeros_are_nobodys_address() {
         let mut builder = crate::oui::table::Builder::default();
-        builder.holder("00:00:00".parse().unwrap(), Assignment::MaL, "XEROX CORPORATION");
+        builder.holder(Prefix::new(0, 24), Assignment::MaL, "XEROX CORPORATION");
         let registry = builder.build(String::new());
         let of = |text| Answer::new(&registry, text, str::parse(text).unwrap()).organisation;
         assert_eq!(of("00:00:00:00:00:00"), None);
