@@ -3,12 +3,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "support/tshark.rs"]
-mod tshark;
+mod support;
 
-use airtally::inspect::{self, Input, Options, Report, document, rows};
+use airtally::{
+    config::Pace,
+    dot11::{self, LinkType, Outcome, evidence::Evidence},
+    inspect::{self, Input, Options, Report, document, rows},
+};
 use proptest::prelude::*;
-use std::{collections::BTreeMap, fs, io::Write as _, path::Path, process::Stdio, sync::Arc};
+use std::{collections::BTreeMap, fs, io::Write as _, path::Path, process::Stdio, sync::Arc, time::Duration};
+use support::{broker::Broker, pipeline, program::Daemon, temp_dir, tshark, wait_until};
 
 const BROADCAST: [u8; 6] = [0xff; 6];
 
@@ -211,6 +215,31 @@ proptest! {
         prop_assert_eq!(told.bad_fcs, (0..count).filter(|&n| is_bad(n)).count() as u64);
         prop_assert_eq!(&told.stations, &expected(count, is_bad));
         prop_assert_eq!(told.warnings, [""; 0]);
+    }
+
+    /// Whatever a carrier carries, and however it is cut.
+    #[test]
+    fn any_octets_in_a_carrier_have_facts(
+        payload in prop::collection::vec(any::<u8>(), 0..120), version in proptest::sample::select(vec![4u8, 6]),
+        tags in 0u16..3, port in proptest::sample::select(vec![37_008u16, 5_247, 5_000]), arphrd in 800u16..805,
+        start in proptest::sample::select(vec![vec![], vec![1, 0, 0, 18], vec![1, 1, 0, 119], vec![0, 16, 67]]), kept: prop::sample::Index,
+    ) {
+        let payload = [start, payload].concat();
+        for (link, packet) in [
+            (LinkType::ETHERNET, udp(address(9), version, tags, port, &payload)),
+            (LinkType::LINUX_SLL, [cooked(1, arphrd), payload.clone()].concat()),
+            (LinkType::LINUX_SLL2, [cooked(2, arphrd), payload].concat()),
+        ] {
+            let packet = &packet[..kept.index(packet.len() + 1)];
+            let facts = dot11::parse(link, packet, packet.len() as u32);
+            if let Outcome::Sent(ta) = facts.outcome {
+                prop_assert!(packet.windows(5).any(|octets| octets == &ta.0[1..]));
+            }
+            let _ = (facts.body().network(), facts.ends());
+            let mut evidence = Evidence::default();
+            evidence.add(link, packet, packet.len() as u32, dot11::Told::default());
+            let _ = evidence.verdict().warnings();
+        }
     }
 
     /// Cut at the snap length by a writer that gives it as the whole length: their end is no check sequence.
@@ -465,4 +494,30 @@ fn other_carriers_are_named() {
     assert_eq!(inspected(&classic(1, 65_535, &other)).warnings, [""; 0]);
     let erf = inspected(&classic(197, 65_535, &whole([vec![0; 40]])));
     assert!(erf.warnings[0].contains("ERF, which may carry 802.11"), "{erf:?}");
+}
+
+/// Three seconds of frames of which none is any good, and then good ones.
+#[test]
+fn a_sensor_that_hears_nothing_good_is_degraded_until_it_does() {
+    let (dir, broker) = (temp_dir(), Broker::start(""));
+    let packets = (0..600).map(|n| {
+        let mut frame = frame(n);
+        // Another protocol version.
+        frame[0] |= u8::from(n < 300);
+        [header(127, false, 1), frame].concat()
+    });
+    let capture = dir.path().join("some.pcap");
+    fs::write(&capture, classic(127, 65_535, &whole(packets))).unwrap();
+    let mut reader = std::process::Command::new("mosquitto_sub");
+    reader.args(["-h", "127.0.0.1", "-p", &broker.port.to_string(), "-V", "5", "-q", "1", "-t", "airtally/#"]);
+    let reader = Daemon::start("mosquitto_sub", &mut reader, &dir.path().join("mosquitto_sub.log"));
+    let mut config = pipeline::sensor(dir.path(), "bad", broker.port, &capture);
+    config.window.length = Duration::from_secs(1);
+    config.source.pace = Pace::Recorded;
+    pipeline::start_sensor(dir.path(), &config).succeed(Duration::from_secs(60));
+    let degraded = r#""state":"degraded","reason":"malformed""#;
+    wait_until("the status", Duration::from_secs(10), || reader.log().contains(r#""reason":"stopped""#));
+    let said = reader.log();
+    let after = said.split_once(degraded).unwrap_or_else(|| panic!("never degraded:\n{said}")).1;
+    assert!(after.contains(r#""state":"online","reason":null"#), "degraded for ever:\n{after}");
 }

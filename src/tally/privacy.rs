@@ -200,7 +200,7 @@ mod tests {
     use super::*;
     use crate::{
         oui::{Assignment, Entry, Prefix, table::Builder},
-        tally::testing::{Frame, tally},
+        tally::testing::{Frame, management, ssid_element, tally},
     };
     use proptest::prelude::*;
 
@@ -242,6 +242,26 @@ mod tests {
                 let Address::Mac(mac) = station.mac else { return Err(TestCaseError::fail("a pseudonym")) };
                 prop_assert_eq!(station.vendor.as_deref(), all.vendor(mac));
             }
+        }
+    }
+
+    #[test]
+    fn an_access_points_row_says_what_its_network_announces() {
+        // Channel 6, and nothing to protect it.
+        let elements = [&ssid_element(b"net")[..], &[3, 1, 6]].concat();
+        let [ap, phone] = [1, 2].map(|n| Mac::from_u64(0x1000_0000_0000 | n));
+        let beacon = Frame { frame: management(8, 1, &elements), ..Frame::naming(8, ap, b"") };
+        let cut = Frame { cut: true, ..beacon.clone() };
+        // A mesh station announces a network too, and is no access point.
+        let mesh = Frame { frame: management(8, 0, &elements), ..Frame::naming(8, phone, b"") };
+        for (mode, sent, width) in
+            [(Mode::Plain, &beacon, Some(20)), (Mode::Pseudonym(&KEY), &beacon, Some(20)), (Mode::Plain, &cut, None)]
+        {
+            let tally = tally(&[sent.clone(), mesh.clone()], 10);
+            let mut rows = contents(&tally, &Registry::empty(), &mode, false, &[]).stations;
+            rows.sort_by_key(|row| row.role != Role::AccessPoint);
+            let said: Vec<_> = rows.iter().map(|row| (row.security.as_deref(), row.channel, row.width_mhz)).collect();
+            assert_eq!(said, [(Some("open"), Some(6), width), (None, None, None)]);
         }
     }
 
