@@ -8,6 +8,9 @@ use std::{fmt, str::FromStr};
 pub struct Mac(pub [u8; 6]);
 
 impl Mac {
+    /// No address: `00:00:00:00:00:00`.
+    pub const ZERO: Self = Self([0; 6]);
+
     /// The broadcast address, `ff:ff:ff:ff:ff:ff`.
     pub const BROADCAST: Self = Self([0xff; 6]);
 

@@ -159,7 +159,7 @@ const FIELDS: [(u32, usize, usize); 28] = [
     (1, 1, 1),
     (2, 1, 1),
     (3, 2, 4),
-    (4, 1, 2),
+    (4, 2, 2),
     (5, 1, 1),
     (6, 1, 1),
     (7, 2, 2),
@@ -236,7 +236,15 @@ fn radiotap(words: &[Word]) -> (Vec<u8>, Expected) {
                             let freq = u16::from_le_bytes([header[at], header[at + 1]]);
                             expected.freq = expected.freq.or((freq != 0).then_some(freq));
                         }
-                        5 => expected.signal = expected.signal.or(Some(octet as i8)),
+                        5 => {
+                            let signal = Some(octet as i8).filter(|signal| ![-128, 0, 127].contains(signal));
+                            expected.signal = expected.signal.or(signal);
+                        }
+                        // XChannel: flags (4 octets) and the frequency, which counts where no channel field has one.
+                        18 => {
+                            let freq = u16::from_le_bytes([header[at + 4], header[at + 5]]);
+                            expected.freq = expected.freq.or((freq != 0).then_some(freq));
+                        }
                         _ => {}
                     }
                 }

@@ -17,5 +17,6 @@ fuzz_target!(|input: &[u8]| {
         assert!(rest.windows(5).any(|octets| octets == &ta.0[1..]));
     }
     assert!(facts.body().elements.len() <= rest.len());
-    let _ = (facts.body().ssid(), facts.body().channel(), facts.body().security().map(|security| security.to_string()));
+    let _ = (facts.body().ssid(), facts.body().channel(), facts.body().network(), facts.ends());
+    let _ = (facts.body().channel(), facts.body().security().map(|security| security.to_string()));
 });

@@ -5,7 +5,10 @@ use super::{
     CaptureError, Packet, Polled,
     input::{Input, MICROS, MODIFIED, NANOS},
 };
-use crate::{UnixNanos, dot11::LinkType};
+use crate::{
+    UnixNanos,
+    dot11::{LinkType, Told},
+};
 
 /// Octets of the file header.
 pub(super) const FILE_HEADER: usize = 24;
@@ -32,6 +35,10 @@ pub(super) struct Header {
     record_header: usize,
     /// What each packet begins with.
     pub(super) link: LinkType,
+    /// Octets of the check sequence that each packet ends with, if it says.
+    fcs_len: Option<u8>,
+    /// Octets kept of a packet, at most.
+    snaplen: u32,
 }
 
 impl Header {
@@ -39,6 +46,7 @@ impl Header {
     pub(super) fn read(bytes: &[u8; FILE_HEADER]) -> Option<Self> {
         let (magic, link) = ([bytes[0], bytes[1], bytes[2], bytes[3]], [bytes[20], bytes[21], bytes[22], bytes[23]]);
         let known = |magic: u32| [MICROS, NANOS, MODIFIED].contains(&magic);
+        let snaplen = [bytes[16], bytes[17], bytes[18], bytes[19]];
         let (big_endian, magic, link) = match (u32::from_le_bytes(magic), u32::from_be_bytes(magic)) {
             (magic, _) if known(magic) => (false, magic, u32::from_le_bytes(link)),
             (_, magic) if known(magic) => (true, magic, u32::from_be_bytes(link)),
@@ -48,7 +56,8 @@ impl Header {
             big_endian,
             unit_nanos: if magic == NANOS { 1 } else { 1_000 },
             record_header: if magic == MODIFIED { MODIFIED_RECORD_HEADER } else { RECORD_HEADER },
-            // The upper half says whether there is an FCS, for links whose packets cannot say so themselves.
+            fcs_len: fcs_len(link),
+            snaplen: if big_endian { u32::from_be_bytes(snaplen) } else { u32::from_le_bytes(snaplen) },
             link: LinkType(u16::try_from(link & 0xffff).unwrap_or(u16::MAX)),
         })
     }
@@ -97,7 +106,8 @@ impl Header {
         beyond: usize,
         each: &mut F,
     ) -> (usize, usize) {
-        let mut block = [Packet { time: UnixNanos(0), link: self.link, data: &[], original_len: 0 }; BLOCK];
+        let mut block =
+            [Packet { time: UnixNanos(0), link: self.link, data: &[], original_len: 0, told: Told::default() }; BLOCK];
         let mut rest = bytes;
         loop {
             let mut filled = 0;
@@ -123,6 +133,8 @@ impl Header {
                 place.time = UnixNanos(seconds * 1_000_000_000 + fraction);
                 place.data = record.get(self.record_header..).unwrap_or_default();
                 place.original_len = word([l0, l1, l2, l3]);
+                let at_snaplen = captured == self.snaplen as usize && captured > 0;
+                place.told = Told { fcs_len: self.fcs_len, crc_error: false, at_snaplen };
                 rest = after;
                 filled += 1;
             }
@@ -133,6 +145,17 @@ impl Header {
                 return (bytes.len() - rest.len(), need);
             }
         }
+    }
+}
+
+/// The length of the check sequence, for links whose packets cannot say so themselves: the upper four bits of the link
+/// type, if bit 26 is set (pcap-savefile(5)). Writers differ in the unit, octets or pairs of them, but 802.11 and
+/// Ethernet have four octets or none.
+fn fcs_len(link: u32) -> Option<u8> {
+    match link >> 26 & 0x3d {
+        0x01 => Some(0),
+        0x09 | 0x11 => Some(4),
+        _ => None,
     }
 }
 

@@ -1,7 +1,10 @@
 //! Live capture from an interface through libpcap (crate `pcap`, which does not leave this file).
 
 use super::{CaptureError, Packet, Polled};
-use crate::{UnixNanos, dot11::LinkType};
+use crate::{
+    UnixNanos,
+    dot11::{LinkType, Told},
+};
 use pcap::{Active, BreakLoop, Capture, Error, Precision, Stat};
 
 /// How long libpcap gathers packets before it hands them over, in milliseconds.
@@ -82,7 +85,7 @@ impl Live {
             #[allow(clippy::useless_conversion, reason = "these are 32 bits wide on some systems")]
             let (seconds, nanos) = (i64::from(header.ts.tv_sec), i64::from(header.ts.tv_usec));
             let time = UnixNanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos));
-            each(Packet { time, link, data: packet.data, original_len: header.len });
+            each(Packet { time, link, data: packet.data, original_len: header.len, told: Told::default() });
         });
         match polled {
             _ if laid_out_wrongly => Err(CaptureError::Layout),

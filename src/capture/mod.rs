@@ -2,7 +2,8 @@
 //!
 //! [`Source`] hands out [`Packet`]s, one buffer at a time, so that whoever calls can look at clocks and stop flags
 //! in between. `input` opens and decompresses files, `classic` and `ng` read their two formats, `live` listens to
-//! an interface, `filter` judges packets, [`segments`] divides a large file among threads.
+//! an interface, `filter` judges packets, [`segments`] divides a large file among threads, [`survey`] looks at the
+//! first packets before they are counted.
 
 mod classic;
 mod error;
@@ -15,6 +16,7 @@ mod ng;
 #[cfg(not(feature = "pcap"))]
 mod no_filter;
 pub mod segments;
+pub mod survey;
 
 pub use error::CaptureError;
 #[cfg(feature = "pcap")]
@@ -24,7 +26,10 @@ pub use live::{Drops, LiveOptions, Waker};
 #[cfg(not(feature = "pcap"))]
 pub use no_filter::Filter;
 
-use crate::{UnixNanos, dot11::LinkType};
+use crate::{
+    UnixNanos,
+    dot11::{LinkType, Told},
+};
 use input::{Format, Input};
 use std::{io::Read, path::Path};
 
@@ -39,6 +44,8 @@ pub struct Packet<'a> {
     pub data: &'a [u8],
     /// How many there were on the air, the capture header included: what Wireshark calls `frame.len`.
     pub original_len: u32,
+    /// What else the file says of it.
+    pub told: Told,
 }
 
 /// How a call of [`Source::poll`] ended.

@@ -5,7 +5,10 @@ use super::{
     CaptureError, Packet, Polled,
     input::{Input, MAX_RECORD},
 };
-use crate::{UnixNanos, dot11::LinkType};
+use crate::{
+    UnixNanos,
+    dot11::{LinkType, Told},
+};
 use pcap_parser::{Block, OptionCode, pcapng};
 
 /// Block type, block length, and the first word of the body, which in a section header tells the byte order.
@@ -18,6 +21,9 @@ const SIMPLE_PACKET: u32 = 3;
 const ENHANCED_PACKET: u32 = 6;
 /// The section header's third word, as a writer of the same byte order puts it.
 const BYTE_ORDER: u32 = 0x1a2b_3c4d;
+/// Options of interfaces and packets (draft-ietf-opsawg-pcapng, 4.2 and 4.3.1).
+const IF_FCSLEN: u16 = 13;
+const EPB_FLAGS: u16 = 2;
 /// Interfaces of a section, at most: what describes more is not a capture that anybody made.
 const MAX_INTERFACES: usize = 1 << 16;
 
@@ -27,6 +33,8 @@ struct Interface {
     supported: bool,
     /// Octets kept of a packet; 0 is no limit.
     snaplen: u32,
+    /// Octets of the check sequence that packets end with, if it says.
+    fcs_len: Option<u8>,
     /// Units of a time stamp in a second.
     per_second: u64,
     /// Seconds to add.
@@ -41,6 +49,14 @@ impl Interface {
         let nanos = i128::try_from(nanos).unwrap_or(i128::MAX).saturating_add(offset);
         UnixNanos(i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX }))
     }
+}
+
+/// What packet flags and interface say of a packet with so many octets kept: bits 5 to 8 are the check sequence's
+/// length, if not 0; bit 24 a CRC error (draft-ietf-opsawg-pcapng, 4.3.1).
+fn told(flags: u32, interface: &Interface, kept: usize) -> Told {
+    let of_packet = u8::try_from(flags >> 5 & 0x0f).ok().filter(|&len| len > 0);
+    let at_snaplen = kept > 0 && u32::try_from(kept) == Ok(interface.snaplen);
+    Told { fcs_len: of_packet.or(interface.fcs_len), crc_error: flags & 1 << 24 != 0, at_snaplen }
 }
 
 /// A pcapng capture being read.
@@ -149,6 +165,7 @@ impl Ng {
         let Ok((_, block)) = parsed else {
             return Err(self.damaged("a block contradicts itself"));
         };
+        let mut flags = 0;
         let (interface, time, captured, original_len) = match &block {
             Block::SectionHeader(_) => {
                 self.interfaces.clear();
@@ -177,6 +194,7 @@ impl Ng {
                     link,
                     supported: link.is_supported(),
                     snaplen: description.snaplen,
+                    fcs_len: option(OptionCode(IF_FCSLEN)).and_then(<[u8]>::first).copied(),
                     per_second,
                     offset,
                 });
@@ -185,12 +203,16 @@ impl Ng {
                 }
                 return Ok(());
             }
-            Block::EnhancedPacket(packet) => (
-                packet.if_id,
-                Some((packet.ts_high, packet.ts_low)),
-                packet.data.get(..packet.caplen as usize),
-                packet.origlen,
-            ),
+            Block::EnhancedPacket(packet) => {
+                let option = packet.options.iter().find(|option| option.code == OptionCode(EPB_FLAGS));
+                flags = option.and_then(|option| option.value().first_chunk()).map_or(0, |&word| self.word(word));
+                (
+                    packet.if_id,
+                    Some((packet.ts_high, packet.ts_low)),
+                    packet.data.get(..packet.caplen as usize),
+                    packet.origlen,
+                )
+            }
             Block::SimplePacket(packet) => {
                 let snaplen = self.interfaces.first().map_or(0, |interface| interface.snaplen);
                 let kept = if snaplen == 0 { packet.origlen } else { packet.origlen.min(snaplen) };
@@ -226,7 +248,8 @@ impl Ng {
             self.time = interface.time(high, low);
         }
         self.handed += 1;
-        each(Packet { time: self.time, link: interface.link, data, original_len });
+        let told = told(flags, interface, data.len());
+        each(Packet { time: self.time, link: interface.link, data, original_len, told });
         Ok(())
     }
 

@@ -218,13 +218,15 @@ impl View<'_> {
                 vec![
                     row.mac.to_string(),
                     cut(&row.ssids.join(", ")),
+                    row.channel.map(|channel| channel.to_string()).unwrap_or_default(),
+                    row.width_mhz.map(|width| width.to_string()).unwrap_or_default(),
                     channel_list(&row.freqs_mhz),
                     row.security.clone().unwrap_or_default(),
                     group(row.frames_sent),
                     cut(self.whose(row.mac, row.vendor, row.mac.is_randomised())),
                 ]
             });
-            let header = vec!["ACCESS POINT", "SSID", "CHANNELS", "SECURITY", "FRAMES", "VENDOR"];
+            let header = vec!["ACCESS POINT", "SSID", "CHANNEL", "MHZ", "HEARD ON", "SECURITY", "FRAMES", "VENDOR"];
             self.titled(out, &Cells { header, rows: cells.collect(), more: 0, what: "" })?;
             if let Some(more) = points.len().checked_sub(SUMMARY_ROWS).filter(|&more| more > 0) {
                 writeln!(out, "{} more access points: --by bssid", group(more as u64))?;
@@ -306,7 +308,8 @@ impl View<'_> {
     fn stations(&self, report: &Report) -> Cells {
         let stations = rows::sorted(report, self.registry, self.sort, self.top);
         let more = report.tally().transmitters() - stations.len();
-        let rows = stations.iter().map(|station| rows::station(station, self.registry));
+        let bases = rows::bases(report, self.registry);
+        let rows = stations.iter().map(|station| rows::station(station, self.registry, &bases));
         if self.form == Form::Csv {
             let header = vec![
                 "mac",
@@ -330,6 +333,8 @@ impl View<'_> {
                 "security",
                 "first_seen",
                 "last_seen",
+                "channel",
+                "width_mhz",
             ];
             return Cells { header, rows: rows.map(csv_station).collect(), more, what: "stations" };
         }
@@ -406,6 +411,8 @@ fn csv_station(row: StationRow<'_>) -> Vec<String> {
         shown(row.security),
         row.first_seen.to_string(),
         row.last_seen.to_string(),
+        shown(row.channel),
+        shown(row.width_mhz),
     ]
 }
 

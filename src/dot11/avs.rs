@@ -27,7 +27,8 @@ pub fn read(data: &[u8]) -> Option<Radio> {
     if header_len >= NEEDED {
         radio.freq_mhz = word(header, 28).and_then(frequency);
         if word(header, 44) == Some(SSI_DBM) {
-            radio.signal_dbm = word(header, 48).and_then(|signal| i8::try_from(signal.cast_signed()).ok());
+            let signal = word(header, 48).and_then(|signal| i8::try_from(signal.cast_signed()).ok());
+            radio.signal_dbm = signal.and_then(super::signal_dbm);
         }
     }
     Some(radio)

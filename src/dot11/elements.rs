@@ -8,6 +8,14 @@ pub const SUPPORTED_RATES: u8 = 1;
 pub const DSSS_PARAMETER_SET: u8 = 3;
 /// Element ID of the RSN element (9.4.2.24).
 pub const RSN: u8 = 48;
+/// Element ID of the WAPI parameter set (GB 15629.11), and of BSS AC Access Delay (9.4.2.43).
+pub const WAPI: u8 = 68;
+/// Element ID of VHT operation (9.4.2.158).
+pub const VHT_OPERATION: u8 = 192;
+/// Element ID extension of HE operation (IEEE 802.11ax-2021, 9.4.2.249).
+pub const HE_OPERATION: u8 = 36;
+/// Element ID extension of EHT operation (IEEE 802.11be-2024, 9.4.2.321).
+pub const EHT_OPERATION: u8 = 106;
 /// Element ID of the extended supported rates (9.4.2.12).
 pub const EXTENDED_RATES: u8 = 50;
 /// Element ID of HT operation (9.4.2.56).
@@ -65,11 +73,4 @@ impl<'a> Iterator for Elements<'a> {
             _ => Some(Element { id, extension: None, body }),
         }
     }
-}
-
-/// The primary channel that DSSS parameter set or, without one, HT operation names.
-#[must_use]
-pub fn primary_channel(bytes: &[u8]) -> Option<u8> {
-    let of = |id| iter(bytes).find(|element| element.id == id).and_then(|element| element.body.first().copied());
-    of(DSSS_PARAMETER_SET).or_else(|| of(HT_OPERATION))
 }

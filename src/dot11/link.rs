@@ -24,7 +24,7 @@ const SUPPORTED: [(LinkType, &str); 13] = [
 ];
 
 /// Names of common link types that carry no MAC address, so that a refusal can say what was found.
-const OTHERS: [(u16, &str); 14] = [
+const OTHERS: [(u16, &str); 15] = [
     (0, "NULL"),
     (8, "SLIP"),
     (9, "PPP"),
@@ -36,6 +36,7 @@ const OTHERS: [(u16, &str); 14] = [
     (129, "ARCNET_LINUX"),
     (187, "BLUETOOTH_HCI_H4"),
     (195, "IEEE802_15_4_WITHFCS"),
+    (197, "ERF, which may carry 802.11"),
     (239, "NFLOG"),
     (249, "USBPCAP"),
     (253, "NETLINK"),

@@ -84,7 +84,7 @@ pub fn body(kind: FrameKind, frame: &[u8]) -> Body<'_> {
     };
     let capability =
         body.get(capability_at..).and_then(<[u8]>::first_chunk).map(|&[low, high]| u16::from_le_bytes([low, high]));
-    Body { kind: Some(kind), capability, elements: body.get(elements_at..).unwrap_or_default() }
+    Body { kind: Some(kind), capability, elements: body.get(elements_at..).unwrap_or_default(), frame, cut: false }
 }
 
 /// Control frames (9.3.1): a receiver, and for most kinds a transmitter.

@@ -4,24 +4,30 @@
 //! byte comes from strangers.
 //!
 //! [`parse`] is the one way in. A file per header: [`radiotap`], [`ppi`], [`prism`] and [`avs`] are what capture
-//! cards put before the frame, [`fcs`] is its check, [`mac_header`] its addresses, [`elements`] and [`security`]
-//! what a management frame says; [`wired`] reads the links that are not 802.11.
+//! cards put before the frame, [`fcs`] is its check, [`mac_header`] its addresses, [`elements`], [`security`] and
+//! [`network`] what a management frame says; [`wired`] reads the links that are not 802.11, `carrier` what carries it.
+//! [`evidence`] judges by many frames what one bit claims.
 
 pub mod avs;
+mod carrier;
 pub mod channels;
 pub mod elements;
+pub mod evidence;
 pub mod fcs;
 pub mod kind;
 pub mod link;
 pub mod mac_header;
+pub mod network;
 pub mod ppi;
 pub mod prism;
 pub mod radiotap;
 pub mod security;
 pub mod wired;
 
+pub use evidence::{Reading, Told, Verdict};
 pub use kind::{Class, FrameKind};
 pub use link::LinkType;
+pub use network::Network;
 pub use security::Security;
 
 use crate::Mac;
@@ -64,6 +70,8 @@ pub struct Facts<'a> {
     pub freq_mhz: Option<u16>,
     /// The frame as captured, without capture header and check sequence: what else it says is read when asked for.
     pub frame: &'a [u8],
+    /// The frame was longer: its end was not kept.
+    pub cut: bool,
 }
 
 impl Facts<'_> {
@@ -80,6 +88,7 @@ impl Facts<'_> {
             signal_dbm: None,
             freq_mhz: None,
             frame: &[],
+            cut: false,
         }
     }
 
@@ -97,7 +106,9 @@ impl<'a> Facts<'a> {
     #[inline]
     pub fn body(&self) -> Body<'a> {
         match self.kind {
-            Some(kind) if kind.class() == Class::Management => mac_header::body(kind, self.frame),
+            Some(kind) if kind.class() == Class::Management => {
+                Body { cut: self.cut, ..mac_header::body(kind, self.frame) }
+            }
             _ => Body::default(),
         }
     }
@@ -129,6 +140,10 @@ pub struct Body<'a> {
     pub capability: Option<u16>,
     /// The information elements; empty where the body has none, is encrypted, or goes on from another fragment.
     pub elements: &'a [u8],
+    /// The frame, whose end is that of the elements.
+    frame: &'a [u8],
+    /// There were more elements, or more of the last one.
+    cut: bool,
 }
 
 impl<'a> Body<'a> {
@@ -148,11 +163,29 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// The primary channel that the frame itself names: the DSSS Parameter Set (9.4.2.4) or else the HT Operation
-    /// element (9.4.2.56).
+    /// The primary channel that the frame itself names: see [`Network::channel`].
     #[must_use]
     pub fn channel(&self) -> Option<u8> {
-        elements::primary_channel(self.elements)
+        Network::read(0, self.checked_elements(), self.cut).channel
+    }
+
+    /// What a beacon or probe response announces; `None` for other frames, and those cut before they say.
+    #[must_use]
+    pub fn network(&self) -> Option<Network> {
+        match self.kind {
+            Some(FrameKind::BEACON | FrameKind::PROBE_RESPONSE) => {
+                self.capability.map(|capability| Network::read(capability, self.checked_elements(), self.cut))
+            }
+            _ => None,
+        }
+    }
+
+    /// The elements without a check sequence after them that no capture header told of: its octets may look like one.
+    fn checked_elements(&self) -> &'a [u8] {
+        match self.elements.split_last_chunk::<{ fcs::LEN }>() {
+            Some((elements, _)) if !self.cut && fcs::is_good(self.frame) => elements,
+            _ => self.elements,
+        }
     }
 
     /// How the network of a beacon or probe response protects itself; of a (re)association request, what was asked
@@ -165,7 +198,10 @@ impl<'a> Body<'a> {
                 | FrameKind::PROBE_RESPONSE
                 | FrameKind::ASSOCIATION_REQUEST
                 | FrameKind::REASSOCIATION_REQUEST,
-            ) => self.capability.map(|capability| Security::read(capability, self.elements)),
+            ) => {
+                let elements = self.checked_elements();
+                self.capability.map(|capability| Network::read(capability, elements, self.cut).security)
+            }
             _ => None,
         }
     }
@@ -188,6 +224,17 @@ pub struct Radio {
     pub freq_mhz: Option<u16>,
 }
 
+/// A signal as capture headers write it, in dBm; `None` for values that stand for "not measured". -128 and +127 are the
+/// ends of the field; 0 is a field that nobody filled in: a milliwatt at the antenna is a thousand times what an OFDM
+/// receiver is made for (IEEE 802.11-2020, 17.3.10.5).
+#[inline]
+const fn signal_dbm(octet: i8) -> Option<i8> {
+    match octet {
+        i8::MIN | 0 | i8::MAX => None,
+        dbm => Some(dbm),
+    }
+}
+
 /// Reads one captured packet of link type `link`. `data` are the octets that were kept of `original_len` on the
 /// air (capture header included, as capture files count it): the frame check sequence at the end can be verified
 /// only of a packet that was kept whole.
@@ -197,56 +244,116 @@ pub struct Radio {
 #[must_use]
 #[inline]
 pub fn parse<'a>(link: LinkType, data: &'a [u8], original_len: u32) -> Facts<'a> {
+    parse_as(link, data, original_len, Reading::default())
+}
+
+/// As [`parse`], with what else is known of the packet.
+#[must_use]
+#[inline]
+pub fn parse_as<'a>(link: LinkType, data: &'a [u8], original_len: u32, reading: Reading) -> Facts<'a> {
     let radio = match link {
         LinkType::RADIOTAP => radiotap::read(data),
-        LinkType::ETHERNET => return wired::ethernet(data),
         LinkType::IEEE802_11 => Some(Radio::default()),
-        _ => return parse_rare(link, data, original_len),
+        LinkType::ETHERNET => return ethernet(data, original_len, reading),
+        _ => return parse_rare(link, data, original_len, reading),
     };
-    radio.map_or(Facts::only(Outcome::Malformed), |radio| frame(radio, data, original_len))
+    let facts = radio.map_or(Facts::only(Outcome::Malformed), |radio| frame(link, radio, data, original_len, reading));
+    known_bad(facts, reading.told)
+}
+
+/// A frame whose receiver says, by the file, that its check sequence is wrong.
+#[inline(always)]
+fn known_bad(mut facts: Facts<'_>, told: Told) -> Facts<'_> {
+    if told.crc_error {
+        facts.outcome = Outcome::BadFcs;
+    }
+    facts
+}
+
+/// An Ethernet frame, or the 802.11 frame that it carries.
+#[inline]
+fn ethernet(data: &[u8], original_len: u32, reading: Reading) -> Facts<'_> {
+    let facts = match carrier::tzsp(data) {
+        Some((link, radio)) => inside(link, radio, data, original_len, reading.verdict),
+        None => wired::ethernet(data),
+    };
+    known_bad(facts, reading.told)
+}
+
+/// The packet of link type `link` within `data`. What the file says of check sequences is about the carrier's.
+#[cold]
+fn inside(link: LinkType, carrier: Radio, data: &[u8], original_len: u32, verdict: Verdict) -> Facts<'_> {
+    let rest = data.get(carrier.header_len..).unwrap_or_default();
+    let before = u32::try_from(carrier.header_len).unwrap_or(u32::MAX);
+    let mut facts =
+        parse_as(link, rest, original_len.saturating_sub(before), Reading { verdict, ..Reading::default() });
+    if carrier.bad_fcs {
+        facts.outcome = Outcome::BadFcs;
+    }
+    facts.signal_dbm = facts.signal_dbm.or(carrier.signal_dbm);
+    facts.freq_mhz = facts.freq_mhz.or(carrier.freq_mhz);
+    facts
 }
 
 /// The link types that are not worth a place in the hot path.
 #[cold]
-fn parse_rare<'a>(link: LinkType, data: &'a [u8], original_len: u32) -> Facts<'a> {
+fn parse_rare<'a>(link: LinkType, data: &'a [u8], original_len: u32, reading: Reading) -> Facts<'a> {
     let radio = match link {
         LinkType::PPI => match ppi::read(data) {
             Some((LinkType::IEEE802_11, radio)) => Some(radio),
             // PPI may stand before any link; one inside another has no meaning and no end.
             Some((inner, radio)) if inner != LinkType::PPI => {
-                let rest = data.get(radio.header_len..).unwrap_or_default();
-                let header_len = u32::try_from(radio.header_len).unwrap_or(u32::MAX);
-                return parse(inner, rest, original_len.saturating_sub(header_len));
+                let radio = Radio { header_len: radio.header_len, ..Radio::default() };
+                return known_bad(inside(inner, radio, data, original_len, reading.verdict), reading.told);
             }
             _ => None,
         },
         LinkType::PRISM => prism::read(data),
         LinkType::AVS => avs::read(data),
-        LinkType::LINUX_SLL => return wired::sll(data),
-        LinkType::LINUX_SLL2 => return wired::sll2(data),
+        LinkType::LINUX_SLL | LinkType::LINUX_SLL2 => {
+            let (hardware_at, header_len) = if link == LinkType::LINUX_SLL { (2, 16) } else { (8, 20) };
+            let hardware = data.get(hardware_at..).and_then(<[u8]>::first_chunk).copied().map(u16::from_be_bytes);
+            let facts = match hardware.and_then(carrier::of_hardware_type) {
+                Some(inner) if data.len() >= header_len => {
+                    let radio = Radio { header_len, ..Radio::default() };
+                    inside(inner, radio, data, original_len, reading.verdict)
+                }
+                _ if link == LinkType::LINUX_SLL => wired::sll(data),
+                _ => wired::sll2(data),
+            };
+            return known_bad(facts, reading.told);
+        }
         link if link.is_raw_ip() => return Facts::only(Outcome::WithoutTa),
         _ => None,
     };
-    radio.map_or(Facts::only(Outcome::Malformed), |radio| frame(radio, data, original_len))
+    let facts = radio.map_or(Facts::only(Outcome::Malformed), |radio| frame(link, radio, data, original_len, reading));
+    known_bad(facts, reading.told)
 }
 
 /// The frame behind a capture header.
 #[inline(always)]
-fn frame<'a>(radio: Radio, data: &'a [u8], original_len: u32) -> Facts<'a> {
+fn frame<'a>(link: LinkType, radio: Radio, data: &'a [u8], original_len: u32, reading: Reading) -> Facts<'a> {
     let captured = data.get(radio.header_len..).unwrap_or_default();
     let original_len = usize::try_from(original_len).unwrap_or(usize::MAX);
+    let Reading { told, verdict } = reading;
+    let has_fcs = if evidence::says_fcs(link, radio, told) { !verdict.stripped } else { verdict.present };
+    let is_whole = data.len() >= original_len;
     let mut facts = if radio.no_frame && captured.is_empty() {
         Facts::only(Outcome::WithoutTa)
-    } else if radio.fcs_at_end {
+    } else if !has_fcs {
+        Facts { cut: !is_whole || told.at_snaplen, ..mac_header::read(captured) }
+    } else if told.at_snaplen && is_whole && !fcs::is_good(captured) {
+        // It was cut, and its writer did not know how long it had been.
+        Facts { cut: true, ..mac_header::read(captured) }
+    } else {
         let body_len = original_len.max(data.len()).saturating_sub(radio.header_len + fcs::LEN);
         let mut facts = mac_header::read(captured.get(..body_len).unwrap_or(captured));
+        facts.cut = captured.len() < body_len;
         // Of a frame of another protocol version nothing is known, not even where its check would be.
-        if facts.kind.is_some() && data.len() >= original_len && !fcs::is_good(captured) {
+        if facts.kind.is_some() && is_whole && !fcs::is_good(captured) {
             facts.outcome = Outcome::BadFcs;
         }
         facts
-    } else {
-        mac_header::read(captured)
     };
     if radio.bad_fcs {
         facts.outcome = Outcome::BadFcs;

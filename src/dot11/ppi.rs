@@ -10,8 +10,6 @@ const COMMON: u16 = 2;
 
 const COMMON_FCS_AT_END: u16 = 0x0001;
 const COMMON_BAD_FCS: u16 = 0x0004;
-/// What 802.11-Common writes where the signal is not known.
-const NO_SIGNAL: i8 = -128;
 
 /// Reads the header: the link type of what follows and what the receiver said. `None` where its version or length
 /// cannot be true.
@@ -46,6 +44,5 @@ fn common(value: &[u8], radio: &mut Radio) {
     radio.fcs_at_end |= flags & COMMON_FCS_AT_END != 0;
     radio.bad_fcs |= flags & COMMON_BAD_FCS != 0;
     radio.freq_mhz = radio.freq_mhz.or(Some(u16::from_le_bytes([value[12], value[13]])).filter(|&freq| freq != 0));
-    let signal = Some(i8::from_le_bytes([value[18]])).filter(|&signal| signal != NO_SIGNAL);
-    radio.signal_dbm = radio.signal_dbm.or(signal);
+    radio.signal_dbm = radio.signal_dbm.or_else(|| super::signal_dbm(i8::from_le_bytes([value[18]])));
 }

@@ -17,6 +17,9 @@ const FHSS: u32 = 1 << 4;
 const SIGNAL: u32 = 1 << 5;
 /// What airtally wants, announced by the first present word.
 const KNOWN_BY_FIRST: u32 = FLAGS | CHANNEL | SIGNAL;
+/// The bit of XChannel, a channel field of BSD drivers, which some write in place of [`CHANNEL`].
+const XCHANNEL_BIT: usize = 18;
+const XCHANNEL: u32 = 1 << XCHANNEL_BIT;
 const ZERO_LENGTH_PSDU: u32 = 1 << 26;
 const TLVS: u32 = 1 << 28;
 /// All bits that stand for fields.
@@ -35,7 +38,7 @@ const LAYOUT: [(u8, u8); 28] = [
     (1, 1),  // 1 flags
     (1, 1),  // 2 rate
     (2, 4),  // 3 channel
-    (1, 2),  // 4 FHSS
+    (2, 2),  // 4 FHSS: two octets, aligned as one number of 16 bits
     (1, 1),  // 5 antenna signal, dBm
     (1, 1),  // 6 antenna noise, dBm
     (2, 2),  // 7 lock quality
@@ -72,10 +75,12 @@ pub fn read(data: &[u8]) -> Option<Radio> {
         return None;
     }
     let present = u32::from_le_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]);
-    let mut radio =
-        Radio { header_len, no_frame: present & ZERO_LENGTH_PSDU != 0 && present & MORE == 0, ..Radio::default() };
+    let mut radio = Radio { header_len, no_frame: present & ZERO_LENGTH_PSDU != 0, ..Radio::default() };
     if present & MORE == 0 {
         leading_fields(present, header, FIXED, &mut radio);
+        if present & XCHANNEL != 0 {
+            xchannel(present, header, FIXED, &mut radio);
+        }
         Some(radio)
     } else {
         several_words(present, header, radio)
@@ -107,10 +112,21 @@ fn leading_fields(present: u32, header: &[u8], mut at: usize, radio: &mut Radio)
         at += 4;
     }
     if present & FHSS != 0 {
-        at += 2;
+        at = at.next_multiple_of(2) + 2;
     }
     if present & SIGNAL != 0 && radio.signal_dbm.is_none() {
-        radio.signal_dbm = header.get(at).map(|&signal| i8::from_le_bytes([signal]));
+        radio.signal_dbm = header.get(at).and_then(|&signal| super::signal_dbm(i8::from_le_bytes([signal])));
+    }
+}
+
+/// Reads the frequency of an XChannel field (flags, frequency, number, power) where no other field gave one.
+#[cold]
+fn xchannel(present: u32, header: &[u8], at: usize, radio: &mut Radio) {
+    let at = offset(present, at, XCHANNEL_BIT);
+    if let (None, Some(&[_, _, _, _, low, high])) =
+        (radio.freq_mhz, header.get(at.next_multiple_of(4)..).and_then(<[u8]>::first_chunk))
+    {
+        radio.freq_mhz = Some(u16::from_le_bytes([low, high])).filter(|&freq| freq != 0);
     }
 }
 
@@ -137,7 +153,7 @@ fn several_words(first: u32, header: &[u8], mut radio: Radio) -> Option<Radio> {
             break;
         }
     }
-    if first & KNOWN_BY_FIRST == KNOWN_BY_FIRST && others & FLAGS == 0 {
+    if first & KNOWN_BY_FIRST == KNOWN_BY_FIRST && others & (FLAGS | ZERO_LENGTH_PSDU) == 0 {
         leading_fields(first, header, at, &mut radio);
         if radio.freq_mhz.is_some() && radio.signal_dbm.is_some() {
             return Some(radio);
@@ -154,7 +170,11 @@ fn namespaces(header: &[u8], mut radio: Radio, mut at: usize) -> Option<Radio> {
     for present in words {
         match namespace {
             Namespace::Radiotap => {
+                radio.no_frame |= present & ZERO_LENGTH_PSDU != 0;
                 leading_fields(present, header, at, &mut radio);
+                if present & XCHANNEL != 0 {
+                    xchannel(present, header, at, &mut radio);
+                }
                 match skip(present, at) {
                     Some(next) => at = next,
                     None => break,
@@ -179,14 +199,12 @@ fn namespaces(header: &[u8], mut radio: Radio, mut at: usize) -> Option<Radio> {
 }
 
 /// Where the fields of a radiotap namespace end; `None` past an unknown bit, or where TLVs take up the rest.
-fn skip(present: u32, mut at: usize) -> Option<usize> {
-    if present & TLVS != 0 {
-        return None;
-    }
-    for (bit, &(align, size)) in LAYOUT.iter().enumerate() {
-        if present & (1 << bit) != 0 {
-            at = at.next_multiple_of(usize::from(align)) + usize::from(size);
-        }
-    }
-    Some(at)
+fn skip(present: u32, at: usize) -> Option<usize> {
+    (present & TLVS == 0).then(|| offset(present, at, LAYOUT.len()))
+}
+
+/// Where the fields below bit `end` of a radiotap namespace end, if they begin at `at`.
+fn offset(present: u32, at: usize, end: usize) -> usize {
+    let fields = LAYOUT.iter().take(end).enumerate().filter(|&(bit, _)| present & (1 << bit) != 0);
+    fields.fold(at, |at, (_, &(align, size))| at.next_multiple_of(usize::from(align)) + usize::from(size))
 }

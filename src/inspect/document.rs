@@ -95,11 +95,12 @@ struct Stations<'a>(Document<'a>);
 impl Serialize for Stations<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Document { report, registry, sort, top } = self.0;
+        let bases = rows::bases(report, registry);
         if sort == Sort::Mac {
             let stations = report.stations().take(top.unwrap_or(usize::MAX));
-            return serializer.collect_seq(stations.map(|station| rows::station(&station, registry)));
+            return serializer.collect_seq(stations.map(|station| rows::station(&station, registry, &bases)));
         }
         let stations = rows::sorted(report, registry, sort, top);
-        serializer.collect_seq(stations.iter().map(|station| rows::station(station, registry)))
+        serializer.collect_seq(stations.iter().map(|station| rows::station(station, registry, &bases)))
     }
 }

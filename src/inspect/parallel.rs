@@ -1,7 +1,10 @@
 //! Several captures at a time, or one capture in segments. Whatever the number of threads, the result is the same.
 
 use super::{Input, Options, Progress, Report, read};
-use crate::capture::{CaptureError, Source, segments::Segments};
+use crate::{
+    capture::{CaptureError, Source, segments::Segments, survey::Survey},
+    dot11::Verdict,
+};
 use std::{
     collections::BTreeMap,
     ops::ControlFlow,
@@ -17,7 +20,8 @@ pub(super) fn one(input: &Input, options: &Options, progress: &Arc<Progress>) ->
         && let Ok(Some(plan)) = Segments::plan(path, options.threads)
     {
         let before = progress.octets();
-        if let Some(report) = segmented(input, &plan, options, progress) {
+        let verdict = Survey::of_file(path);
+        if let Some(report) = segmented(input, &plan, options, progress, verdict) {
             return report;
         }
         progress.restart_from(before);
@@ -29,10 +33,17 @@ pub(super) fn one(input: &Input, options: &Options, progress: &Arc<Progress>) ->
 
 /// A capture counted in segments; `None` if it cannot be proved that the segments fit together, or if their counts
 /// cannot be added exactly.
-fn segmented(input: &Input, plan: &Segments, options: &Options, progress: &Progress) -> Option<Report> {
+fn segmented(
+    input: &Input,
+    plan: &Segments,
+    options: &Options,
+    progress: &Progress,
+    verdict: Verdict,
+) -> Option<Report> {
     let count = |index: usize| -> Result<(Source, Report, Option<String>), CaptureError> {
         let mut source = plan.open(index)?;
         let mut report = Report::new(options.max_stations);
+        report.verdict = verdict;
         let warning = read::source_into(&mut source, options, &mut report, &mut |octets| progress.add(octets))?;
         Ok((source, report, warning))
     };

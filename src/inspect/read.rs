@@ -1,7 +1,7 @@
 //! One capture, from its beginning to its end or a bound, into a report.
 
 use super::{FileCount, Input, Options, Progress, Report};
-use crate::capture::{CaptureError, Filter, Packet, Polled, Source};
+use crate::capture::{CaptureError, Filter, Packet, Polled, Source, survey::Survey};
 use std::{
     fs::File,
     io::{self, ErrorKind, Read},
@@ -21,7 +21,7 @@ pub(super) fn input(input: &Input, options: &Options, progress: &Arc<Progress>, 
             return;
         }
     };
-    let ended = source_into(&mut source, options, report, &mut |_| {});
+    let ended = surveyed(&mut source, options, report);
     finish(input, &source, ended, before, report);
 }
 
@@ -39,6 +39,8 @@ pub(super) fn finish(
         report.add_links(&source.link_types());
         report.files.push(FileCount { name: input.name(), frames });
     }
+    let named = |warning| format!("{}: {warning}", input.name());
+    report.warnings.extend(report.verdict.warnings().into_iter().map(named));
     match ended {
         Ok(warning) => report.warnings.extend(warning),
         Err(error) => report.failures.push(error),
@@ -77,17 +79,45 @@ impl Read for Watched {
     }
 }
 
-/// Counts what `source` still has. Says how far it was read, and gives a warning if it was not read to its end.
+/// Counts all of `source`, after a look at its first packets.
+fn surveyed(source: &mut Source, options: &Options, report: &mut Report) -> Result<Option<String>, CaptureError> {
+    if let Some(octets) = options.max_bytes {
+        source.limit(octets);
+    }
+    let mut gate = Gate::new(options)?;
+    let survey = Survey::begin(source);
+    report.verdict = survey.verdict();
+    let polled = survey.replay(&mut |packet| {
+        if gate.is_open || gate.admits(&packet) {
+            report.add(&packet);
+        }
+    });
+    if let Some(failure) = gate.failure.take() {
+        return Err(failure);
+    }
+    if gate.is_done || polled? == Polled::End {
+        return Ok(gate.warning.take());
+    }
+    rest(source, gate, report, &mut |_| {})
+}
+
+/// Counts a part of a capture, of whose first packets the report has the verdict. Says how far it was read.
 pub(super) fn source_into(
     source: &mut Source,
     options: &Options,
     report: &mut Report,
     moved: &mut dyn FnMut(u64),
 ) -> Result<Option<String>, CaptureError> {
-    if let Some(octets) = options.max_bytes {
-        source.limit(octets);
-    }
-    let mut gate = Gate::new(options)?;
+    rest(source, Gate::new(options)?, report, moved)
+}
+
+/// Counts what `source` still has. Gives a warning if it was not read to its end.
+fn rest(
+    source: &mut Source,
+    mut gate: Gate<'_>,
+    report: &mut Report,
+    moved: &mut dyn FnMut(u64),
+) -> Result<Option<String>, CaptureError> {
     let mut offset = source.offset();
     loop {
         let polled = if gate.is_open {

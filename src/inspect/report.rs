@@ -4,7 +4,7 @@ use super::groups::Groups;
 use crate::{
     Mac, UnixNanos,
     capture::{CaptureError, Packet},
-    dot11::{self, Facts, LinkType, Outcome},
+    dot11::{self, Facts, LinkType, Outcome, Reading, Verdict},
     tally::{MergeError, Observed, Station, Tally},
 };
 
@@ -26,6 +26,8 @@ pub struct Report {
     pub(super) groups: Groups,
     first: i64,
     last: i64,
+    /// What the first packets of the capture that is being read have shown.
+    pub(super) verdict: Verdict,
     /// Link types of the packets, in the order met.
     pub link_types: Vec<LinkType>,
     /// The captures that could be opened.
@@ -45,6 +47,7 @@ impl Report {
             groups: Groups::default(),
             first: i64::MAX,
             last: i64::MIN,
+            verdict: Verdict::default(),
             link_types: Vec::new(),
             files: Vec::new(),
             warnings: Vec::new(),
@@ -81,7 +84,8 @@ impl Report {
     /// Parses a packet, and counts what the tally does not.
     #[inline]
     fn parse<'a>(&mut self, packet: &Packet<'a>) -> Facts<'a> {
-        let facts = dot11::parse(packet.link, packet.data, packet.original_len);
+        let reading = Reading { told: packet.told, verdict: self.verdict };
+        let facts = dot11::parse_as(packet.link, packet.data, packet.original_len, reading);
         self.first = self.first.min(packet.time.0);
         self.last = self.last.max(packet.time.0);
         if let Some(ra) = facts.ra
@@ -155,11 +159,20 @@ impl Report {
         self.groups.rows()
     }
 
-    /// What the numbers lack, where a bound was reached.
+    /// What the numbers lack: where a bound was reached, and where they say nothing at all.
     #[must_use]
     pub fn bounds_reached(&self) -> Vec<String> {
         let (overflow, stations) = (self.tally.capture().overflow_frames, self.tally.transmitters());
         let mut reached = Vec::new();
+        let capture = self.tally.capture();
+        let (frames, bad) = (capture.frames, capture.bad_fcs + capture.malformed);
+        if frames > 0 && bad == frames {
+            reached.push(format!(
+                "no frame can be attributed to a station: of {frames}, {} have a bad frame check sequence and {} are \
+                 malformed",
+                capture.bad_fcs, capture.malformed
+            ));
+        }
         if overflow > 0 {
             reached.push(format!(
                 "{overflow} frames are of stations past the first {stations}: raise --max-stations to see them"

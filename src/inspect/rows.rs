@@ -5,7 +5,7 @@ use super::Report;
 use crate::{
     Mac, UnixNanos,
     oui::Registry,
-    tally::Station,
+    tally::{Bases, Station},
     wire::{Channel, Role, ssid_text},
 };
 use serde::Serialize;
@@ -50,7 +50,7 @@ pub struct SignalRow {
 pub struct StationRow<'a> {
     /// Its address.
     pub mac: Mac,
-    /// Its vendor; `None` if unknown or randomised.
+    /// Its vendor; `None` if unknown or randomised, but see [`Bases`].
     pub vendor: Option<&'a str>,
     /// Locally administered: the address says nothing of its maker.
     pub randomised: bool,
@@ -82,22 +82,33 @@ pub struct StationRow<'a> {
     pub ssids: Vec<String>,
     /// How the network that it announced protects itself.
     pub security: Option<String>,
+    /// The number of the primary channel that it announced.
+    pub channel: Option<u8>,
+    /// How wide the channel is that it announced, in MHz.
+    pub width_mhz: Option<u16>,
     /// When its first frame was captured.
     pub first_seen: UnixNanos,
     /// When its last frame was captured.
     pub last_seen: UnixNanos,
 }
 
+/// Whose the stations of a report are.
+#[must_use]
+pub fn bases<'r>(report: &Report, registry: &'r Registry) -> Bases<'r> {
+    Bases::new(registry, report.stations_unsorted())
+}
+
 /// The row of a station.
 #[must_use]
-pub fn station<'a>(station: &Station<'_>, registry: &'a Registry) -> StationRow<'a> {
+pub fn station<'a>(station: &Station<'_>, registry: &'a Registry, bases: &Bases<'a>) -> StationRow<'a> {
+    let network = station.network();
     let (mac, counts) = (station.mac(), station.counts());
     let mut ssids: Vec<String> = station.announced().chain(station.sought()).map(ssid_text).collect();
     ssids.sort_unstable();
     ssids.dedup();
     StationRow {
         mac,
-        vendor: vendor(registry, mac),
+        vendor: bases.vendor(station),
         randomised: mac.is_randomised(),
         special: registry.special(mac),
         role: station.role(),
@@ -112,14 +123,12 @@ pub fn station<'a>(station: &Station<'_>, registry: &'a Registry) -> StationRow<
         freqs_mhz: station.freqs_mhz(),
         bssid: station.bssid(),
         ssids,
-        security: station.security().map(|security| security.to_string()),
+        security: network.map(|network| network.security.to_string()),
+        channel: network.and_then(|network| network.channel),
+        width_mhz: network.and_then(|network| network.width_mhz),
         first_seen: station.first_seen(),
         last_seen: station.last_seen(),
     }
-}
-
-fn vendor(registry: &Registry, mac: Mac) -> Option<&str> {
-    if mac.is_randomised() { None } else { registry.vendor(mac) }
 }
 
 /// The stations in this order, and by address where it leaves two alike; the `top` first ones.
@@ -133,9 +142,10 @@ pub fn sorted<'a>(report: &'a Report, registry: &Registry, sort: Sort, top: Opti
         Sort::Signal => first(report, top, |station| Reverse(station.signal().map(|signal| signal.max))),
         Sort::Mac => first(report, top, |_| ()),
         Sort::Vendor => {
+            let bases = bases(report, registry);
             let mut stations: Vec<_> = report.stations().collect();
             stations.sort_by_cached_key(|station| {
-                let name = vendor(registry, station.mac());
+                let name = bases.vendor(station);
                 (name.is_none(), name.unwrap_or_default().to_lowercase())
             });
             stations.truncate(top.unwrap_or(usize::MAX));
@@ -181,7 +191,9 @@ pub fn vendors<'a>(report: &Report, registry: &'a Registry) -> Vec<VendorRow<'a>
     let mut rows: BTreeMap<(bool, Option<&str>), VendorRow<'a>> = BTreeMap::new();
     for station in report.stations_unsorted() {
         let (mac, counts) = (station.mac(), station.counts());
-        let (randomised, vendor) = (mac.is_randomised(), vendor(registry, mac).or_else(|| registry.special(mac)));
+        // What an address is by itself stands for its vendor, but zeros are nobody's.
+        let special = || registry.special(mac).filter(|_| mac != Mac::ZERO);
+        let (randomised, vendor) = (mac.is_randomised(), registry.vendor(mac).or_else(special));
         let empty = VendorRow { vendor, randomised, stations: 0, frames_sent: 0, bytes_sent: 0 };
         let row = rows.entry((randomised, vendor)).or_insert(empty);
         row.stations += 1;
@@ -198,7 +210,7 @@ pub fn vendors<'a>(report: &Report, registry: &'a Registry) -> Vec<VendorRow<'a>
 pub struct AccessPointRow<'a> {
     /// Its address, which is its BSSID.
     pub mac: Mac,
-    /// Its vendor; `None` if unknown or randomised.
+    /// Its vendor; `None` if unknown or randomised, but see [`Bases`].
     pub vendor: Option<&'a str>,
     /// Network names that it announced; none if it hides them.
     pub ssids: Vec<String>,
@@ -206,6 +218,10 @@ pub struct AccessPointRow<'a> {
     pub freqs_mhz: Vec<u16>,
     /// How its network protects itself; `None` if it was not heard to say.
     pub security: Option<String>,
+    /// The number of the primary channel that it announced.
+    pub channel: Option<u8>,
+    /// How wide the channel is that it announced, in MHz.
+    pub width_mhz: Option<u16>,
     /// Frames transmitted by it.
     pub frames_sent: u64,
 }
@@ -213,11 +229,12 @@ pub struct AccessPointRow<'a> {
 /// The access points, most frames first.
 #[must_use]
 pub fn access_points<'a>(report: &Report, registry: &'a Registry) -> Vec<AccessPointRow<'a>> {
+    let bases = bases(report, registry);
     let stations = report.stations_unsorted().filter(|station| station.role() == Role::AccessPoint);
     let mut rows: Vec<_> = stations
         .map(|station| AccessPointRow {
             mac: station.mac(),
-            vendor: vendor(registry, station.mac()),
+            vendor: bases.vendor(&station),
             ssids: {
                 let mut ssids: Vec<String> = station.announced().map(ssid_text).collect();
                 ssids.sort_unstable();
@@ -225,6 +242,8 @@ pub fn access_points<'a>(report: &Report, registry: &'a Registry) -> Vec<AccessP
             },
             freqs_mhz: station.freqs_mhz(),
             security: station.security().map(|security| security.to_string()),
+            channel: station.network().and_then(|network| network.channel),
+            width_mhz: station.network().and_then(|network| network.width_mhz),
             frames_sent: station.counts().frames_sent,
         })
         .collect();
@@ -252,12 +271,13 @@ pub struct BssRow<'a> {
 /// The basic service sets, most frames first.
 #[must_use]
 pub fn bsss<'a>(report: &Report, registry: &'a Registry) -> Vec<BssRow<'a>> {
+    let bases = bases(report, registry);
     let mut rows: BTreeMap<Option<Mac>, BssRow<'a>> = BTreeMap::new();
     for station in report.stations() {
         let (bssid, counts) = (station.bssid(), station.counts());
         let row = rows.entry(bssid).or_insert_with(|| BssRow {
             bssid,
-            vendor: bssid.and_then(|bssid| vendor(registry, bssid)),
+            vendor: bssid.and_then(|bssid| bases.vendor_of_bss(bssid)),
             ssids: Vec::new(),
             stations: 0,
             frames_sent: 0,

@@ -5,9 +5,9 @@ use super::{
     read::{self, Gate},
 };
 use crate::{
-    capture::{CaptureError, Polled},
+    capture::{CaptureError, Packet, Polled, survey::Survey},
     config::Sensor,
-    dot11,
+    dot11::{self, Reading},
     oui::Registry,
     run::{
         batches::{Batches, Runs, counter_settings},
@@ -64,25 +64,33 @@ pub fn batches(
     let keys = Box::new(PassingKeys::default());
     let mut counter = Counter::new(counter_settings(config, false), Arc::clone(registry), Tracker::default(), keys);
     let mut gate = Gate::new(options)?;
+    let survey = Survey::begin(&mut source);
+    let verdict = survey.verdict();
+    let mut survey = Some(survey);
     let mut hand_over = |window: Closed, last| batches.records(window, Clock::Capture, last).try_for_each(&mut *take);
     let ended = loop {
         let mut failure = None::<WindowsError>;
-        let polled = source.poll(&mut |packet| {
+        let mut count = |packet: Packet<'_>| {
             if failure.is_some() || !gate.admits(&packet) {
                 return;
             }
-            let facts = dot11::parse(packet.link, packet.data, packet.original_len);
+            let reading = Reading { told: packet.told, verdict };
+            let facts = dot11::parse_as(packet.link, packet.data, packet.original_len, reading);
             failure = match counter.packet(packet.time, &facts, packet.original_len) {
                 Ok(None) => None,
                 Ok(Some(window)) => hand_over(window, false).err().map(Into::into),
                 Err(error) => Some(error.into()),
             };
-        });
+        };
+        let polled = match survey.take() {
+            Some(survey) => survey.replay(&mut count),
+            None => source.poll(&mut count),
+        };
         match (polled, failure.or_else(|| gate.failure.take().map(Into::into))) {
             (_, Some(failure)) => return Err(failure),
+            (_, None) if gate.is_done => break Ok(()),
             (Err(error), None) => break Err(error),
             (Ok(Polled::End), None) => break Ok(()),
-            (Ok(_), None) if gate.is_done => break Ok(()),
             (Ok(_), None) => {}
         }
     };
@@ -90,7 +98,9 @@ pub fn batches(
         hand_over(window, true)?;
     }
     ended?;
-    Ok(gate.warning.take().into_iter().chain(source.warning().map(str::to_owned)).collect())
+    let named = |warning| format!("{}: {warning}", input.name());
+    let shown = verdict.warnings().into_iter().map(named);
+    Ok(shown.chain(gate.warning.take()).chain(source.warning().map(str::to_owned)).collect())
 }
 
 fn content(path: &Path) -> Result<identity::ContentHash, CaptureError> {

@@ -41,7 +41,8 @@ impl<'a> Answer<'a> {
     #[must_use]
     pub fn new(registry: &'a Registry, text: &'a str, query: Query) -> Self {
         let first = Mac::from_u64(query.prefix().first());
-        let entry = registry.lookup_query(query);
+        // Zeros are no address, and nobody's.
+        let entry = registry.lookup_query(query).filter(|_| query.mac() != Some(Mac::ZERO));
         Self {
             query: text,
             mac: query.mac(),
@@ -91,6 +92,17 @@ mod tests {
         assert_eq!(of("ca:00:00:00:00:01"), Some("ELI"));
         assert_eq!(of("36:00:00:00:00:01"), Some("reserved"));
         assert_eq!(of("3e:00:00:00:00:01"), Some("SAI"));
+    }
+
+    #[test]
+    fn zeros_are_nobodys_address() {
+        let mut builder = crate::oui::table::Builder::default();
+        builder.holder(Prefix::new(0, 24), Assignment::MaL, "XEROX CORPORATION");
+        let registry = builder.build(String::new());
+        let of = |text| Answer::new(&registry, text, str::parse(text).unwrap()).organisation;
+        assert_eq!(of("00:00:00:00:00:00"), None);
+        assert_eq!((of("00:00:00:00:00:01"), of("00:00:00")), (Some("XEROX CORPORATION"), Some("XEROX CORPORATION")));
+        assert_eq!((registry.vendor(Mac::ZERO), registry.vendor_of_many(Mac::ZERO)), (None, None));
     }
 
     #[test]

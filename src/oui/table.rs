@@ -106,10 +106,10 @@ impl Registry {
     }
 
     /// The vendor of a station: the organisation's name where it is known, else the short one. A randomised address
-    /// has none, whatever it begins with.
+    /// has none, whatever it begins with; nor have zeros, which are no address.
     #[must_use]
     pub fn vendor(&self, mac: Mac) -> Option<&str> {
-        if mac.is_randomised() {
+        if mac.is_randomised() || mac == Mac::ZERO {
             return None;
         }
         let entry = self.lookup(mac)?;
@@ -120,7 +120,7 @@ impl Registry {
     /// [`LONGEST_OF_MANY`] bits. A longer entry, like a local one for a single device, would name that device.
     #[must_use]
     pub fn vendor_of_many(&self, mac: Mac) -> Option<&str> {
-        if mac.is_randomised() {
+        if mac.is_randomised() || mac == Mac::ZERO {
             return None;
         }
         let mut row = self.owner(mac.to_u64())?;

@@ -17,6 +17,8 @@ pub enum Part {
     Radio,
     /// The system clock.
     Clock,
+    /// What the frames are worth.
+    Frames,
 }
 
 /// How a part is. Of two conditions, the greater is the worse.
@@ -131,7 +133,7 @@ mod tests {
     fn threads_report_beside_tasks() {
         let (conditions, mut statuses) = watched();
         std::thread::scope(|scope| {
-            for part in [Part::Spool, Part::Radio, Part::Clock] {
+            for part in [Part::Spool, Part::Radio, Part::Clock, Part::Frames] {
                 let conditions = conditions.clone();
                 scope.spawn(move || {
                     for _ in 0..1000 {

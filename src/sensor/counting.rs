@@ -3,9 +3,9 @@
 
 use crate::{
     UnixNanos,
-    capture::{CaptureError, Polled, Source},
+    capture::{CaptureError, Packet, Polled, Source, survey::Survey},
     config::Pace,
-    dot11,
+    dot11::{self, Reading, Verdict},
     oui::Registry,
     spool::Held,
     tally::{Closed, Counter, KeyError},
@@ -79,24 +79,31 @@ pub fn count(
     signals: &Arc<Signals>,
     windows: &mpsc::Sender<Counted>,
 ) -> Result<(), CountingError> {
-    let mut sheet = Sheet { counter, windows, signals, failure: None };
-    let ended = take(source, &mut sheet, pace);
+    let survey = Survey::begin(source);
+    let verdict = survey.verdict();
+    verdict.warnings().iter().for_each(|warning| tracing::warn!("the capture is not what it says: {warning}"));
+    let mut sheet = Sheet { counter, windows, signals, failure: None, verdict };
+    let ended = take(source, survey, &mut sheet, pace);
     if let Some(window) = sheet.counter.finish(None) {
         sheet.hand_over(window, true);
     }
     ended
 }
 
-fn take(source: &mut Source, sheet: &mut Sheet<'_>, pace: Pace) -> Result<(), CountingError> {
+fn take(source: &mut Source, survey: Survey, sheet: &mut Sheet<'_>, pace: Pace) -> Result<(), CountingError> {
     let mut pacer = Pacer::default();
+    let mut survey = Some(survey);
     loop {
-        let polled = match pace {
-            Pace::Fast => source.poll(&mut |packet| sheet.frame(packet.time, &packet))?,
-            Pace::Recorded => source.poll(&mut |packet| {
+        let mut count = |packet: Packet<'_>| {
+            if pace == Pace::Recorded {
                 pacer.wait_for(packet.time, sheet.signals);
-                sheet.frame(packet.time, &packet);
-            })?,
+            }
+            sheet.frame(packet.time, &packet);
         };
+        let polled = match survey.take() {
+            Some(survey) => survey.replay(&mut count),
+            None => source.poll(&mut count),
+        }?;
         sheet.signals.beat.mark();
         if let Some(failure) = sheet.failure.take() {
             return Err(failure.into());
@@ -113,6 +120,7 @@ struct Sheet<'a> {
     windows: &'a mpsc::Sender<Counted>,
     signals: &'a Signals,
     failure: Option<KeyError>,
+    verdict: Verdict,
 }
 
 impl Sheet<'_> {
@@ -121,11 +129,12 @@ impl Sheet<'_> {
     }
 
     #[inline]
-    fn frame(&mut self, time: UnixNanos, packet: &crate::capture::Packet<'_>) {
+    fn frame(&mut self, time: UnixNanos, packet: &Packet<'_>) {
         if self.failure.is_some() || self.is_stopped() {
             return;
         }
-        let facts = dot11::parse(packet.link, packet.data, packet.original_len);
+        let reading = Reading { told: packet.told, verdict: self.verdict };
+        let facts = dot11::parse_as(packet.link, packet.data, packet.original_len, reading);
         match self.counter.packet(time, &facts, packet.original_len) {
             Ok(None) => {}
             Ok(Some(window)) => self.hand_over(window, false),

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     UnixNanos,
     capture::{Packet, Polled},
-    dot11,
+    dot11::{self, Reading, Verdict, evidence::Evidence},
     radio::airtime::{Airtime, Witness},
     spool::Held,
     tally::KeyError,
@@ -76,11 +76,17 @@ pub fn listen(feed: &mut Feed, live: &mut Live, ears: &Ears) -> Result<(), Count
 
 fn take(feed: &mut Feed, live: &mut Live, ears: &Ears) -> Result<(), CountingError> {
     let mut steps = Vec::new();
+    // A card's frames are counted as they come: a verdict holds from when it is found.
+    let (mut evidence, mut verdict) = (Evidence::default(), Verdict::default());
     loop {
         let mut failure = None;
         let polled = feed.poll(&mut |packet, witness| {
+            if !evidence.is_enough() {
+                evidence.add(packet.link, packet.data, packet.original_len, packet.told);
+                verdict = ears.judged(&evidence, verdict);
+            }
             if failure.is_none() && !ears.is_stopped() {
-                failure = frame(&packet, witness, live, ears, &mut steps).err();
+                failure = frame(&packet, witness, live, ears, verdict, &mut steps).err();
             }
         })?;
         ears.signals.beat.mark();
@@ -112,10 +118,11 @@ fn frame(
     witness: Option<&mut Witness>,
     live: &mut Live,
     ears: &Ears,
+    verdict: Verdict,
     steps: &mut Vec<Step>,
 ) -> Result<(), KeyError> {
     let boot = live.boot_time(packet.time.0, clock::times);
-    let facts = dot11::parse(packet.link, packet.data, packet.original_len);
+    let facts = dot11::parse_as(packet.link, packet.data, packet.original_len, Reading { told: packet.told, verdict });
     if let Some(witness) = witness {
         witness.frame(boot, facts.freq_mhz);
     }
@@ -129,6 +136,17 @@ fn frame(
 impl Ears {
     fn is_stopped(&self) -> bool {
         self.signals.stop.load(Ordering::Relaxed)
+    }
+
+    /// What the frames have shown by now; says so when it is something new.
+    fn judged(&self, evidence: &Evidence, before: Verdict) -> Verdict {
+        let verdict = evidence.verdict();
+        if (verdict.stripped, verdict.present) != (before.stripped, before.present) {
+            for warning in verdict.warnings() {
+                self.events.warn("frame_checks", warning, []);
+            }
+        }
+        verdict
     }
 
     fn hand_all_over(&self, steps: &mut Vec<Step>, live: &mut Live) {

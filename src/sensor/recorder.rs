@@ -12,7 +12,7 @@ use crate::{
     run::batches::Batches,
     spool::{NewEntry, RunInfo, SharedSpool, Spool, SpoolError},
     watchdog::Beat,
-    wire::{Gap, RunRange, Status},
+    wire::{Capture, Gap, RunRange, Status},
 };
 use std::{
     sync::Arc,
@@ -52,6 +52,18 @@ struct Page {
     frames: u64,
 }
 
+/// Frames of a window below which nothing is said of all being bad.
+const FEW: u64 = 20;
+
+/// What the frames of a window are worth; `None` if there are too few to tell.
+fn worth(capture: &Capture) -> Option<Condition> {
+    if capture.bad_fcs + capture.malformed < capture.frames {
+        return Some(Condition::Good);
+    }
+    let reason = if capture.bad_fcs >= capture.malformed { "bad_fcs" } else { "malformed" };
+    (capture.frames >= FEW).then_some(Condition::Degraded(reason))
+}
+
 impl Recorder {
     /// A recorder of windows to which `batches` gives their places.
     #[must_use]
@@ -83,6 +95,9 @@ impl Recorder {
                 match counted {
                     Counted::Window { closed, last, clock, held, taken } => {
                         page.frames = closed.contents.capture.frames;
+                        if let Some(condition) = worth(&closed.contents.capture) {
+                            self.conditions.report(Part::Frames, condition);
+                        }
                         page.tracked = closed.tracker.clone().or(page.tracked);
                         page.taken = (!taken.is_empty()).then_some(taken).or(page.taken);
                         for record in self.batches.records(*closed, clock, last) {
@@ -218,4 +233,18 @@ pub fn ranges(runs: &[RunInfo]) -> Vec<RunRange> {
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_of_nothing_but_bad_frames_are_no_good() {
+        let of = |frames, bad_fcs, malformed| worth(&Capture { frames, bad_fcs, malformed, ..Capture::default() });
+        assert_eq!(of(100, 100, 0), Some(Condition::Degraded("bad_fcs")));
+        assert_eq!(of(100, 1, 99), Some(Condition::Degraded("malformed")));
+        assert_eq!(of(100, 50, 49), Some(Condition::Good));
+        assert_eq!((of(3, 3, 0), of(0, 0, 0)), (None, None));
+    }
 }

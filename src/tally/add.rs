@@ -4,16 +4,16 @@ use super::{
     KINDS, MAX_CHANNELS, Tally,
     ahead::Ahead,
     at, at_mut,
-    station::{Entry, Extra, MAC_BITS, MAX_NAME_LEN, MAX_NAMES, Name, Origin, Rare, flag},
+    station::{Entry, Extra, MAC_BITS, MAX_NAME_LEN, MAX_NAMES, Name, Origin, Rare, flag, join},
 };
 use crate::{
     Mac, UnixNanos,
-    dot11::{Body, Class, Facts, FrameKind, Outcome},
+    dot11::{
+        Body, Class, Facts, FrameKind, Outcome,
+        security::{ESS, IBSS},
+    },
     wire::Channel,
 };
-
-/// The IBSS bit of the capability information (IEEE 802.11-2020, 9.4.1.4).
-const IBSS: u16 = 1 << 1;
 
 const AUTHENTICATION: FrameKind = FrameKind(0x0b);
 const PS_POLL: FrameKind = FrameKind(0x1a);
@@ -232,10 +232,10 @@ impl Tally {
         };
         let rare = self.entries.get(place as usize).map(|entry| self.rare_of(entry)).unwrap_or_default();
         if origin == Origin::Announced
-            && rare.security.is_none()
-            && let Some(security) = body.security()
+            && rare.network.is_none_or(|network| !network.whole)
+            && let Some(network) = body.network()
         {
-            self.rare(place, |rare| rare.security = Some(security));
+            self.rare(place, |rare| rare.network = join(rare.network, Some(network)));
         }
         // An empty name is any network's in a probe request and a hidden one's in a beacon; a longer one is none.
         let Some(octets) = body.ssid().filter(|octets| (1..=MAX_NAME_LEN).contains(&octets.len())) else { return };
@@ -338,8 +338,15 @@ fn role_flags(ta: Mac, class: Option<Class>, facts: &Facts<'_>, capability: Opti
     match (class, facts.kind) {
         (None, _) => flag::WIRED,
         (_, Some(FrameKind::BEACON | FrameKind::PROBE_RESPONSE)) => {
-            if capability.is_some_and(|capability| capability & IBSS != 0) { flag::AD_HOC } else { flag::ACCESS_POINT }
+            match capability.map(|capability| capability & (ESS | IBSS)) {
+                Some(ESS) => flag::ACCESS_POINT,
+                Some(0) => flag::NEITHER,
+                Some(_) => flag::AD_HOC,
+                None if own_bss => flag::ACCESS_POINT,
+                None => 0,
+            }
         }
+        (_, Some(FrameKind::PROBE_REQUEST)) => flag::PROBED,
         (_, Some(FrameKind::ASSOCIATION_REQUEST | FrameKind::REASSOCIATION_REQUEST | PS_POLL)) => flag::CLIENT,
         (_, Some(AUTHENTICATION)) if facts.bssid.is_some() && facts.bssid == facts.ra && !own_bss => flag::CLIENT,
         (Some(Class::Data), _) => match (facts.to_ds, facts.from_ds) {

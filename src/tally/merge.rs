@@ -2,7 +2,7 @@
 
 use super::{
     Tally,
-    station::{Entry, Extra, MAC_BITS, flag},
+    station::{Entry, Extra, MAC_BITS, flag, join},
 };
 
 /// A bound was reached: which stations have counts of their own depends on the order of all frames, so only
@@ -43,9 +43,9 @@ impl Tally {
             if rare.extra != 0 {
                 self.extra(place, |own| add_extra(own, &extra));
             }
-            if rare.cut || rare.security.is_some() {
+            if rare.cut || rare.network.is_some() {
                 self.rare(place, |own| {
-                    own.security = own.security.or(rare.security);
+                    own.network = join(own.network, rare.network);
                     own.cut |= rare.cut;
                 });
             }

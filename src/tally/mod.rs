@@ -5,6 +5,7 @@
 
 mod add;
 mod ahead;
+mod bases;
 mod counter;
 pub mod devices;
 mod merge;
@@ -23,6 +24,7 @@ mod testing;
 mod tests;
 
 pub use ahead::Observed;
+pub use bases::Bases;
 pub use counter::{Closed, Counter, CounterSettings};
 pub use merge::MergeError;
 pub use privacy::{KeyError, Keys, NoKeys, rotation_index};

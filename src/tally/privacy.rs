@@ -2,13 +2,13 @@
 //! here. Knows no window and no transport; does no I/O: keys come from whoever implements [`Keys`].
 
 use super::{
-    Station, Tally,
+    Bases, Station, Tally,
     settings::{Privacy, PrivacyMac},
 };
 use crate::{
     Mac, UnixNanos,
     oui::Registry,
-    wire::{self, Address, Contents, Vendor, ssid_text},
+    wire::{self, Address, Contents, Role, Vendor, ssid_text},
 };
 use hmac::{Hmac, KeyInit, Mac as _};
 use sha2::Sha256;
@@ -93,13 +93,14 @@ pub(super) fn contents(
         Mode::Plain => {
             let tracked = tracked.iter().copied().chain(std::iter::repeat(false));
             let rows = tally.stations().zip(tracked);
-            let vendor = |mac| registry.vendor(mac);
+            let bases = Bases::new(registry, tally.stations_unsorted());
+            let vendor = |station: &Station<'_>| bases.vendor(station);
             contents.stations =
                 rows.map(|(station, tracked)| row(&station, vendor, Address::Mac, probes, tracked)).collect();
         }
         Mode::Pseudonym(key) => {
             let address = |mac| Address::Pseudonym(pseudonym(key, mac));
-            let vendor = |mac| registry.vendor_of_many(mac);
+            let vendor = |station: &Station<'_>| registry.vendor_of_many(station.mac());
             contents.stations = tally.stations().map(|station| row(&station, vendor, address, probes, false)).collect();
             // The order of the addresses would tell something of them.
             contents.stations.sort_unstable_by_key(|station| station.mac);
@@ -111,7 +112,7 @@ pub(super) fn contents(
 
 fn row<'r>(
     station: &Station<'_>,
-    vendor: impl Fn(Mac) -> Option<&'r str>,
+    vendor: impl Fn(&Station<'_>) -> Option<&'r str>,
     address: impl Fn(Mac) -> Address,
     probes: bool,
     tracked: bool,
@@ -123,9 +124,10 @@ fn row<'r>(
     }
     ssids.sort_unstable();
     ssids.dedup();
+    let network = station.network().filter(|_| station.role() == Role::AccessPoint);
     wire::Station {
         mac: address(mac),
-        vendor: vendor(mac).map(Into::into),
+        vendor: vendor(station).map(Into::into),
         randomised: mac.is_randomised(),
         tracked,
         role: station.role(),
@@ -140,6 +142,9 @@ fn row<'r>(
         freqs_mhz: station.freqs_mhz(),
         bssid: station.bssid().map(address),
         ssids,
+        security: network.map(|network| network.security.to_string()),
+        channel: network.and_then(|network| network.channel),
+        width_mhz: network.and_then(|network| network.width_mhz),
         first_seen: station.first_seen(),
         last_seen: station.last_seen(),
     }
@@ -201,7 +206,7 @@ mod tests {
     use super::*;
     use crate::{
         oui::{Assignment, Entry, Prefix, table::Builder},
-        tally::testing::{Frame, tally},
+        tally::testing::{Frame, management, ssid_element, tally},
     };
     use proptest::prelude::*;
 
@@ -243,6 +248,26 @@ mod tests {
                 let Address::Mac(mac) = station.mac else { return Err(TestCaseError::fail("a pseudonym")) };
                 prop_assert_eq!(station.vendor.as_deref(), all.vendor(mac));
             }
+        }
+    }
+
+    #[test]
+    fn an_access_points_row_says_what_its_network_announces() {
+        // Channel 6, and nothing to protect it.
+        let elements = [&ssid_element(b"net")[..], &[3, 1, 6]].concat();
+        let [ap, phone] = [1, 2].map(|n| Mac::from_u64(0x1000_0000_0000 | n));
+        let beacon = Frame { frame: management(8, 1, &elements), ..Frame::naming(8, ap, b"") };
+        let cut = Frame { cut: true, ..beacon.clone() };
+        // A mesh station announces a network too, and is no access point.
+        let mesh = Frame { frame: management(8, 0, &elements), ..Frame::naming(8, phone, b"") };
+        for (mode, sent, width) in
+            [(Mode::Plain, &beacon, Some(20)), (Mode::Pseudonym(&KEY), &beacon, Some(20)), (Mode::Plain, &cut, None)]
+        {
+            let tally = tally(&[sent.clone(), mesh.clone()], 10);
+            let mut rows = contents(&tally, &Registry::empty(), &mode, false, &[]).stations;
+            rows.sort_by_key(|row| row.role != Role::AccessPoint);
+            let said: Vec<_> = rows.iter().map(|row| (row.security.as_deref(), row.channel, row.width_mhz)).collect();
+            assert_eq!(said, [(Some("open"), Some(6), width), (None, None, None)]);
         }
     }
 

@@ -4,7 +4,7 @@
 use super::Tally;
 use crate::{
     Mac, UnixNanos,
-    dot11::Security,
+    dot11::{Network, Security},
     wire::{Role, Signal},
 };
 
@@ -21,6 +21,10 @@ pub(super) mod flag {
     pub const AD_HOC: u64 = 1 << 51;
     pub const WIRED: u64 = 1 << 52;
     pub const HAS_BSSID: u64 = 1 << 53;
+    /// It sent probe requests.
+    pub const PROBED: u64 = 1 << 54;
+    /// It sent beacons or probe responses of neither an access point nor an independent BSS.
+    pub const NEITHER: u64 = 1 << 55;
 }
 
 /// The address bits of [`Entry::key`].
@@ -91,11 +95,19 @@ pub(super) struct Rare {
     pub names: u32,
     /// Its [`Extra`], counted from 1; 0 is none.
     pub extra: u32,
-    pub security: Option<Security>,
+    pub network: Option<Network>,
     pub announced: u8,
     pub sought: u8,
     /// There were more names than are kept.
     pub cut: bool,
+}
+
+/// What is known of a network from what was announced before and after.
+pub(super) fn join(earlier: Option<Network>, later: Option<Network>) -> Option<Network> {
+    match (earlier, later) {
+        (Some(earlier), Some(later)) => Some(earlier.and_then(later)),
+        (earlier, later) => earlier.or(later),
+    }
 }
 
 /// Counts of busy stations, added to those of the [`Entry`], and what hardly any station has.
@@ -182,10 +194,13 @@ impl<'a> Station<'a> {
 
     /// What it was seen doing. Of several the first of this order holds: access point, client, ad hoc, wired.
     ///
-    /// * Access point: it sent a beacon or probe response without the IBSS capability bit (IEEE 802.11-2020,
-    ///   9.4.1.4), or a data frame with FromDS and without ToDS whose BSSID is its own address.
+    /// * Access point: it sent a beacon or probe response with the ESS and without the IBSS capability bit (IEEE
+    ///   802.11-2020, 9.4.1.4), or one that was cut before these and whose BSSID is its own address; or a data frame
+    ///   with FromDS and without ToDS whose BSSID is its own address. With neither bit it is a mesh station, or a
+    ///   Wi-Fi Direct device.
     /// * Client: it sent a data frame with ToDS and without FromDS, a PS-Poll, an association or reassociation
-    ///   request, or an authentication frame to the BSSID. A probe request alone joins nothing.
+    ///   request, or an authentication frame to the BSSID. Also what sent probe requests and is none of the others,
+    ///   nor announced anything.
     /// * Ad hoc: it sent a beacon or probe response with the IBSS bit, or a data frame with neither DS bit in a BSS
     ///   that is not its own address.
     /// * Wired: it sent a frame that is not 802.11.
@@ -196,6 +211,7 @@ impl<'a> Station<'a> {
             entry if entry.has(flag::CLIENT) => Role::Client,
             entry if entry.has(flag::AD_HOC) => Role::AdHoc,
             entry if entry.has(flag::WIRED) => Role::Wired,
+            entry if entry.has(flag::PROBED) && !entry.has(flag::NEITHER) => Role::Client,
             _ => Role::Unknown,
         }
     }
@@ -271,10 +287,16 @@ impl<'a> Station<'a> {
         self.rare().cut
     }
 
-    /// How the network that it announced first protects itself.
+    /// The network that it announced first, in a frame that was not cut if there is one.
+    #[must_use]
+    pub fn network(&self) -> Option<Network> {
+        self.rare().network
+    }
+
+    /// How the network that it announced protects itself.
     #[must_use]
     pub fn security(&self) -> Option<Security> {
-        self.rare().security
+        self.network().map(|network| network.security)
     }
 
     /// When the earliest of its frames was captured.

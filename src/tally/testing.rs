@@ -3,7 +3,7 @@
 use super::{Counts, Tally};
 use crate::{
     Mac, UnixNanos,
-    dot11::{Facts, FrameKind, Outcome, Security},
+    dot11::{Facts, FrameKind, Network, Outcome},
     wire::{Capture, Channel, Role, Signal},
 };
 use proptest::prelude::*;
@@ -23,6 +23,7 @@ pub struct Frame {
     pub signal_dbm: Option<i8>,
     pub freq_mhz: Option<u16>,
     pub frame: Vec<u8>,
+    pub cut: bool,
 }
 
 impl Frame {
@@ -41,6 +42,7 @@ impl Frame {
             signal_dbm: None,
             freq_mhz: None,
             frame: Vec::new(),
+            cut: false,
         }
     }
 
@@ -62,6 +64,7 @@ impl Frame {
             signal_dbm: self.signal_dbm,
             freq_mhz: self.freq_mhz,
             frame: &self.frame,
+            cut: self.cut,
         }
     }
 
@@ -116,7 +119,7 @@ pub struct ToldStation {
     pub announced: Vec<Vec<u8>>,
     pub sought: Vec<Vec<u8>>,
     pub names_cut: bool,
-    pub security: Option<Security>,
+    pub network: Option<Network>,
     pub seen: (UnixNanos, UnixNanos),
 }
 
@@ -138,7 +141,7 @@ pub fn told(tally: &Tally) -> Told {
                 announced: station.announced().map(<[u8]>::to_vec).collect(),
                 sought: station.sought().map(<[u8]>::to_vec).collect(),
                 names_cut: station.names_cut(),
-                security: station.security(),
+                network: station.network(),
                 seen: (station.first_seen(), station.last_seen()),
             })
             .collect(),
@@ -171,6 +174,13 @@ fn elements() -> impl Strategy<Value = Vec<u8>> {
         (0usize..24).prop_map(|n| ssid_element(&[b'a'].repeat(n))),
         Just(ssid_element(&[b'b'; 40])),
         proptest::collection::vec(any::<u8>(), 0..20),
+        // What a network says of itself, whole or not.
+        (0u8..12, 0usize..30).prop_map(|(channel, kept)| {
+            let rsn = [48, 20, 1, 0, 0, 0x0f, 0xac, 4, 1, 0, 0, 0x0f, 0xac, 4, 1, 0, 0, 0x0f, 0xac, 2, 0, 0];
+            let mut elements = [&[3, 1, channel][..], &rsn].concat();
+            elements.truncate(kept);
+            elements
+        }),
     ]
 }
 
@@ -182,12 +192,13 @@ pub fn frame() -> impl Strategy<Value = Frame> {
         1 => (0x160u16..0x170).prop_map(Some),
         1 => Just(None),
     ];
+    let capability = (0u16..8).prop_map(|bits| bits & 3 | (bits & 4) << 2);
     let freq = prop_oneof![Just(None), (0u16..4).prop_map(|n| Some(2412 + 5 * n)), (0u16..200).prop_map(Some)];
     (
         (-1_000i64..1_000, prop_oneof![60u32..2_000, Just(u32::MAX)], outcome(), kind),
         (proptest::option::of(mac()), proptest::option::of(mac())),
         (any::<bool>(), any::<bool>(), any::<bool>()),
-        (proptest::option::of(any::<i8>()), freq, 0u16..4, elements()),
+        (proptest::option::of(any::<i8>()), freq, capability, elements(), any::<bool>()),
     )
         .prop_map(|(what, addresses, bits, rest)| Frame {
             time: UnixNanos(what.0),
@@ -202,6 +213,7 @@ pub fn frame() -> impl Strategy<Value = Frame> {
             signal_dbm: rest.0,
             freq_mhz: rest.1,
             frame: management(what.3.unwrap_or_default(), rest.2, &rest.3),
+            cut: rest.4,
         })
 }
 

@@ -260,7 +260,21 @@ fn roles_follow_what_was_sent() {
         assert_eq!(role(&[managing(kind)]), Role::Client, "{kind:#x}");
     }
     assert_eq!(role(&[Frame { bssid: Some(AP), ..managing(0x0b) }]), Role::Unknown);
-    assert_eq!(role(&[Frame::naming(0x04, AP, b"looked for")]), Role::Unknown);
+    let probe = Frame::naming(0x04, AP, b"looked for");
+    assert_eq!(role(std::slice::from_ref(&probe)), Role::Client);
+    // A mesh station, a Wi-Fi Direct device: neither of a BSS with an access point nor of an independent one.
+    for kind in [0x05, 0x08] {
+        let neither = Frame { frame: management(kind, 0x0430, &[]), ..Frame::naming(kind, AP, b"") };
+        assert_eq!(role(std::slice::from_ref(&neither)), Role::Unknown);
+        assert_eq!(role(&[neither.clone(), probe.clone()]), Role::Unknown);
+        assert_eq!(role(&[neither, data(true, false, PHONE)]), Role::Client);
+        // Cut before the capability information.
+        let cut = Frame { frame: vec![0; 30], cut: true, bssid: Some(AP), ..Frame::naming(kind, AP, b"") };
+        assert_eq!(role(std::slice::from_ref(&cut)), Role::AccessPoint);
+        assert_eq!(role(&[Frame { bssid: Some(PHONE), ..cut }]), Role::Unknown);
+    }
+    assert_eq!(role(&[probe.clone(), data(false, false, PHONE)]), Role::AdHoc);
+    assert_eq!(role(&[probe, data(false, true, AP)]), Role::AccessPoint);
     assert_eq!(role(&[Frame { kind: None, ..Frame::data(AP, PHONE) }]), Role::Wired);
     assert_eq!(role(&[ibss, data(true, false, PHONE)]), Role::Client);
 }

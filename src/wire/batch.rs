@@ -13,9 +13,9 @@ pub const BATCH_SCHEMA: &str = "airtally.batch/1";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Sends beacons, probe responses or frames from the distribution system as its own BSSID.
+    /// Sends beacons or probe responses of an ESS, or frames from the distribution system as its own BSSID.
     AccessPoint,
-    /// Sends frames to the distribution system, or joins an access point.
+    /// Sends frames to the distribution system, joins an access point, or does nothing but look for one.
     Client,
     /// Seen on a wire (an Ethernet-like capture).
     Wired,
@@ -43,7 +43,8 @@ pub struct Signal {
 pub struct Station {
     /// Its address, or its pseudonym.
     pub mac: Address,
-    /// The vendor by longest prefix; absent if unknown or randomised.
+    /// The vendor by longest prefix; absent if unknown or randomised. Of an access point with a locally administered
+    /// address that of the one it was made of, where that one was heard too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor: Option<String>,
     /// Locally administered: the address says nothing of its maker.
@@ -79,6 +80,15 @@ pub struct Station {
     /// written `\xNN`, and a backslash `\\`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ssids: Vec<String>,
+    /// Of an access point: how its network protects itself, like `WPA2/WPA3`, `open` or `encrypted, kind unknown`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security: Option<String>,
+    /// Of an access point: the number of the primary channel that it announces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<u8>,
+    /// Of an access point: how wide the channel is that it announces, in MHz.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width_mhz: Option<u16>,
     /// When its first frame of the window was captured.
     pub first_seen: UnixNanos,
     /// When its last frame of the window was captured.

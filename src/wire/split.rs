@@ -129,6 +129,9 @@ mod tests {
             freqs_mhz,
             bssid: Some(Address::Pseudonym(mac)),
             ssids,
+            security: Some("WPA2/WPA3".into()),
+            channel: Some(36),
+            width_mhz: Some(80),
             first_seen: UnixNanos(1),
             last_seen: UnixNanos(2),
         }

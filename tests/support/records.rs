@@ -92,6 +92,9 @@ fn station(mode: Mode) -> impl Strategy<Value = Station> {
                 freqs_mhz: freqs.into_iter().collect(),
                 bssid: bssid.map(address),
                 ssids: ssids.into_iter().collect(),
+                security: (role == Role::AccessPoint && tracked).then(|| "WPA2/WPA3".into()),
+                channel: (role == Role::AccessPoint).then_some(36),
+                width_mhz: (role == Role::AccessPoint && tracked).then_some(160),
                 first_seen: UnixNanos(0),
                 last_seen: UnixNanos(0),
             }
@@ -288,6 +291,9 @@ pub fn tracked(mac: u64, frames: u64) -> Station {
         freqs_mhz: vec![2_412],
         bssid: None,
         ssids: Vec::new(),
+        security: Some("open".into()),
+        channel: Some(1),
+        width_mhz: None,
         first_seen: UnixNanos::new(1_700_000_000, 0),
         last_seen: UnixNanos::new(1_700_000_001, 0),
     }

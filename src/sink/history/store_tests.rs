@@ -36,6 +36,9 @@ fn window(seq: u64, stations: u64) -> Record {
         freqs_mhz: vec![2_412],
         bssid: None,
         ssids: vec!["a network".into()],
+        security: None,
+        channel: None,
+        width_mhz: None,
         first_seen: NOW,
         last_seen: NOW,
     };
