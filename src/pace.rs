@@ -106,6 +106,7 @@ impl Quiet {
         self.last = Some((message.to_owned(), now));
         match std::mem::take(&mut self.suppressed) {
             0 => Some(message.to_owned()),
+            1 => Some(format!("{message} (before this, one message like the last one was not logged)")),
             times => Some(format!("{message} (before this, {times} messages like the last one were not logged)")),
         }
     }

@@ -5,7 +5,7 @@ use super::{
     CaptureError, Packet, Polled,
     input::{Input, MAX_RECORD},
 };
-use crate::{UnixNanos, dot11::LinkType};
+use crate::{UnixNanos, dot11::LinkType, units::noun};
 use pcap_parser::{Block, OptionCode, pcapng};
 
 /// Block type, block length, and the first word of the body, which in a section header tells the byte order.
@@ -240,9 +240,11 @@ impl Ng {
             Some(link) if self.skipped > 0 => {
                 let links = unsupported.fold(link.to_string(), |links, link| format!("{links}, {link}"));
                 Some(format!(
-                    "{}: {} packets of interfaces with link type {links} were skipped, for airtally does not read it",
+                    "{}: {} {} of interfaces with link type {links} {} skipped, for airtally does not read it",
                     self.input.name(),
-                    self.skipped
+                    self.skipped,
+                    noun(self.skipped, "packet", "packets"),
+                    noun(self.skipped, "was", "were"),
                 ))
             }
             _ => None,

@@ -1,6 +1,9 @@
 //! How a report is written: a summary and tables for people, JSON, CSV. Counts nothing.
 
-use super::format::{self, bold};
+use super::{
+    format::{self, bold},
+    printable::printable,
+};
 use crate::{
     UnixNanos,
     inspect::{
@@ -9,6 +12,8 @@ use crate::{
         rows::{self, Sort, StationRow},
     },
     oui::Registry,
+    units::noun,
+    wire::Role,
 };
 use clap::ValueEnum;
 use serde::Serialize;
@@ -21,6 +26,8 @@ use std::{
 const SUMMARY_ROWS: usize = 12;
 /// Characters of a vendor's name, or of network names, in a table.
 const LONGEST_CELL: usize = 28;
+/// What a network that does not give its name is called in a table.
+const HIDDEN: &str = "(hidden)";
 
 /// What the rows are about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -72,7 +79,8 @@ struct Cells {
     rows: Vec<Vec<String>>,
     /// Rows that there are besides.
     more: usize,
-    what: &'static str,
+    /// What one row is about, and what several are.
+    what: [&'static str; 2],
 }
 
 impl View<'_> {
@@ -140,13 +148,14 @@ impl View<'_> {
         if cells.more > 0 {
             writeln!(
                 out,
-                "{} more {}: --top shows them, and --format json or csv all",
+                "{} more {}: --top shows {}, and --format json or csv all",
                 group(cells.more as u64),
-                cells.what
+                noun(cells.more as u64, cells.what[0], cells.what[1]),
+                noun(cells.more as u64, "it", "them"),
             )?;
         }
         for warning in document::warnings(report) {
-            writeln!(out, "note: {warning}")?;
+            writeln!(out, "note: {}", printable(&warning))?;
         }
         Ok(())
     }
@@ -183,7 +192,8 @@ impl View<'_> {
             let lasted = humantime::format_duration(std::time::Duration::from_secs(seconds));
             facts.push(("time", format!("{} to {} ({lasted})", second(first), second(last))));
         }
-        facts.push(("frames", format!("{} ({} octets)", group(capture.frames), group(capture.bytes))));
+        let octets = noun(capture.bytes, "octet", "octets");
+        facts.push(("frames", format!("{} ({} {octets})", group(capture.frames), group(capture.bytes))));
         let classes = [
             ("of stations", capture.station_frames),
             ("bad FCS", capture.bad_fcs),
@@ -198,7 +208,8 @@ impl View<'_> {
             classes.map(|(class, frames)| format!("{} {class}", group(*frames))).collect::<Vec<_>>().join(", "),
         ));
         let stations = group(report.tally().transmitters() as u64);
-        facts.push(("stations", format!("{stations} ({} randomised), {known} vendors", group(randomised))));
+        let vendors = noun(known as u64, "vendor", "vendors");
+        facts.push(("stations", format!("{stations} ({} randomised), {known} {vendors}", group(randomised))));
         let kinds = rows::subtypes(report);
         let kinds: Vec<_> = kinds.iter().map(|row| format!("{} {}", group(row.frames), row.name)).collect();
         facts.push(("types", kinds.join(", ")));
@@ -209,7 +220,7 @@ impl View<'_> {
         };
         facts.push(("to groups", and_more(groups.iter().map(named), 5)));
         for (title, text) in facts.iter().filter(|(_, text)| !text.is_empty()) {
-            writeln!(out, "{title:<12}{}", format::printable(text))?;
+            writeln!(out, "{title:<12}{}", printable(text))?;
         }
         writeln!(out)?;
         let points = rows::access_points(report, self.registry);
@@ -217,7 +228,7 @@ impl View<'_> {
             let cells = points.iter().take(SUMMARY_ROWS).map(|row| {
                 vec![
                     row.mac.to_string(),
-                    cut(&row.ssids.join(", ")),
+                    cut(&names(&row.ssids, row.security.is_some())),
                     channel_list(&row.freqs_mhz),
                     row.security.clone().unwrap_or_default(),
                     group(row.frames_sent),
@@ -225,9 +236,10 @@ impl View<'_> {
                 ]
             });
             let header = vec!["ACCESS POINT", "SSID", "CHANNELS", "SECURITY", "FRAMES", "VENDOR"];
-            self.titled(out, &Cells { header, rows: cells.collect(), more: 0, what: "" })?;
+            self.titled(out, &Cells { header, rows: cells.collect(), more: 0, what: [""; 2] })?;
             if let Some(more) = points.len().checked_sub(SUMMARY_ROWS).filter(|&more| more > 0) {
-                writeln!(out, "{} more access points: --by bssid", group(more as u64))?;
+                let what = noun(more as u64, "access point", "access points");
+                writeln!(out, "{} more {what}: --by bssid", group(more as u64))?;
             }
             writeln!(out)?;
         }
@@ -242,7 +254,7 @@ impl View<'_> {
     fn cells(&self, report: &Report) -> Cells {
         let plain = self.form == Form::Csv;
         let number = |count: u64| if plain { count.to_string() } else { group(count) };
-        let (header, rows, what): (Vec<&str>, Vec<Vec<String>>, &str) = match self.by {
+        let (header, rows, what): (Vec<&str>, Vec<Vec<String>>, [&str; 2]) = match self.by {
             By::Station => return self.stations(report),
             By::Vendor => {
                 let row = |row: rows::VendorRow<'_>| {
@@ -256,26 +268,27 @@ impl View<'_> {
                     ]
                 };
                 let header = vec!["vendor", "randomised", "stations", "frames_sent", "bytes_sent"];
-                (header, rows::vendors(report, self.registry).into_iter().map(row).collect(), "vendors")
+                (header, rows::vendors(report, self.registry).into_iter().map(row).collect(), ["vendor", "vendors"])
             }
             By::Bssid => {
                 let row = |row: rows::BssRow<'_>| {
                     vec![
                         row.bssid.map(|bssid| bssid.to_string()).unwrap_or_default(),
                         row.vendor.unwrap_or_default().to_owned(),
-                        row.ssids.join(", "),
+                        if plain { row.ssids.join(", ") } else { names(&row.ssids, row.announced) },
                         number(row.stations),
                         number(row.frames_sent),
                         number(row.bytes_sent),
                     ]
                 };
                 let header = vec!["bssid", "vendor", "ssids", "stations", "frames_sent", "bytes_sent"];
-                (header, rows::bsss(report, self.registry).into_iter().map(row).collect(), "BSSs")
+                (header, rows::bsss(report, self.registry).into_iter().map(row).collect(), ["BSS", "BSSs"])
             }
             By::Ssid => {
-                let row = |row: rows::SsidRow| vec![row.ssid, number(row.announced_by), number(row.sought_by)];
+                let name = |name: String| if plain { name } else { network(&name).to_owned() };
+                let row = |row: rows::SsidRow| vec![name(row.ssid), number(row.announced_by), number(row.sought_by)];
                 let header = vec!["ssid", "announced_by", "sought_by"];
-                (header, rows::ssids(report).into_iter().map(row).collect(), "network names")
+                (header, rows::ssids(report).into_iter().map(row).collect(), ["network name", "network names"])
             }
             By::Channel => {
                 let row = |row: rows::ChannelRow| {
@@ -287,17 +300,21 @@ impl View<'_> {
                     ]
                 };
                 let header = vec!["freq_mhz", "channel", "frames", "bytes"];
-                (header, rows::channels(report).into_iter().map(row).collect(), "channels")
+                (header, rows::channels(report).into_iter().map(row).collect(), ["channel", "channels"])
             }
             By::Subtype => {
                 let row = |row: rows::SubtypeRow| vec![row.subtype, row.name.to_owned(), number(row.frames)];
-                (vec!["subtype", "name", "frames"], rows::subtypes(report).into_iter().map(row).collect(), "types")
+                (
+                    vec!["subtype", "name", "frames"],
+                    rows::subtypes(report).into_iter().map(row).collect(),
+                    ["type", "types"],
+                )
             }
         };
         self.topped(header, rows, what)
     }
 
-    fn topped(&self, header: Vec<&'static str>, mut rows: Vec<Vec<String>>, what: &'static str) -> Cells {
+    fn topped(&self, header: Vec<&'static str>, mut rows: Vec<Vec<String>>, what: [&'static str; 2]) -> Cells {
         let more = rows.len().saturating_sub(self.top.unwrap_or(usize::MAX));
         rows.truncate(rows.len() - more);
         Cells { header, rows, more, what }
@@ -331,7 +348,7 @@ impl View<'_> {
                 "first_seen",
                 "last_seen",
             ];
-            return Cells { header, rows: rows.map(csv_station).collect(), more, what: "stations" };
+            return Cells { header, rows: rows.map(csv_station).collect(), more, what: ["station", "stations"] };
         }
         let header = vec![
             "STATION",
@@ -363,10 +380,10 @@ impl View<'_> {
                 channel_list(&row.freqs_mhz),
                 time(row.first_seen),
                 time(row.last_seen),
-                cut(&row.ssids.join(", ")),
+                cut(&names(&row.ssids, row.role == Role::AccessPoint && row.security.is_some())),
             ]
         });
-        Cells { header, rows: rows.collect(), more, what: "stations" }
+        Cells { header, rows: rows.collect(), more, what: ["station", "stations"] }
     }
 }
 
@@ -449,10 +466,26 @@ fn and_more(items: impl Iterator<Item = String>, few: usize) -> String {
     }
 }
 
+/// A network's name for people: [`HIDDEN`] for one that consists of zero octets, which is how some networks hide.
+fn network(ssid: &str) -> &str {
+    if !ssid.is_empty() && ssid.split("\\x00").all(str::is_empty) { HIDDEN } else { ssid }
+}
+
+/// Network names for people; of one that announced itself and gave none, that it is hidden.
+fn names(ssids: &[String], announced: bool) -> String {
+    if ssids.is_empty() && announced {
+        return HIDDEN.to_owned();
+    }
+    let mut names: Vec<&str> = ssids.iter().map(|ssid| network(ssid)).collect();
+    names.dedup();
+    names.join(", ")
+}
+
 /// The beginning of a text that is too long for a column.
 fn cut(text: &str) -> String {
+    let text = printable(text);
     if text.chars().count() <= LONGEST_CELL {
-        return text.to_owned();
+        return text.into_owned();
     }
     text.chars().take(LONGEST_CELL - 1).chain(['…']).collect()
 }
@@ -474,6 +507,11 @@ mod tests {
         assert_eq!(percent(1, 8), "12.5%");
         assert_eq!(channel_list(&[2_412, 2_437, 2_413]), "1, 6, 2413 MHz");
         assert_eq!(cut(&"é".repeat(40)).chars().count(), LONGEST_CELL);
+        assert_eq!(cut("a\u{202e}b"), "a\\u{202e}b");
+        assert_eq!(names(&[], true), HIDDEN);
+        assert_eq!(names(&[], false), "");
+        assert_eq!(names(&["\\x00".into(), "\\x00\\x00".into(), "a".into()], true), "(hidden), a");
+        assert_eq!(names(&["\\x00a".into()], true), "\\x00a");
         assert_eq!(second(UnixNanos::new(1_700_000_000, 5)), "2023-11-14 22:13:20");
     }
 }

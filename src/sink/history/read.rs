@@ -50,8 +50,8 @@ pub struct Totals {
     pub group_ta: u64,
     /// Frames of stations past the bound.
     pub overflow_frames: u64,
-    /// Frames the kernels dropped.
-    pub kernel_drops: u64,
+    /// Frames the kernels dropped; absent where no sensor can know, as with capture files.
+    pub kernel_drops: Option<u64>,
     /// Distinct station addresses.
     pub stations: u64,
     /// Those of them that are randomised.
@@ -168,7 +168,7 @@ impl History {
                 sum("without_ta"),
                 sum("group_ta"),
                 sum("overflow_frames"),
-                sum("kernel_drops"),
+                format!("CASE WHEN count(kernel_drops) THEN {} END", sum("kernel_drops")),
             ),
             [],
             |row| {
@@ -182,7 +182,7 @@ impl History {
                     without_ta: count(row, 6)?,
                     group_ta: count(row, 7)?,
                     overflow_frames: count(row, 8)?,
-                    kernel_drops: count(row, 9)?,
+                    kernel_drops: maybe(row, 9)?,
                     start: row.get::<_, Option<i64>>(10)?.map(UnixNanos),
                     end: row.get::<_, Option<i64>>(11)?.map(UnixNanos),
                     ..Totals::default()
