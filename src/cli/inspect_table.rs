@@ -2,6 +2,7 @@
 
 use super::{
     format::{self, bold},
+    inspect_text::{and_more, channel_list, cut, group, join_hidden, names, percent, second},
     printable::printable,
 };
 use crate::{
@@ -24,10 +25,6 @@ use std::{
 
 /// Access points in a summary, at most.
 const SUMMARY_ROWS: usize = 12;
-/// Characters of a vendor's name, or of network names, in a table.
-const LONGEST_CELL: usize = 28;
-/// What a network that does not give its name is called in a table.
-const HIDDEN: &str = "(hidden)";
 
 /// What the rows are about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -251,6 +248,12 @@ impl View<'_> {
         self.registry.special(mac).or(vendor).unwrap_or(if randomised { "(randomised)" } else { "(unknown)" })
     }
 
+    /// Access points that announced themselves without a name.
+    fn hidden(&self, report: &Report) -> u64 {
+        let points = rows::access_points(report, self.registry);
+        points.iter().filter(|row| row.ssids.is_empty() && row.security.is_some()).count() as u64
+    }
+
     fn cells(&self, report: &Report) -> Cells {
         let plain = self.form == Form::Csv;
         let number = |count: u64| if plain { count.to_string() } else { group(count) };
@@ -285,10 +288,13 @@ impl View<'_> {
                 (header, rows::bsss(report, self.registry).into_iter().map(row).collect(), ["BSS", "BSSs"])
             }
             By::Ssid => {
-                let name = |name: String| if plain { name } else { network(&name).to_owned() };
-                let row = |row: rows::SsidRow| vec![name(row.ssid), number(row.announced_by), number(row.sought_by)];
+                let mut names = rows::ssids(report);
+                if !plain {
+                    join_hidden(&mut names, self.hidden(report));
+                }
+                let row = |row: rows::SsidRow| vec![row.ssid, number(row.announced_by), number(row.sought_by)];
                 let header = vec!["ssid", "announced_by", "sought_by"];
-                (header, rows::ssids(report).into_iter().map(row).collect(), ["network name", "network names"])
+                (header, names.into_iter().map(row).collect(), ["network name", "network names"])
             }
             By::Channel => {
                 let row = |row: rows::ChannelRow| {
@@ -429,89 +435,4 @@ fn csv_station(row: StationRow<'_>) -> Vec<String> {
 /// The role as JSON has it.
 fn role(row: &StationRow<'_>) -> String {
     serde_json::to_value(row.role).ok().and_then(|role| role.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
-/// A number with its digits in threes.
-fn group(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-fn percent(part: u64, whole: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
-    if part == 0 { String::new() } else { format!("{:.1}%", part as f64 * 100.0 / whole.max(1) as f64) }
-}
-
-/// Channel numbers, or frequencies where there is none.
-fn channel_list(freqs_mhz: &[u16]) -> String {
-    let channel =
-        |&freq: &u16| rows::channel_number(freq).map_or_else(|| format!("{freq} MHz"), |number| number.to_string());
-    and_more(freqs_mhz.iter().map(channel), 6)
-}
-
-/// The first few, and how many more there are.
-fn and_more(items: impl Iterator<Item = String>, few: usize) -> String {
-    let items: Vec<String> = items.collect();
-    let shown = items.get(..few).unwrap_or(&items).join(", ");
-    match items.len().saturating_sub(few) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
-}
-
-/// A network's name for people: [`HIDDEN`] for one that consists of zero octets, which is how some networks hide.
-fn network(ssid: &str) -> &str {
-    if !ssid.is_empty() && ssid.split("\\x00").all(str::is_empty) { HIDDEN } else { ssid }
-}
-
-/// Network names for people; of one that announced itself and gave none, that it is hidden.
-fn names(ssids: &[String], announced: bool) -> String {
-    if ssids.is_empty() && announced {
-        return HIDDEN.to_owned();
-    }
-    let mut names: Vec<&str> = ssids.iter().map(|ssid| network(ssid)).collect();
-    names.dedup();
-    names.join(", ")
-}
-
-/// The beginning of a text that is too long for a column.
-fn cut(text: &str) -> String {
-    let text = printable(text);
-    if text.chars().count() <= LONGEST_CELL {
-        return text.into_owned();
-    }
-    text.chars().take(LONGEST_CELL - 1).chain(['…']).collect()
-}
-
-/// A time to the second, like `2026-11-21 03:00:10`.
-fn second(time: UnixNanos) -> String {
-    time.to_string().replacen('T', " ", 1).get(..19).unwrap_or_default().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_and_texts_are_readable() {
-        assert_eq!(group(0), "0");
-        assert_eq!(group(1_234_567), "1,234,567");
-        assert_eq!(group(123_456), "123,456");
-        assert_eq!(percent(1, 8), "12.5%");
-        assert_eq!(channel_list(&[2_412, 2_437, 2_413]), "1, 6, 2413 MHz");
-        assert_eq!(cut(&"é".repeat(40)).chars().count(), LONGEST_CELL);
-        assert_eq!(cut("a\u{202e}b"), "a\\u{202e}b");
-        assert_eq!(names(&[], true), HIDDEN);
-        assert_eq!(names(&[], false), "");
-        assert_eq!(names(&["\\x00".into(), "\\x00\\x00".into(), "a".into()], true), "(hidden), a");
-        assert_eq!(names(&["\\x00a".into()], true), "\\x00a");
-        assert_eq!(second(UnixNanos::new(1_700_000_000, 5)), "2023-11-14 22:13:20");
-    }
 }

@@ -15,6 +15,8 @@ mod inspect;
 mod inspect_progress;
 #[cfg(feature = "inspect")]
 mod inspect_table;
+#[cfg(feature = "inspect")]
+mod inspect_text;
 mod log;
 #[cfg(feature = "manual")]
 mod manual;

@@ -132,6 +132,9 @@ fn networks_that_hide_are_called_hidden() {
         assert_eq!(text.matches("(hidden)").count(), rows, "{text}");
         assert!(!text.contains("\\x00"), "{text}");
     }
+    let text = out(&inspect(&["--by", "ssid"], &[&path]));
+    let row: Vec<_> = text.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(row, ["(hidden)", "2", "0"], "{text}");
     let json: Value = serde_json::from_str(&out(&inspect(&["--format", "json"], &[&path]))).unwrap();
     assert_eq!(json["stations"][0]["ssids"], serde_json::json!([]));
 }
