@@ -159,7 +159,8 @@ impl History {
         let moment = self.0.unchecked_transaction()?;
         let mut totals = moment.query_row(
             &format!(
-                "SELECT count(frames), {}, {}, {}, {}, {}, {}, {}, {}, {}, min(start_ns), max(end_ns) FROM windows",
+                "SELECT count(frames), {}, {}, {}, {}, {}, {}, {}, {}, CASE WHEN count(kernel_drops) THEN {} END, \
+                 min(start_ns), max(end_ns) FROM windows",
                 sum("frames"),
                 sum("bytes"),
                 sum("station_frames"),
@@ -168,7 +169,7 @@ impl History {
                 sum("without_ta"),
                 sum("group_ta"),
                 sum("overflow_frames"),
-                format!("CASE WHEN count(kernel_drops) THEN {} END", sum("kernel_drops")),
+                sum("kernel_drops"),
             ),
             [],
             |row| {
