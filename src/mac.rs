@@ -78,21 +78,26 @@ impl fmt::Debug for Mac {
 /// A text that is not a MAC address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{0}' is not a MAC address: write six octets like aa:bb:cc:dd:ee:ff, aa-bb-cc-dd-ee-ff, aabb.ccdd.eeff or aabbccddeeff"
+    "'{0}' is not a MAC address: write six octets like aa:bb:cc:dd:ee:ff, aa-bb-cc-dd-ee-ff, aabb.ccdd.eeff or aabbccddeeff; \
+     zeros in front may be left out, as in 0:d:93:0:0:1"
 )]
 pub struct MacError(String);
 
 impl FromStr for Mac {
     type Err = MacError;
 
-    /// Reads twelve hexadecimal digits bare, in pairs parted by `:` or `-`, or in fours parted by `.`.
+    /// Reads twelve hexadecimal digits bare, in pairs parted by `:` or `-`, or in fours parted by `.`. Of six octets parted
+    /// by `:` or `-` each may lack a zero in front, as `arp -a` writes them: six are a whole address, so nothing else can
+    /// be meant.
     fn from_str(text: &str) -> Result<Self, MacError> {
         let fail = || MacError(text.chars().take(64).collect());
         let bytes = text.as_bytes();
+        if let Some(octets) = octets(text) {
+            return Ok(Self(octets));
+        }
         let (group, separator) = match bytes.len() {
             12 => (12, None),
             14 if bytes[4] == b'.' => (4, Some(b'.')),
-            17 if matches!(bytes[2], b':' | b'-') => (2, Some(bytes[2])),
             _ => return Err(fail()),
         };
         let mut value: u64 = 0;
@@ -108,6 +113,20 @@ impl FromStr for Mac {
         }
         Ok(Self::from_u64(value))
     }
+}
+
+/// Six octets of one or two digits each, parted by the same of `:` and `-`.
+fn octets(text: &str) -> Option<[u8; 6]> {
+    let separator = text.chars().find(|c| matches!(c, ':' | '-'))?;
+    let mut octets = [0; 6];
+    let mut parts = text.split(separator);
+    for octet in &mut octets {
+        let digits = parts.next().filter(|part| matches!(part.len(), 1 | 2))?;
+        for digit in digits.chars() {
+            *octet = *octet << 4 | u8::try_from(digit.to_digit(16)?).ok()?;
+        }
+    }
+    parts.next().is_none().then_some(octets)
 }
 
 impl Serialize for Mac {
@@ -136,8 +155,27 @@ mod tests {
     }
 
     #[test]
+    fn zeros_in_front_may_be_left_out() {
+        let mac = Mac([0, 0x0d, 0x93, 0, 0, 1]);
+        for text in ["0:d:93:0:0:1", "00:D:93:0:00:1", "0-d-93-0-0-01", "00:0D:93:00:00:01"] {
+            assert_eq!(text.parse(), Ok(mac), "{text}");
+        }
+    }
+
+    #[test]
     fn refuses_what_is_not_an_address() {
-        for text in ["", "aa:bb", "aa:bb:cc:dd:ee:fg", "aa:bb-cc:dd:ee:ff", "aabbccddeeff00", "é:bb:cc:dd:ee:ff"] {
+        for text in ["", "aa:bb", "aa:bb:cc:dd:ee:fg", "aa:bb-cc:dd:ee:ff", "aabbccddeeff00", "é:bb:cc:dd:ee:ff"]
+            .into_iter()
+            .chain([
+                "0:d:93:0:0",
+                "0:d:93:0:0:",
+                "0:d:93:0:0:1:2",
+                "0:d:93:0:0-1",
+                "0:d:930:0:0:1",
+                "0:d:93:0:0:g",
+                ":::::",
+            ])
+        {
             assert!(text.parse::<Mac>().is_err(), "{text}");
         }
     }
@@ -155,6 +193,14 @@ mod tests {
             let mac = Mac(octets);
             prop_assert_eq!(mac.to_string().parse::<Mac>(), Ok(mac));
             prop_assert_eq!(Mac::from_u64(mac.to_u64()), mac);
+        }
+
+        #[test]
+        fn zeros_in_front_say_nothing(octets: [u8; 6], short: [bool; 6], upper: bool) {
+            let part = |(octet, short): (&u8, &bool)| if *short { format!("{octet:x}") } else { format!("{octet:02x}") };
+            let text = octets.iter().zip(&short).map(part).collect::<Vec<_>>().join(":");
+            let text = if upper { text.to_uppercase() } else { text };
+            prop_assert_eq!(text.parse(), Ok(Mac(octets)));
         }
 
         #[test]

@@ -140,6 +140,7 @@ impl Quiet {
         };
         Some(match kept_back {
             0 => message.to_owned(),
+            1 => format!("{message} (before this, one message like the last one was not logged)"),
             times => format!("{message} (before this, {times} messages like the last one were not logged)"),
         })
     }

@@ -1,4 +1,4 @@
-//! Durations and sizes as people write them in a configuration file: `"10s"`, `"64MiB"`.
+//! Durations and sizes as people write them in a configuration file: `"10s"`, `"64MiB"`; one and many of a thing.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::{fmt, str::FromStr};
@@ -20,6 +20,12 @@ pub mod duration {
         humantime::parse_duration(&text)
             .map_err(|error| D::Error::custom(format!("'{text}' is not a duration like \"10s\" or \"7d\": {error}")))
     }
+}
+
+/// The word for `count` things: `one` or `many`.
+#[must_use]
+pub const fn noun<'a>(count: u64, one: &'a str, many: &'a str) -> &'a str {
+    if count == 1 { one } else { many }
 }
 
 /// A number of bytes, written `"512KiB"`, `"64MiB"`, `"2GiB"`, or with decimal units, or bare.

@@ -2,12 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/records.rs"]
+mod records;
 mod support;
 
+use airtally::{
+    sink::Sink as _,
+    wire::{Record, Station},
+};
+use serde_json::Value;
 use std::{
     fs,
     path::Path,
-    process::{Output, Stdio},
+    process::{Command, Output, Stdio},
 };
 use support::{
     program::{airtally, run, text},
@@ -102,6 +109,99 @@ fn a_reader_that_goes_away_is_no_failure() {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+}
+
+/// Runs the program with standard error closed, or on a device that is always full.
+fn without_stderr(how: &str, arguments: &[&str]) -> Output {
+    Command::new("sh")
+        .args(["-c", &format!("exec \"$@\" {how}"), "sh", env!("CARGO_BIN_EXE_airtally")])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_standard_error_that_takes_nothing_changes_no_outcome() {
+    let dir = temp_dir();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (capture, bad, absent, empty) = (at("good.pcap"), at("bad.toml"), at("absent"), at("empty"));
+    fs::create_dir(&empty).unwrap();
+    // Cut within a record: it is counted as far as it goes.
+    let header = [0xa1b2_c3d4u32, 0x0004_0002, 0, 0, 0x0004_0000, 105].map(u32::to_le_bytes).concat();
+    fs::write(&capture, [header, vec![1, 2, 3]].concat()).unwrap();
+    fs::write(&bad, "[mqtt]\nprot = 1883\n").unwrap();
+    let file = at("sensor.toml");
+    let state = at("state");
+    let config = format!(
+        "site = \"home\"\nsensor = \"attic\"\n[source]\nkind = \"file\"\nfile = \"{absent}\"\n[spool]\n\
+         runtime_dir = \"{state}/run\"\nstate_dir = \"{state}/disk\"\n[mqtt]\nhost = \"127.0.0.1\"\nport = 1\n"
+    );
+    fs::write(&file, config).unwrap();
+    for arguments in [
+        &["inspect", &capture][..],
+        &["inspect", &absent],
+        &["inspect", &absent, &bad, &empty],
+        &["inspect", &empty],
+        &["inspect", &capture, "--window", "10s"],
+        &["oui", "lookup", "--db", &absent, "b8:27:eb:00:00:01", "x", "y"],
+        &["oui", "update", "--db", &absent, "--from", &bad],
+        &["check", &bad, &absent],
+        &["sensor", "--config", &bad],
+        &["sensor", "--config", &file],
+        &["ingest", "--config", &absent],
+        &["history", "--db", &absent],
+        &["doctor", "--config", &bad],
+        &["radio", "plan", "--config", &bad],
+        &["nonsense"],
+        &[],
+        &["setup"],
+        &["--help"],
+    ] {
+        let usual = run(arguments);
+        assert!(usual.status.code().is_some_and(|status| status <= 2), "{arguments:?}: {}", text(&usual));
+        for how in ["2>/dev/full", "2>&-"] {
+            let output = without_stderr(how, arguments);
+            assert_eq!(output.status.code(), usual.status.code(), "{arguments:?} {how}");
+            assert_eq!(output.stdout, usual.stdout, "{arguments:?} {how}");
+        }
+    }
+}
+
+#[test]
+fn the_history_is_one_json_object_with_null_where_nobody_knows() {
+    let dir = temp_dir();
+    let path = dir.path().join("history.sqlite");
+    let settings = airtally::config::Sqlite { path: path.clone(), ..Default::default() };
+    let mut station = Station { vendor: None, signal_dbm: None, ..records::tracked(0x0200_0000_0001, 1) };
+    let mut sink = airtally::sink::Sqlite::open(&settings).unwrap();
+    let mut store = |seq, drops, station: &Station| {
+        let mut batch = records::simple("home", "attic", seq, station.clone());
+        batch.capture.as_mut().unwrap().kernel_drops = drops;
+        support::block_on(sink.store(&[Record::Batch(Box::new(batch))])).unwrap();
+    };
+    store(0, None, &station);
+    let history = |format: &str| {
+        let output = run(["history", "--db", path.to_str().unwrap(), "--format", format]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        out(&output)
+    };
+    assert!(out(&run(["history", "--help"])).contains("One JSON object: 'totals', and 'stations'"));
+    let answer: Value = serde_json::from_str(&history("json")).unwrap();
+    assert_eq!((&answer["totals"]["windows"], &answer["totals"]["kernel_drops"]), (&1.into(), &Value::Null));
+    let row = &answer["stations"][0];
+    assert_eq!((&row["vendor"], &row["signal_max_dbm"], &row["frames_sent"]), (&Value::Null, &Value::Null, &1.into()));
+    let table = history("table");
+    assert!(table.contains("1 sensor, 1 window, 1 station (") && table.contains("\n1 frame: 1 of stations"), "{table}");
+    assert!(table.contains("0 declared gaps") && table.contains("stored: 1 frame of stations"), "{table}");
+    // What one sensor knows is told; and a vendor's name is no formula.
+    station.vendor = Some("=1+1\u{202e}".into());
+    store(1, Some(3), &station);
+    let answer: Value = serde_json::from_str(&history("json")).unwrap();
+    assert_eq!(answer["totals"]["kernel_drops"], 3);
+    assert_eq!(answer["stations"][0]["vendor"], "=1+1\u{202e}");
+    assert!(history("csv").contains(",'=1+1\\u{202e},"), "{}", history("csv"));
+    assert!(history("table").contains("=1+1\\u{202e}"), "{}", history("table"));
 }
 
 #[test]

@@ -200,8 +200,8 @@ fn count(path: &Path) -> (Counted, Result<Option<String>, CaptureError>) {
         }
     }
     let warning = source.warning().map(str::to_owned);
-    if let Some((before, _)) = warning.as_deref().and_then(|text| text.split_once(" packets of interfaces")) {
-        counted.skipped = before.rsplit(' ').next().unwrap().parse().unwrap();
+    if let Some((before, _)) = warning.as_deref().and_then(|text| text.split_once(" of interfaces with link type")) {
+        counted.skipped = before.rsplit(' ').nth(1).unwrap().parse().unwrap();
     }
     (counted, Ok(warning))
 }

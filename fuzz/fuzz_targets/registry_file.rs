@@ -16,7 +16,7 @@ fuzz_target!(|input: &[u8]| {
             }
             let registry = Registry::new(&merge(&[source.clone()]));
             for row in &source.parsed.entries {
-                let found = registry.lookup(airtally::Mac::from_u64(row.prefix.first()));
+                let found = registry.lookup(airtally::Mac::from_u64(row.prefix.last()));
                 assert!(found.is_some_and(|entry| entry.prefix.bits() >= row.prefix.bits()));
             }
         }

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     UnixNanos,
     dot11::{LinkType, Told},
+    units::noun,
 };
 use pcap_parser::{Block, OptionCode, pcapng};
 
@@ -263,9 +264,11 @@ impl Ng {
             Some(link) if self.skipped > 0 => {
                 let links = unsupported.fold(link.to_string(), |links, link| format!("{links}, {link}"));
                 Some(format!(
-                    "{}: {} packets of interfaces with link type {links} were skipped, for airtally does not read it",
+                    "{}: {} {} of interfaces with link type {links} {} skipped, for airtally does not read it",
                     self.input.name(),
-                    self.skipped
+                    self.skipped,
+                    noun(self.skipped, "packet", "packets"),
+                    noun(self.skipped, "was", "were"),
                 ))
             }
             _ => None,

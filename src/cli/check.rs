@@ -1,6 +1,9 @@
 //! `airtally check`: what is wrong with a configuration.
 
-use super::format::UsageError;
+use super::{
+    format::{UsageError, tell_line},
+    printable::{printable, printable_lines},
+};
 use crate::config::{Kind, load_ingest, load_sensor};
 use clap::{Args, ValueEnum};
 use std::{
@@ -40,10 +43,13 @@ pub fn run(arguments: &CheckArgs) -> anyhow::Result<()> {
             Kind::Ingest => load_ingest(path).map(|_| "ingest"),
         });
         match checked {
-            Ok(kind) => writeln!(io::stdout(), "{}: a good {kind} configuration", path.display())?,
+            Ok(kind) => {
+                let path = path.display().to_string();
+                writeln!(io::stdout(), "{}: a good {kind} configuration", printable(&path))?;
+            }
             Err(error) => {
                 bad += 1;
-                writeln!(io::stderr(), "{error}")?;
+                tell_line(&printable_lines(&error.to_string()));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! `airtally doctor`: what could keep a sensor on this machine from working.
 
-use super::format::UsageError;
+use super::{format::UsageError, printable::printable};
 use crate::{
     UnixNanos,
     config::{Sensor, load_sensor},
@@ -80,14 +80,14 @@ fn text(report: &Report) -> String {
             Level::Warn => "warn",
             Level::Fail => "FAIL",
         };
-        let _ = writeln!(out, "{level}  {check:<10}  {message}");
+        let _ = writeln!(out, "{level}  {check:<10}  {}", printable(message));
         for more in advice
             .as_deref()
             .into_iter()
             .map(|advice| format!("do: {advice}"))
             .chain(source.map(|source| format!("see: {source}")))
         {
-            let _ = writeln!(out, "{:18}{more}", "");
+            let _ = writeln!(out, "{:18}{}", "", printable(&more));
         }
     }
     out

@@ -1,11 +1,14 @@
 //! `airtally history`: what the embedded history holds.
 
-use super::format::{self, Format, UsageError};
-use crate::sink::{
-    History,
-    history::{StationTotal, Totals},
+use super::format::{self, UsageError};
+use crate::{
+    sink::{
+        History,
+        history::{StationTotal, Totals},
+    },
+    units::noun,
 };
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::{
     io::{self, BufWriter, Write},
@@ -27,9 +30,20 @@ pub struct HistoryArgs {
     /// How many stations
     #[arg(long, default_value_t = 20)]
     top: usize,
-    /// Form of the output; csv has the stations only
+    /// Form of the output
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Format {
+    /// Aligned columns, and the totals in sentences.
+    #[default]
+    Table,
+    /// One JSON object: 'totals', and 'stations', an array. What nobody knows is null.
+    Json,
+    /// Comma-separated values with a header: the stations.
+    Csv,
 }
 
 #[derive(Serialize)]
@@ -37,7 +51,7 @@ struct Row<'a> {
     mac: &'a str,
     vendor: Option<&'a str>,
     randomised: bool,
-    role: &'a str,
+    role: Option<&'a str>,
     frames_sent: u64,
     bytes_sent: u64,
     frames_received: u64,
@@ -59,7 +73,7 @@ impl<'a> From<&'a StationTotal> for Row<'a> {
             mac: &station.station,
             vendor: station.vendor.as_deref(),
             randomised: station.randomised,
-            role: &station.role,
+            role: Some(&*station.role).filter(|role| !role.is_empty()),
             frames_sent: station.frames_sent,
             bytes_sent: station.bytes_sent,
             frames_received: station.frames_received,
@@ -86,14 +100,43 @@ pub fn run(arguments: &HistoryArgs) -> anyhow::Result<()> {
             writeln!(out)?;
         }
         Format::Csv => {
-            let mut csv = csv::Writer::from_writer(&mut out);
-            rows.iter().try_for_each(|row| csv.serialize(row))?;
-            csv.flush()?;
+            format::csv(&mut out, &CSV_HEADER, &rows.iter().map(csv_row).collect::<Vec<_>>())?;
         }
         Format::Table => table(&mut out, &history, &rows)?,
     }
     out.flush()?;
     Ok(())
+}
+
+/// The keys of a station, in their order.
+const CSV_HEADER: [&str; 11] = [
+    "mac",
+    "vendor",
+    "randomised",
+    "role",
+    "frames_sent",
+    "bytes_sent",
+    "frames_received",
+    "signal_max_dbm",
+    "windows",
+    "first_seen",
+    "last_seen",
+];
+
+fn csv_row(row: &Row<'_>) -> Vec<String> {
+    vec![
+        row.mac.to_owned(),
+        row.vendor.unwrap_or_default().to_owned(),
+        row.randomised.to_string(),
+        row.role.unwrap_or_default().to_owned(),
+        row.frames_sent.to_string(),
+        row.bytes_sent.to_string(),
+        row.frames_received.to_string(),
+        row.signal_max_dbm.map(|dbm| dbm.to_string()).unwrap_or_default(),
+        row.windows.to_string(),
+        row.first_seen.clone(),
+        row.last_seen.clone(),
+    ]
 }
 
 fn table(out: &mut impl Write, history: &History, rows: &[Row<'_>]) -> anyhow::Result<()> {
@@ -104,7 +147,7 @@ fn table(out: &mut impl Write, history: &History, rows: &[Row<'_>]) -> anyhow::R
             vec![
                 row.mac.to_owned(),
                 vendor.to_owned(),
-                row.role.to_owned(),
+                row.role.unwrap_or_default().to_owned(),
                 row.frames_sent.to_string(),
                 row.bytes_sent.to_string(),
                 row.frames_received.to_string(),
@@ -119,13 +162,17 @@ fn table(out: &mut impl Write, history: &History, rows: &[Row<'_>]) -> anyhow::R
     writeln!(out)?;
     writeln!(
         out,
-        "{} sensors, {} windows, {} stations ({} randomised), {} declared gaps",
-        totals.sensors, totals.windows, totals.stations, totals.randomised, totals.gaps
+        "{}, {}, {} ({} randomised), {}",
+        number_of(totals.sensors, "sensor", "sensors"),
+        number_of(totals.windows, "window", "windows"),
+        number_of(totals.stations, "station", "stations"),
+        totals.randomised,
+        number_of(totals.gaps, "declared gap", "declared gaps"),
     )?;
     writeln!(
         out,
-        "{} frames: {} of stations, {} bad FCS, {} malformed, {} without TA, {} with a group TA, {} overflow",
-        totals.frames,
+        "{}: {} of stations, {} bad FCS, {} malformed, {} without TA, {} with a group TA, {} overflow",
+        number_of(totals.frames, "frame", "frames"),
         totals.station_frames,
         totals.bad_fcs,
         totals.malformed,
@@ -137,11 +184,15 @@ fn table(out: &mut impl Write, history: &History, rows: &[Row<'_>]) -> anyhow::R
     if sent != stored || totals.incomplete > 0 {
         out.flush()?;
         anyhow::bail!(
-            "totals sent ({sent}) and totals stored ({stored}) differ, and {} windows lack a part: \
+            "totals sent ({sent}) and totals stored ({stored}) differ, and {} a part: \
              parts may still be on their way",
-            totals.incomplete
+            number_of(totals.incomplete, "window lacks", "windows lack")
         );
     }
-    writeln!(out, "totals sent = totals stored: {sent} frames of stations")?;
+    writeln!(out, "totals sent = totals stored: {} of stations", number_of(sent, "frame", "frames"))?;
     Ok(())
+}
+
+fn number_of(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", noun(count, one, many))
 }

@@ -1,7 +1,7 @@
 //! `airtally inspect`: arguments in, one of several kinds of answer out.
 
 use super::{
-    format::UsageError,
+    format::{UsageError, tell},
     inspect_progress::Bar,
     inspect_table::{self, By, Form, View},
 };
@@ -23,7 +23,7 @@ use crate::{
     },
     sink::influx::points,
     stop,
-    units::Bytes,
+    units::{Bytes, noun},
     wire::Record,
 };
 use anyhow::Context as _;
@@ -163,6 +163,28 @@ impl From<SortArg> for Sort {
 #[error("{0} of the captures could not be read to the end; see above")]
 struct Unread(usize);
 
+/// Directories that hold no capture.
+#[derive(Debug, thiserror::Error)]
+#[error("{directories} {verb} no capture: {found}")]
+struct NoCapture {
+    directories: String,
+    verb: &'static str,
+    found: String,
+}
+
+impl NoCapture {
+    /// `directories` in which `files` were found, none of them a capture.
+    fn among(directories: &[PathBuf], files: usize) -> Self {
+        let names: Vec<_> = directories.iter().map(|path| path.display().to_string()).collect();
+        let found = match files {
+            0 => "there is no file".to_owned(),
+            1 => "the one file there is neither pcap nor pcapng".to_owned(),
+            files => format!("none of the {files} files there is pcap or pcapng"),
+        };
+        Self { directories: names.join(", "), verb: noun(names.len() as u64, "holds", "hold"), found }
+    }
+}
+
 /// Does what the arguments say.
 pub fn run(arguments: InspectArgs) -> anyhow::Result<()> {
     let options = arguments.options()?;
@@ -177,6 +199,9 @@ pub fn run(arguments: InspectArgs) -> anyhow::Result<()> {
     let progress = Arc::new(Progress::default());
     let bar = Bar::start(&progress, &inputs);
     let mut out = BufWriter::with_capacity(OUTPUT, io::stdout().lock());
+    // Of directories nobody said that all files in them are captures; but one at least should be.
+    let swept = inputs.iter().all(|input| matches!(input, Input::Found(_)));
+    let mut nothing_found = false;
     if arguments.each {
         let registry = named.map_or_else(|| usual_registry(Path::new(cache::DEFAULT_PATH)), Ok)?;
         let view = arguments.view(&registry);
@@ -193,10 +218,21 @@ pub fn run(arguments: InspectArgs) -> anyhow::Result<()> {
         });
         bar.finish();
         written?;
+        // Every capture that was counted was written.
+        if first && swept && failures.is_empty() {
+            if arguments.format == FormatArg::Csv {
+                let registry = Registry::empty();
+                let nothing = Report::new(options.max_stations);
+                arguments.view(&registry).write_one(&mut out, "", &nothing, true)?;
+            }
+            nothing_found = true;
+        }
     } else {
         let report = inspect::merged(&inputs, &options, &progress);
         bar.finish();
-        if !report.files.is_empty() {
+        let nothing = report.files.is_empty();
+        nothing_found = nothing && swept && failures.is_empty() && report.failures.is_empty();
+        if !nothing || nothing_found && arguments.format != FormatArg::Table {
             // Not before: unpacking the snapshot takes as much memory as many stations, which counting has freed.
             let registry = named.map_or_else(|| usual_registry(Path::new(cache::DEFAULT_PATH)), Ok)?;
             arguments.view(&registry).write(&mut out, &report)?;
@@ -204,17 +240,19 @@ pub fn run(arguments: InspectArgs) -> anyhow::Result<()> {
         failures.extend(report.failures);
     }
     out.flush()?;
+    if nothing_found {
+        return Err(NoCapture::among(&arguments.paths, inputs.len()).into());
+    }
     conclude(&failures)
 }
 
 /// Names every capture that failed; the error makes the exit status.
 fn conclude(failures: &[CaptureError]) -> anyhow::Result<()> {
-    let mut err = io::stderr().lock();
     match failures {
         [] => Ok(()),
         [only] => Err(anyhow::anyhow!("{only}")),
         several => {
-            several.iter().try_for_each(|failure| writeln!(err, "airtally: {failure}"))?;
+            several.iter().for_each(tell);
             Err(Unread(several.len()).into())
         }
     }
@@ -279,7 +317,7 @@ impl InspectArgs {
 fn usual_registry(path: &Path) -> anyhow::Result<Registry> {
     let (registry, note) = cache::load_or_snapshot(path, Detail::Names)?;
     if let Some(note) = note {
-        writeln!(io::stderr(), "airtally: {note}")?;
+        tell(note);
     }
     Ok(registry)
 }
@@ -301,13 +339,15 @@ fn print_windows(arguments: &InspectArgs, options: &Options) -> anyhow::Result<(
     let bar = Bar::start(&progress, &inputs);
     let mut out = BufWriter::with_capacity(OUTPUT, io::stdout().lock());
     let influx = arguments.format == FormatArg::Influx;
+    let mut nothing = true;
     for input in &inputs {
         let counted = windows::batches(input, options, &config, &registry, &progress, &mut |record| {
             if influx { write_points(&mut out, &record) } else { write_record(&mut out, &record) }
         });
         match counted {
             Ok(warnings) => {
-                bar.suspend(|| warnings.iter().try_for_each(|text| writeln!(io::stderr(), "airtally: {text}")))?
+                nothing = false;
+                bar.suspend(|| warnings.iter().for_each(tell));
             }
             Err(windows::WindowsError::Capture(CaptureError::NotACapture { .. } | CaptureError::Empty { .. }))
                 if matches!(input, Input::Found(_)) => {}
@@ -317,6 +357,9 @@ fn print_windows(arguments: &InspectArgs, options: &Options) -> anyhow::Result<(
     }
     bar.finish();
     out.flush()?;
+    if nothing && failures.is_empty() {
+        return Err(NoCapture::among(&arguments.paths, inputs.len()).into());
+    }
     conclude(&failures)
 }
 
@@ -345,9 +388,7 @@ fn watch(directory: &Path, arguments: &InspectArgs, options: &Options) -> anyhow
         loop {
             for path in watch.ready().with_context(failed)? {
                 let report = inspect::merged(&[Input::Found(path.clone())], options, &Arc::default());
-                for failure in &report.failures {
-                    writeln!(io::stderr(), "airtally: {failure}")?;
-                }
+                report.failures.iter().for_each(tell);
                 if !report.files.is_empty() {
                     print_line(&report, &registry, sort, arguments.top)?;
                 }

@@ -1,6 +1,10 @@
 //! How a report is written: a summary and tables for people, JSON, CSV. Counts nothing.
 
-use super::format::{self, bold};
+use super::{
+    format::{self, bold},
+    inspect_text::{and_more, channel_list, cut, group, join_hidden, names, percent, second},
+    printable::printable,
+};
 use crate::{
     UnixNanos,
     inspect::{
@@ -9,6 +13,8 @@ use crate::{
         rows::{self, Sort, StationRow},
     },
     oui::Registry,
+    units::noun,
+    wire::Role,
 };
 use clap::ValueEnum;
 use serde::Serialize;
@@ -19,8 +25,6 @@ use std::{
 
 /// Access points in a summary, at most.
 const SUMMARY_ROWS: usize = 12;
-/// Characters of a vendor's name, or of network names, in a table.
-const LONGEST_CELL: usize = 28;
 
 /// What the rows are about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -72,7 +76,8 @@ struct Cells {
     rows: Vec<Vec<String>>,
     /// Rows that there are besides.
     more: usize,
-    what: &'static str,
+    /// What one row is about, and what several are.
+    what: [&'static str; 2],
 }
 
 impl View<'_> {
@@ -140,13 +145,14 @@ impl View<'_> {
         if cells.more > 0 {
             writeln!(
                 out,
-                "{} more {}: --top shows them, and --format json or csv all",
+                "{} more {}: --top shows {}, and --format json or csv all",
                 group(cells.more as u64),
-                cells.what
+                noun(cells.more as u64, cells.what[0], cells.what[1]),
+                noun(cells.more as u64, "it", "them"),
             )?;
         }
         for warning in document::warnings(report) {
-            writeln!(out, "note: {warning}")?;
+            writeln!(out, "note: {}", printable(&warning))?;
         }
         Ok(())
     }
@@ -183,7 +189,8 @@ impl View<'_> {
             let lasted = humantime::format_duration(std::time::Duration::from_secs(seconds));
             facts.push(("time", format!("{} to {} ({lasted})", second(first), second(last))));
         }
-        facts.push(("frames", format!("{} ({} octets)", group(capture.frames), group(capture.bytes))));
+        let octets = noun(capture.bytes, "octet", "octets");
+        facts.push(("frames", format!("{} ({} {octets})", group(capture.frames), group(capture.bytes))));
         let classes = [
             ("of stations", capture.station_frames),
             ("bad FCS", capture.bad_fcs),
@@ -198,7 +205,8 @@ impl View<'_> {
             classes.map(|(class, frames)| format!("{} {class}", group(*frames))).collect::<Vec<_>>().join(", "),
         ));
         let stations = group(report.tally().transmitters() as u64);
-        facts.push(("stations", format!("{stations} ({} randomised), {known} vendors", group(randomised))));
+        let vendors = noun(known as u64, "vendor", "vendors");
+        facts.push(("stations", format!("{stations} ({} randomised), {known} {vendors}", group(randomised))));
         let kinds = rows::subtypes(report);
         let kinds: Vec<_> = kinds.iter().map(|row| format!("{} {}", group(row.frames), row.name)).collect();
         facts.push(("types", kinds.join(", ")));
@@ -209,7 +217,7 @@ impl View<'_> {
         };
         facts.push(("to groups", and_more(groups.iter().map(named), 5)));
         for (title, text) in facts.iter().filter(|(_, text)| !text.is_empty()) {
-            writeln!(out, "{title:<12}{}", format::printable(text))?;
+            writeln!(out, "{title:<12}{}", printable(text))?;
         }
         writeln!(out)?;
         let points = rows::access_points(report, self.registry);
@@ -217,7 +225,7 @@ impl View<'_> {
             let cells = points.iter().take(SUMMARY_ROWS).map(|row| {
                 vec![
                     row.mac.to_string(),
-                    cut(&row.ssids.join(", ")),
+                    cut(&names(&row.ssids, row.security.is_some())),
                     row.channel.map(|channel| channel.to_string()).unwrap_or_default(),
                     row.width_mhz.map(|width| width.to_string()).unwrap_or_default(),
                     channel_list(&row.freqs_mhz),
@@ -227,9 +235,10 @@ impl View<'_> {
                 ]
             });
             let header = vec!["ACCESS POINT", "SSID", "CHANNEL", "MHZ", "HEARD ON", "SECURITY", "FRAMES", "VENDOR"];
-            self.titled(out, &Cells { header, rows: cells.collect(), more: 0, what: "" })?;
+            self.titled(out, &Cells { header, rows: cells.collect(), more: 0, what: [""; 2] })?;
             if let Some(more) = points.len().checked_sub(SUMMARY_ROWS).filter(|&more| more > 0) {
-                writeln!(out, "{} more access points: --by bssid", group(more as u64))?;
+                let what = noun(more as u64, "access point", "access points");
+                writeln!(out, "{} more {what}: --by bssid", group(more as u64))?;
             }
             writeln!(out)?;
         }
@@ -241,10 +250,16 @@ impl View<'_> {
         self.registry.special(mac).or(vendor).unwrap_or(if randomised { "(randomised)" } else { "(unknown)" })
     }
 
+    /// Access points that announced themselves without a name.
+    fn hidden(&self, report: &Report) -> u64 {
+        let points = rows::access_points(report, self.registry);
+        points.iter().filter(|row| row.ssids.is_empty() && row.security.is_some()).count() as u64
+    }
+
     fn cells(&self, report: &Report) -> Cells {
         let plain = self.form == Form::Csv;
         let number = |count: u64| if plain { count.to_string() } else { group(count) };
-        let (header, rows, what): (Vec<&str>, Vec<Vec<String>>, &str) = match self.by {
+        let (header, rows, what): (Vec<&str>, Vec<Vec<String>>, [&str; 2]) = match self.by {
             By::Station => return self.stations(report),
             By::Vendor => {
                 let row = |row: rows::VendorRow<'_>| {
@@ -258,26 +273,30 @@ impl View<'_> {
                     ]
                 };
                 let header = vec!["vendor", "randomised", "stations", "frames_sent", "bytes_sent"];
-                (header, rows::vendors(report, self.registry).into_iter().map(row).collect(), "vendors")
+                (header, rows::vendors(report, self.registry).into_iter().map(row).collect(), ["vendor", "vendors"])
             }
             By::Bssid => {
                 let row = |row: rows::BssRow<'_>| {
                     vec![
                         row.bssid.map(|bssid| bssid.to_string()).unwrap_or_default(),
                         row.vendor.unwrap_or_default().to_owned(),
-                        row.ssids.join(", "),
+                        if plain { row.ssids.join(", ") } else { names(&row.ssids, row.announced) },
                         number(row.stations),
                         number(row.frames_sent),
                         number(row.bytes_sent),
                     ]
                 };
                 let header = vec!["bssid", "vendor", "ssids", "stations", "frames_sent", "bytes_sent"];
-                (header, rows::bsss(report, self.registry).into_iter().map(row).collect(), "BSSs")
+                (header, rows::bsss(report, self.registry).into_iter().map(row).collect(), ["BSS", "BSSs"])
             }
             By::Ssid => {
+                let mut names = rows::ssids(report);
+                if !plain {
+                    join_hidden(&mut names, self.hidden(report));
+                }
                 let row = |row: rows::SsidRow| vec![row.ssid, number(row.announced_by), number(row.sought_by)];
                 let header = vec!["ssid", "announced_by", "sought_by"];
-                (header, rows::ssids(report).into_iter().map(row).collect(), "network names")
+                (header, names.into_iter().map(row).collect(), ["network name", "network names"])
             }
             By::Channel => {
                 let row = |row: rows::ChannelRow| {
@@ -289,17 +308,21 @@ impl View<'_> {
                     ]
                 };
                 let header = vec!["freq_mhz", "channel", "frames", "bytes"];
-                (header, rows::channels(report).into_iter().map(row).collect(), "channels")
+                (header, rows::channels(report).into_iter().map(row).collect(), ["channel", "channels"])
             }
             By::Subtype => {
                 let row = |row: rows::SubtypeRow| vec![row.subtype, row.name.to_owned(), number(row.frames)];
-                (vec!["subtype", "name", "frames"], rows::subtypes(report).into_iter().map(row).collect(), "types")
+                (
+                    vec!["subtype", "name", "frames"],
+                    rows::subtypes(report).into_iter().map(row).collect(),
+                    ["type", "types"],
+                )
             }
         };
         self.topped(header, rows, what)
     }
 
-    fn topped(&self, header: Vec<&'static str>, mut rows: Vec<Vec<String>>, what: &'static str) -> Cells {
+    fn topped(&self, header: Vec<&'static str>, mut rows: Vec<Vec<String>>, what: [&'static str; 2]) -> Cells {
         let more = rows.len().saturating_sub(self.top.unwrap_or(usize::MAX));
         rows.truncate(rows.len() - more);
         Cells { header, rows, more, what }
@@ -336,7 +359,7 @@ impl View<'_> {
                 "channel",
                 "width_mhz",
             ];
-            return Cells { header, rows: rows.map(csv_station).collect(), more, what: "stations" };
+            return Cells { header, rows: rows.map(csv_station).collect(), more, what: ["station", "stations"] };
         }
         let header = vec![
             "STATION",
@@ -368,10 +391,10 @@ impl View<'_> {
                 channel_list(&row.freqs_mhz),
                 time(row.first_seen),
                 time(row.last_seen),
-                cut(&row.ssids.join(", ")),
+                cut(&names(&row.ssids, row.role == Role::AccessPoint && row.security.is_some())),
             ]
         });
-        Cells { header, rows: rows.collect(), more, what: "stations" }
+        Cells { header, rows: rows.collect(), more, what: ["station", "stations"] }
     }
 }
 
@@ -419,68 +442,4 @@ fn csv_station(row: StationRow<'_>) -> Vec<String> {
 /// The role as JSON has it.
 fn role(row: &StationRow<'_>) -> String {
     serde_json::to_value(row.role).ok().and_then(|role| role.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
-/// A number with its digits in threes.
-fn group(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-fn percent(part: u64, whole: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
-    if part == 0 { String::new() } else { format!("{:.1}%", part as f64 * 100.0 / whole.max(1) as f64) }
-}
-
-/// Channel numbers, or frequencies where there is none.
-fn channel_list(freqs_mhz: &[u16]) -> String {
-    let channel =
-        |&freq: &u16| rows::channel_number(freq).map_or_else(|| format!("{freq} MHz"), |number| number.to_string());
-    and_more(freqs_mhz.iter().map(channel), 6)
-}
-
-/// The first few, and how many more there are.
-fn and_more(items: impl Iterator<Item = String>, few: usize) -> String {
-    let items: Vec<String> = items.collect();
-    let shown = items.get(..few).unwrap_or(&items).join(", ");
-    match items.len().saturating_sub(few) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
-}
-
-/// The beginning of a text that is too long for a column.
-fn cut(text: &str) -> String {
-    if text.chars().count() <= LONGEST_CELL {
-        return text.to_owned();
-    }
-    text.chars().take(LONGEST_CELL - 1).chain(['…']).collect()
-}
-
-/// A time to the second, like `2026-11-21 03:00:10`.
-fn second(time: UnixNanos) -> String {
-    time.to_string().replacen('T', " ", 1).get(..19).unwrap_or_default().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_and_texts_are_readable() {
-        assert_eq!(group(0), "0");
-        assert_eq!(group(1_234_567), "1,234,567");
-        assert_eq!(group(123_456), "123,456");
-        assert_eq!(percent(1, 8), "12.5%");
-        assert_eq!(channel_list(&[2_412, 2_437, 2_413]), "1, 6, 2413 MHz");
-        assert_eq!(cut(&"é".repeat(40)).chars().count(), LONGEST_CELL);
-        assert_eq!(second(UnixNanos::new(1_700_000_000, 5)), "2023-11-14 22:13:20");
-    }
 }

@@ -15,11 +15,14 @@ mod inspect;
 mod inspect_progress;
 #[cfg(feature = "inspect")]
 mod inspect_table;
+#[cfg(feature = "inspect")]
+mod inspect_text;
 mod log;
 #[cfg(feature = "manual")]
 mod manual;
 #[cfg(feature = "registry")]
 mod oui;
+mod printable;
 #[cfg(feature = "sensor")]
 mod radio;
 #[cfg(feature = "sensor")]
@@ -30,6 +33,7 @@ mod setup;
 use crate::{config::ConfigError, own_file::Stranger};
 use clap::{Parser, Subcommand};
 use format::UsageError;
+use printable::{printable, printable_lines};
 use std::{ffi::OsString, io, process::ExitCode};
 
 /// Counts 802.11 frames per MAC address, carries the counts over MQTT, and stores them.
@@ -83,8 +87,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let command = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments.command,
         Err(error) => {
-            // Help and version are answers too: clap prints them on standard output, and a closed pipe is no failure.
-            let _ = error.print();
+            if error.use_stderr() {
+                // A mistake repeats the argument, which may be the name of a stranger's file.
+                format::tell_line(printable_lines(&error.render().to_string()).trim_end());
+            } else {
+                // Help and version are answers too: clap prints them on standard output, and a closed pipe is no failure.
+                let _ = error.print();
+            }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
@@ -115,7 +124,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let priority = if log::is_journal() { "<3>" } else { "" };
-            eprintln!("{priority}airtally: {}", sentence(&error));
+            let said = sentence(&error);
+            // A mistake in a configuration is shown below its line.
+            let is_long = error.chain().any(|cause| cause.is::<ConfigError>());
+            let said = if is_long { printable_lines(&said) } else { printable(&said) };
+            format::tell_line(&format!("{priority}airtally: {said}"));
             ExitCode::from(if is_usage(&error) { 2 } else { 1 })
         }
     }

@@ -41,7 +41,8 @@ enum Command {
     Update(update::UpdateArgs),
     /// Say whose these addresses are.
     Lookup {
-        /// Addresses or prefixes of 24 to 48 bits; none: one a line from standard input.
+        /// Addresses or prefixes of 24 to 48 bits; none: one a line from standard input. One that makes no sense is named
+        /// on standard error, and the others are answered; the exit status is then 2.
         #[arg(value_name = "MAC")]
         queries: Vec<String>,
         /// How to write the answers.
@@ -107,7 +108,7 @@ pub fn run(args: OuiArgs) -> anyhow::Result<()> {
 fn load(db: &Path) -> anyhow::Result<Registry> {
     let (registry, note) = cache::load_or_snapshot(db, Detail::All)?;
     if let Some(note) = note {
-        writeln!(io::stderr(), "airtally: {note}")?;
+        format::tell(note);
     }
     Ok(registry)
 }
@@ -118,16 +119,17 @@ fn now() -> UnixNanos {
     UnixNanos(0).saturating_add(since)
 }
 
-fn lookup(out: &mut impl Write, registry: &Registry, mut texts: Vec<String>, format: Format) -> anyhow::Result<()> {
-    if texts.is_empty() {
-        texts = read_queries()?;
+fn lookup(out: &mut impl Write, registry: &Registry, texts: Vec<String>, format: Format) -> anyhow::Result<()> {
+    let texts: Vec<(usize, String)> =
+        if texts.is_empty() { read_queries()? } else { texts.into_iter().map(|text| (0, text)).collect() };
+    let (mut answers, mut problems) = (Vec::new(), Vec::new());
+    for (place, text) in &texts {
+        match text.parse::<Query>() {
+            Ok(query) => answers.push(Answer::new(registry, text, query)),
+            Err(error) if *place > 0 => problems.push(format!("standard input, line {place}: {error}")),
+            Err(error) => problems.push(error.to_string()),
+        }
     }
-    let queries = texts
-        .iter()
-        .map(|text| Ok((text.as_str(), text.parse()?)))
-        .collect::<Result<Vec<(&str, Query)>, crate::oui::QueryError>>()
-        .map_err(|error| UsageError(error.to_string()))?;
-    let answers: Vec<Answer> = queries.iter().map(|(text, query)| Answer::new(registry, text, *query)).collect();
     match format {
         Format::Json => format::json(out, &answers)?,
         Format::Csv => {
@@ -153,21 +155,33 @@ fn lookup(out: &mut impl Write, registry: &Registry, mut texts: Vec<String>, for
             format::table(out, &header, &answers.iter().map(table_answer).collect::<Vec<_>>())?;
         }
     }
-    Ok(())
+    // One that makes no sense does not keep the others from their answers.
+    out.flush()?;
+    match problems.as_slice() {
+        [] => Ok(()),
+        [only] => Err(UsageError(only.clone()).into()),
+        several => {
+            several.iter().for_each(format::tell);
+            Err(UsageError(format!("{} of {} queries make no sense; see above", several.len(), texts.len())).into())
+        }
+    }
 }
 
-/// The queries on standard input, one a line; blank lines are passed over.
-fn read_queries() -> anyhow::Result<Vec<String>> {
+/// The queries on standard input with the numbers of their lines; blank lines are passed over.
+fn read_queries() -> anyhow::Result<Vec<(usize, String)>> {
     const MAX: u64 = 64 << 20;
     if io::stdin().is_terminal() {
         return Err(UsageError("name the addresses to look up, or send them to standard input".into()).into());
     }
-    let mut text = String::new();
-    io::stdin().lock().take(MAX + 1).read_to_string(&mut text).context("cannot read standard input")?;
-    if text.len() as u64 > MAX {
+    let mut octets = Vec::new();
+    io::stdin().lock().take(MAX + 1).read_to_end(&mut octets).context("cannot read standard input")?;
+    if octets.len() as u64 > MAX {
         return Err(UsageError("standard input is longer than 64 MiB: ask in pieces".into()).into());
     }
-    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
+    // What is no text is no address, and is named with the others that are none.
+    let text = String::from_utf8_lossy(&octets);
+    let lines = (1..).zip(text.lines()).map(|(number, line)| (number, line.trim().to_owned()));
+    Ok(lines.filter(|(_, line)| !line.is_empty()).collect())
 }
 
 fn shown<T: ToString>(value: Option<T>) -> String {

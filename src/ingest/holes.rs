@@ -18,6 +18,8 @@ const MAX_REQUESTS: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The same after the broker lost our queue: then it is known that something went missing.
 const SHORT_PATIENCE: Duration = Duration::from_secs(1);
+/// The highest window number that is believed: at a window a second, a run gets there in 34,000 years.
+pub const LAST_BELIEVED: u64 = 1 << 40;
 /// Longest wait before the same hole is asked for once more.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
@@ -54,8 +56,9 @@ pub struct Holes {
 }
 
 impl Holes {
-    /// Notes what a sensor says of itself.
-    pub fn heard(&mut self, now: Instant, sensor: &SensorName, status: &Status) {
+    /// Notes what a sensor says of itself. Returns what of it is not believed: a run and its newest window, past
+    /// [`LAST_BELIEVED`] or before its oldest one. Such a run has no holes, and nothing of it is asked for.
+    pub fn heard(&mut self, now: Instant, sensor: &SensorName, status: &Status) -> Option<(Uuid, u64)> {
         if !self.sensors.contains_key(sensor) && self.sensors.len() >= MAX_SENSORS {
             let silent = self.sensors.iter().min_by_key(|(_, sensor)| sensor.heard).map(|(name, _)| name.clone());
             if let Some(silent) = silent {
@@ -69,9 +72,17 @@ impl Holes {
         });
         known.heard = now;
         known.present = status.state != State::Offline;
-        let current = status.run.zip(status.last_seq);
-        let stored = status.runs.iter().map(|RunRange { run, last_seq, .. }| (*run, *last_seq));
-        let said: Vec<(Uuid, u64)> = stored.chain(current).take(MAX_RUNS).collect();
+        let current = status.run.zip(status.last_seq).map(|(run, last_seq)| (run, 0, last_seq));
+        let stored = status.runs.iter().map(|RunRange { run, first_seq, last_seq, .. }| (*run, *first_seq, *last_seq));
+        let mut unbelieved = None;
+        let mut said: Vec<(Uuid, u64)> = Vec::new();
+        for (run, first_seq, last_seq) in stored.chain(current).take(MAX_RUNS) {
+            if first_seq <= last_seq && last_seq <= LAST_BELIEVED {
+                said.push((run, last_seq));
+            } else {
+                unbelieved = unbelieved.or(Some((run, last_seq)));
+            }
+        }
         // A last will repeats no runs: what was known before still holds.
         if !said.is_empty() {
             known.runs.retain(|run, _| said.iter().any(|(other, _)| other == run));
@@ -81,6 +92,7 @@ impl Holes {
                 known.runs.entry(run).or_insert_with(|| Run { last_seq, complete_to: None, holes: HashMap::new() });
             run.last_seq = run.last_seq.max(last_seq);
         }
+        unbelieved
     }
 
     /// The broker lost our queue: what it held will not come by itself.
@@ -190,6 +202,31 @@ mod tests {
         });
         assert_eq!(looks, 2);
         assert_eq!(holes.due(start + SHORT_PATIENCE, |_, _, _| vec![(0, 9)]).len(), 1);
+    }
+
+    #[test]
+    fn windows_that_cannot_be_are_not_asked_for() {
+        let (mut holes, start) = (Holes::default(), Instant::now());
+        let range = |run, first_seq, last_seq| RunRange { run, first_seq, last_seq, finished: false };
+        let made_up = Uuid::from_u128(2);
+        let said = Status { runs: vec![range(made_up, 0, u64::MAX)], ..status(State::Online, 9) };
+        assert_eq!(holes.heard(start, &sensor(), &said), Some((made_up, u64::MAX)));
+        let said = Status { runs: vec![range(made_up, 5, 4)], ..status(State::Online, u64::MAX) };
+        assert_eq!(holes.heard(start, &sensor(), &said), Some((made_up, 4)));
+        assert_eq!(
+            holes.heard(start, &sensor(), &status(State::Online, LAST_BELIEVED + 1)),
+            Some((RUN, LAST_BELIEVED + 1))
+        );
+        let mut looked = Vec::new();
+        for later in 0..3 {
+            holes.due(start + later * LONGEST_WAIT, |_, run, last_seq| {
+                looked.push((run, last_seq));
+                vec![(0, last_seq)]
+            });
+        }
+        // What was believed before still holds.
+        assert_eq!(looked, [(RUN, 9); 3]);
+        assert_eq!(holes.heard(start, &sensor(), &status(State::Online, LAST_BELIEVED)), None);
     }
 
     #[test]

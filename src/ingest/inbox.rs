@@ -1,6 +1,6 @@
 //! What ingest does with a message: decode it, make it durable, and only then let it be acknowledged.
 
-use super::holes::{Holes, SensorName};
+use super::holes::{Holes, LAST_BELIEVED, SensorName};
 use crate::{
     UnixNanos,
     mqtt::{Inbox, InboxError, Incoming, Leaf},
@@ -49,6 +49,12 @@ impl SpoolInbox {
             let reason = format!("it claims to be from {}/{}", record.site(), record.sensor());
             return Err((reason, payload));
         }
+        if let Record::Gap(gap) = &record
+            && (gap.first_seq.max(gap.last_seq.unwrap_or(0)) > LAST_BELIEVED
+                || gap.last_seq.is_some_and(|last_seq| last_seq < gap.first_seq))
+        {
+            return Err(("it is a gap of windows that cannot be".to_owned(), payload));
+        }
         let copy = payload.clone();
         NewEntry::new(&record, payload).map_err(|error| (error.to_string(), copy))
     }
@@ -81,10 +87,21 @@ impl Inbox for SpoolInbox {
                 // Gaps travel here among events that are only news: those end in the log.
                 Leaf::Event => match Self::read(&site, &sensor, payload) {
                     Ok(entry) => entries.push(entry),
+                    Err((reason, payload)) if Record::decode(&payload).is_ok() => {
+                        self.refuse(&site, &sensor, &reason, &payload)?;
+                    }
                     Err((_, payload)) => tracing::info!(site, sensor, text = excerpt(&payload), "event"),
                 },
                 Leaf::Status => match StatusMessage::decode(&payload) {
-                    Ok(message) => lock(&self.holes).heard(Instant::now(), &(site, sensor), &message.status),
+                    Ok(message) => {
+                        let topic = format!("{site}/{sensor}");
+                        let unbelieved = lock(&self.holes).heard(Instant::now(), &(site, sensor), &message.status);
+                        if let Some((run, last_seq)) = unbelieved
+                            && lock(&self.complaints).due(&format!("status of {topic}"), Instant::now()).is_some()
+                        {
+                            tracing::warn!(sensor = topic, %run, last_seq, "not believed: a run has no such window");
+                        }
+                    }
                     Err(reason) => tracing::debug!(site, sensor, reason, "unreadable status"),
                 },
                 Leaf::Response(_) => tracing::debug!(site, sensor, text = excerpt(&payload), "answer"),
@@ -159,6 +176,23 @@ pub fn missing(spool: &SharedSpool, (site, sensor): &SensorName, run: uuid::Uuid
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::{GAP_SCHEMA, Gap, GapReason};
+
+    #[test]
+    fn a_gap_of_windows_that_cannot_be_is_none() {
+        let read = |first_seq, last_seq| {
+            let (site, sensor) = ("home".to_owned(), "attic".to_owned());
+            let (schema, run, reason) = (GAP_SCHEMA.to_owned(), uuid::Uuid::from_u128(1), GapReason::Unavailable);
+            let (start, end) = (UnixNanos(0), UnixNanos(0));
+            let gap = Gap { schema, site, sensor, run, reason, first_seq, last_seq, start, end, frames: None };
+            SpoolInbox::read("home", "attic", Record::Gap(gap).encode()).map(drop).map_err(|(reason, _)| reason)
+        };
+        assert_eq!(read(0, Some(LAST_BELIEVED)), Ok(()));
+        assert_eq!(read(5, None), Ok(()));
+        for (first, last) in [(0, Some(u64::MAX)), (0, Some(LAST_BELIEVED + 1)), (u64::MAX, None), (5, Some(4))] {
+            assert!(read(first, last).is_err_and(|why| why.contains("cannot be")), "{first} {last:?}");
+        }
+    }
 
     #[test]
     fn complaints_are_counted_and_said_once_a_minute() {

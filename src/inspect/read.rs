@@ -1,7 +1,10 @@
 //! One capture, from its beginning to its end or a bound, into a report.
 
 use super::{FileCount, Input, Options, Progress, Report};
-use crate::capture::{CaptureError, Filter, Packet, Polled, Source, survey::Survey};
+use crate::{
+    capture::{CaptureError, Filter, Packet, Polled, Source, survey::Survey},
+    units::noun,
+};
 use std::{
     fs::File,
     io::{self, ErrorKind, Read},
@@ -167,7 +170,11 @@ impl<'a> Gate<'a> {
         }
         if self.options.max_frames.is_some_and(|max| self.read >= max) {
             self.is_done = true;
-            self.warning = Some(format!("a capture has more than {} packets: the others were not read", self.read));
+            self.warning = Some(format!(
+                "a capture has more than {} {}: the others were not read",
+                self.read,
+                noun(self.read, "packet", "packets")
+            ));
             return false;
         }
         self.read += 1;

@@ -6,6 +6,7 @@ use crate::{
     capture::{CaptureError, Packet},
     dot11::{self, Facts, LinkType, Outcome, Reading, Verdict},
     tally::{MergeError, Observed, Station, Tally},
+    units::noun,
 };
 
 /// Packets parsed before they are counted, where there are many stations.
@@ -175,15 +176,19 @@ impl Report {
         }
         if overflow > 0 {
             reached.push(format!(
-                "{overflow} frames are of stations past the first {stations}: raise --max-stations to see them"
+                "{overflow} {} of stations past the first {stations}: raise --max-stations to see them",
+                noun(overflow, "frame is", "frames are")
             ));
         }
         if self.tally.receiver_overflow() > 0 {
             let frames = self.tally.receiver_overflow();
-            reached.push(format!("{frames} frames are missing in 'received': raise --max-stations"));
+            let what = noun(frames, "frame is", "frames are");
+            reached.push(format!("{frames} {what} missing in 'received': raise --max-stations"));
         }
         if self.tally.channel_overflow() > 0 {
-            reached.push(format!("{} frames are on frequencies past the first 128", self.tally.channel_overflow()));
+            let frames = self.tally.channel_overflow();
+            let what = noun(frames, "frame is", "frames are");
+            reached.push(format!("{frames} {what} on frequencies past the first 128"));
         }
         if self.groups.is_cut() {
             reached.push("there are more multicast addresses than are counted".into());

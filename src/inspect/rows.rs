@@ -185,15 +185,18 @@ pub struct VendorRow<'a> {
     pub bytes_sent: u64,
 }
 
+/// The protocol whose address `mac` is, which stands for a vendor. The all-zero address is no address of anything.
+fn protocol(registry: &Registry, mac: Mac) -> Option<&str> {
+    if mac == Mac::default() { None } else { registry.special(mac) }
+}
+
 /// The vendors, most frames first.
 #[must_use]
 pub fn vendors<'a>(report: &Report, registry: &'a Registry) -> Vec<VendorRow<'a>> {
     let mut rows: BTreeMap<(bool, Option<&str>), VendorRow<'a>> = BTreeMap::new();
     for station in report.stations_unsorted() {
         let (mac, counts) = (station.mac(), station.counts());
-        // What an address is by itself stands for its vendor, but zeros are nobody's.
-        let special = || registry.special(mac).filter(|_| mac != Mac::ZERO);
-        let (randomised, vendor) = (mac.is_randomised(), registry.vendor(mac).or_else(special));
+        let (randomised, vendor) = (mac.is_randomised(), vendor(registry, mac).or_else(|| protocol(registry, mac)));
         let empty = VendorRow { vendor, randomised, stations: 0, frames_sent: 0, bytes_sent: 0 };
         let row = rows.entry((randomised, vendor)).or_insert(empty);
         row.stations += 1;
@@ -260,6 +263,9 @@ pub struct BssRow<'a> {
     pub vendor: Option<&'a str>,
     /// Network names that its access point announced.
     pub ssids: Vec<String>,
+    /// Whether it was heard to announce itself: then it is hidden if it has no name.
+    #[serde(skip)]
+    pub announced: bool,
     /// Transmitters in it, the access point included.
     pub stations: u64,
     /// Frames transmitted by them, whichever BSS each frame was of.
@@ -279,6 +285,7 @@ pub fn bsss<'a>(report: &Report, registry: &'a Registry) -> Vec<BssRow<'a>> {
             bssid,
             vendor: bssid.and_then(|bssid| bases.vendor_of_bss(bssid)),
             ssids: Vec::new(),
+            announced: false,
             stations: 0,
             frames_sent: 0,
             bytes_sent: 0,
@@ -286,6 +293,7 @@ pub fn bsss<'a>(report: &Report, registry: &'a Registry) -> Vec<BssRow<'a>> {
         row.stations += 1;
         row.frames_sent += counts.frames_sent;
         row.bytes_sent += counts.bytes_sent;
+        row.announced |= bssid == Some(station.mac()) && station.security().is_some();
         row.ssids.extend(station.announced().map(ssid_text));
     }
     let mut rows: Vec<_> = rows.into_values().collect();

@@ -19,7 +19,7 @@ pub struct Answer<'a> {
     pub registry: Option<Assignment>,
     /// Wireshark's short name.
     pub short_name: Option<&'a str>,
-    /// The organisation.
+    /// The organisation; its short name where nothing else is known.
     pub organisation: Option<&'a str>,
     /// Its postal address.
     pub address: Option<&'a str>,
@@ -55,9 +55,8 @@ impl<'a> Answer<'a> {
             multicast: first.is_group(),
             local: first.is_local(),
             slap: slap(first),
-            private: entry.is_some_and(|entry| {
-                entry.organisation.or(entry.short_name).is_some_and(|name| name.eq_ignore_ascii_case("private"))
-            }),
+            private: entry
+                .is_some_and(|entry| entry.organisation.is_some_and(|name| name.eq_ignore_ascii_case("private"))),
             special: query.mac().and_then(|mac| registry.special(mac)),
         }
     }

@@ -49,7 +49,8 @@ impl Prefix {
 }
 
 impl fmt::Display for Prefix {
-    /// The digits it fixes, like `70:b3:d5:f2:f`; with `/bits` behind where that is no whole number of digits.
+    /// The digits it fixes, like `70:b3:d5:f2:f`; with `/bits` behind where that is no whole number of digits, and where
+    /// eleven of them would look like an address that lacks a zero.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for digit in 0..self.bits.div_ceil(4) {
             if digit > 0 && digit % 2 == 0 {
@@ -57,7 +58,7 @@ impl fmt::Display for Prefix {
             }
             write!(out, "{:x}", self.address >> (44 - 4 * digit) & 0xf)?;
         }
-        if !self.bits.is_multiple_of(4) {
+        if !self.bits.is_multiple_of(4) || self.bits == 44 {
             write!(out, "/{}", self.bits)?;
         }
         Ok(())
@@ -114,12 +115,10 @@ impl FromStr for Query {
     type Err = QueryError;
 
     /// Reads 6 to 12 hexadecimal digits, bare, in pairs parted by `:` or `-`, or in fours parted by `.`; the last
-    /// group may be shorter. A length may follow, like `/36`; the bits beyond it must be zero.
+    /// group may be shorter. A length may follow, like `/36`; the bits beyond it must be zero. Six groups are an address as
+    /// [`Mac`] reads it: zeros in front may be missing.
     fn from_str(text: &str) -> Result<Self, QueryError> {
-        parse(text.trim()).map(Self).map_err(|problem| QueryError {
-            text: text.chars().take(64).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect(),
-            problem,
-        })
+        parse(text.trim()).map(Self).map_err(|problem| QueryError { text: text.chars().take(64).collect(), problem })
     }
 }
 
@@ -128,6 +127,12 @@ fn parse(text: &str) -> Result<Prefix, &'static str> {
         Some((digits, length)) => (digits, Some(length)),
         None => (text, None),
     };
+    // Eleven digits with a length that they reach are a prefix; else six groups are six octets.
+    let reaches = |bits: u8| bits <= 44 && digits.len() == 16 && digits.rfind([':', '-']) == Some(14);
+    let is_cut = length.is_some_and(|length| length.parse().is_ok_and(reaches));
+    if !is_cut && let Ok(mac) = digits.parse::<Mac>() {
+        return with_length(mac.to_u64(), 48, length);
+    }
     let separator = digits.chars().find(|c| matches!(c, ':' | '-' | '.'));
     let group = if separator == Some('.') { 4 } else { 2 };
     let mut address = 0u64;
@@ -159,8 +164,13 @@ fn parse(text: &str) -> Result<Prefix, &'static str> {
         return Err("it has fewer than six digits");
     }
     address <<= 4 * (12 - u32::from(count));
+    with_length(address, 4 * count, length)
+}
+
+/// The first bits of `address`: as many as `length` says, or else `given`.
+fn with_length(address: u64, given: u8, length: Option<&str>) -> Result<Prefix, &'static str> {
     let bits = match length {
-        None => 4 * count,
+        None => given,
         Some(length) => match length.parse::<u8>() {
             Ok(bits @ 24..=48) if length.bytes().all(|b| b.is_ascii_digit()) => bits,
             _ => return Err("its length is not between 24 and 48"),
@@ -192,6 +202,12 @@ mod tests {
             ("70:b3:d5:f2:f0:00/36", "70:b3:d5:f2:f", 36),
             ("70b3d580/25", "70:b3:d5:8/25", 25),
             ("70b3d5/32", "70:b3:d5:00", 32),
+            ("0:d:93:0:0:1", "00:0d:93:00:00:01", 48),
+            ("0-D-93-0-0-1", "00:0d:93:00:00:01", 48),
+            ("70:b3:d5:f2:f1:2", "70:b3:d5:f2:f1:02", 48),
+            ("70:b3:d5:f2:f1:2/44", "70:b3:d5:f2:f1:2/44", 44),
+            ("70b3d5f2f12", "70:b3:d5:f2:f1:2/44", 44),
+            ("0:5:73:a0:0:0/36", "00:05:73:a0:0", 36),
         ] {
             let prefix = text.parse::<Query>().unwrap().prefix();
             assert_eq!((prefix.to_string().as_str(), prefix.bits()), (shown, bits), "{text}");

@@ -71,14 +71,17 @@ const TABLE: &[(u64, u8, &str)] = &[
     (0x0000_5e00_0100, 40, "VRRP virtual router (IPv4)"),
     (0x0000_5e00_0200, 40, "VRRP virtual router (IPv6)"),
     (0x0000_5e00_5300, 40, "documentation (unicast)"),
-    // Cisco's own.
+    // Cisco's own. HSRP: "First Hop Redundancy Protocols Configuration Guide", "HSRP Version 2" and "HSRP for IPv6": 4,096
+    // groups each. GLBP: the same guide, and Wireshark's packet-glbp.c: six zero bits, ten of the group, eight of the
+    // forwarder.
     (0x0000_0c07_ac00, 40, "HSRP virtual router"),
     (0x0000_0c9f_f000, 36, "HSRPv2 virtual router"),
+    (0x0005_73a0_0000, 36, "HSRP virtual router (IPv6)"),
+    (0x0007_b400_0000, 30, "GLBP virtual forwarder"),
     (0x0100_0c00_0000, 40, "Cisco ISL"),
     (0x0100_0ccc_cccc, 48, "CDP, VTP, DTP, PAgP, UDLD"),
     (0x0100_0ccc_cccd, 48, "Cisco PVST+"),
     // Industry's own.
-    (0x0007_b400_0000, 32, "GLBP virtual router"),
     (0x0900_07ff_ffff, 48, "AppleTalk broadcast"),
     (0x010c_cd01_0000, 39, "IEC 61850 GOOSE"),
     (0x010c_cd04_0000, 39, "IEC 61850 sampled values"),
@@ -105,6 +108,14 @@ mod tests {
             ("00:00:5e:00:01:2a", Some("VRRP virtual router (IPv4)")),
             ("00:00:0c:9f:f1:23", Some("HSRPv2 virtual router")),
             ("00:00:5e:00:03:2a", None),
+            ("00:05:73:a0:00:00", Some("HSRP virtual router (IPv6)")),
+            ("00:05:73:a0:0f:ff", Some("HSRP virtual router (IPv6)")),
+            ("00:05:73:a0:10:00", None),
+            ("00:07:b4:00:01:01", Some("GLBP virtual forwarder")),
+            ("00:07:b4:03:ff:04", Some("GLBP virtual forwarder")),
+            ("00:07:b4:04:00:01", None),
+            ("00:00:00:00:00:00", Some("all zero: no address")),
+            ("00:00:00:00:00:01", None),
             ("a4:83:e7:00:00:00", None),
         ] {
             assert_eq!(special(mac.parse().unwrap()), name, "{mac}");

@@ -17,7 +17,7 @@ pub struct Entry<'a> {
     pub registry: Option<Assignment>,
     /// Wireshark's short name.
     pub short_name: Option<&'a str>,
-    /// The organisation.
+    /// The organisation; its short name where nothing else is known.
     pub organisation: Option<&'a str>,
     /// Its postal address.
     pub address: Option<&'a str>,
@@ -106,14 +106,13 @@ impl Registry {
     }
 
     /// The vendor of a station: the organisation's name where it is known, else the short one. A randomised address
-    /// has none, whatever it begins with; nor have zeros, which are no address.
+    /// has none, whatever it begins with, and neither has the all-zero one, which is no address.
     #[must_use]
     pub fn vendor(&self, mac: Mac) -> Option<&str> {
         if mac.is_randomised() || mac == Mac::ZERO {
             return None;
         }
-        let entry = self.lookup(mac)?;
-        entry.organisation.or(entry.short_name)
+        self.lookup(mac)?.organisation
     }
 
     /// The vendor of a station whose address is withheld: as [`Registry::vendor`], but by prefixes of at most
@@ -123,18 +122,17 @@ impl Registry {
         if mac.is_randomised() || mac == Mac::ZERO {
             return None;
         }
-        let mut row = self.owner(mac.to_u64())?;
+        let mut row = self.owner_of(mac)?;
         while row.prefix().bits() > LONGEST_OF_MANY {
             row = self.row(row.parent)?;
         }
-        let entry = self.entry(*row);
-        entry.organisation.or(entry.short_name)
+        self.entry(*row).organisation
     }
 
-    /// The entry with the longest prefix of `mac`.
+    /// The entry with the longest prefix of `mac`; none for the all-zero address, which nobody holds.
     #[must_use]
     pub fn lookup(&self, mac: Mac) -> Option<Entry<'_>> {
-        self.owner(mac.to_u64()).map(|row| self.entry(*row))
+        self.owner_of(mac).map(|row| self.entry(*row))
     }
 
     /// The entry with the longest prefix that holds for all that `query` asks about: for a prefix, one that is not
@@ -142,6 +140,9 @@ impl Registry {
     #[must_use]
     pub fn lookup_query(&self, query: Query) -> Option<Entry<'_>> {
         let prefix = query.prefix();
+        if let Some(mac) = query.mac() {
+            return self.lookup(mac);
+        }
         let mut row = self.owner(prefix.first())?;
         while row.prefix().bits() > prefix.bits() {
             row = self.row(row.parent)?;
@@ -202,6 +203,11 @@ impl Registry {
         self.hash = hash;
     }
 
+    /// The row of an address that somebody can hold.
+    fn owner_of(&self, mac: Mac) -> Option<&Row> {
+        if mac == Mac::default() { None } else { self.owner(mac.to_u64()) }
+    }
+
     /// The row with the longest prefix of an address.
     fn owner(&self, address: u64) -> Option<&Row> {
         let after = self.rows.partition_point(|row| row.first() <= address);
@@ -220,6 +226,7 @@ impl Registry {
     fn entry(&self, row: Row) -> Entry<'_> {
         let [short_name, organisation, address] =
             self.names(row.names).map(|name| name.filter(|name| !name.is_empty()));
+        let organisation = organisation.or(short_name);
         Entry { prefix: row.prefix(), registry: row.registry(), short_name, organisation, address }
     }
 
@@ -387,6 +394,21 @@ mod tests {
     }
 
     #[test]
+    fn the_all_zero_address_is_nobodys() {
+        let registry = registry(&[row("000000", "Xerox"), row("000000000000", "a local entry")]);
+        assert_eq!(registry.vendor(Mac::default()), None);
+        assert_eq!(registry.vendor_of_many(Mac::default()), None);
+        assert_eq!(registry.lookup(Mac::default()), None);
+        assert_eq!(registry.lookup_query("00:00:00:00:00:00".parse().unwrap()), None);
+        assert_eq!(registry.lookup_query("0:0:0:0:0:0".parse().unwrap()), None);
+        assert_eq!(registry.special(Mac::default()), Some("all zero: no address"));
+        // The prefix and its other addresses are Xerox's.
+        assert_eq!(registry.lookup_query("000000".parse().unwrap()).unwrap().organisation, Some("Xerox"));
+        assert_eq!(registry.vendor(Mac([0, 0, 0, 0, 0, 1])), Some("Xerox"));
+        assert_eq!(registry.vendor_of_many(Mac([0, 0, 0, 0, 0, 1])), Some("Xerox"));
+    }
+
+    #[test]
     fn names_are_shared_whole() {
         // Of one sum, for it is taken over all three, one after the other.
         let names = [["ab", "c", ""], ["a", "bc", ""], ["", "abc", ""], ["", "", "abc"], ["ab", "c", ""], ["", "", ""]];
@@ -400,7 +422,14 @@ mod tests {
         let registry = builder.build(String::new());
         let found: Vec<_> =
             registry.entries().map(|entry| [entry.short_name, entry.organisation, entry.address]).collect();
-        assert_eq!(found, names.map(|names| names.map(some)));
+        assert_eq!(
+            found,
+            names.map(|[short, organisation, address]| [
+                some(short),
+                some(organisation).or(some(short)),
+                some(address)
+            ])
+        );
         assert!(registry.entries().all(|entry| entry.registry == Some(Assignment::Cid)));
     }
 
@@ -439,7 +468,7 @@ mod tests {
                         prefix => prefix.first() ^ noise,
                     },
                 };
-                let mac = Mac::from_u64(address);
+                let mac = Mac::from_u64(address.max(1));
                 let naive = rows.iter().filter(|(prefix, _)| prefix.covers(mac)).max_by_key(|(prefix, _)| prefix.bits());
                 prop_assert_eq!(registry.lookup(mac).map(|entry| entry.prefix), naive.map(|(prefix, _)| *prefix));
                 prop_assert_eq!(registry.lookup(mac).and_then(|entry| entry.short_name), naive.map(|(_, name)| name.as_str()));

@@ -2,7 +2,7 @@
 //! arrives.
 
 use super::{antenna::Bell, counting::Signals, recorder};
-use crate::{UnixNanos, oui::store::Watch, spool::SharedSpool, watchdog::Beat, wire::Status};
+use crate::{UnixNanos, oui::store::Watch, spool::SharedSpool, units::noun, watchdog::Beat, wire::Status};
 use std::{
     sync::{Arc, PoisonError},
     time::Duration,
@@ -55,6 +55,7 @@ pub(super) async fn wake(bell: Bell, signals: Arc<Signals>) {
 pub(super) async fn line(spool: &Arc<SharedSpool>, status: &watch::Receiver<Status>) -> String {
     let counts = spool.with(|spool| spool.counts()).await.and_then(Result::ok);
     let waiting: u64 = counts.iter().flat_map(|counts| &counts.undelivered).map(|(_, entries)| entries).sum();
+    let waiting = format!("{waiting} {} for the broker", noun(waiting, "message waits", "messages wait"));
     let status = status.borrow();
     let state = match &status.reason {
         Some(reason) => format!("{:?} ({reason})", status.state).to_lowercase(),
@@ -62,8 +63,8 @@ pub(super) async fn line(spool: &Arc<SharedSpool>, status: &watch::Receiver<Stat
     };
     match (status.frames_last_window, status.last_seq) {
         (Some(frames), Some(seq)) => {
-            format!("{state}: {frames} frames in window {seq}, {waiting} messages wait for the broker")
+            format!("{state}: {frames} {} in window {seq}, {waiting}", noun(frames, "frame", "frames"))
         }
-        _ => format!("{state}: in the first window, {waiting} messages wait for the broker"),
+        _ => format!("{state}: in the first window, {waiting}"),
     }
 }

@@ -74,21 +74,22 @@ fn offer(entry: Entry) -> Offer {
     Offer { id: entry.id, kind, run: entry.key.run, seq: entry.key.seq, part: entry.key.part, schema, body: entry.body }
 }
 
-/// Offers a stored range again, and declares what of it is gone.
+/// Offers a stored range again, and declares what of it is gone. Only windows that were counted can be gone: what a
+/// request says of other runs, or of windows past a run's newest one, is answered and declares nothing.
 fn replay(spool: &mut Spool, site: &str, sensor: &str, request: &ReplayRequest) -> Result<ReplayAnswer, SpoolError> {
     let now = UnixNanos::now();
-    // What nobody has counted yet is not missing: a request past the run's end says nothing about it.
-    let known = spool.runs()?.into_iter().find(|info| info.run == request.run);
-    let last = match known.as_ref().and_then(|info| info.last_seq) {
-        Some(last) => request.last_seq.min(last),
-        None => request.last_seq,
+    let Some(known) = spool.runs()?.into_iter().find(|info| info.run == request.run) else {
+        return Ok(ReplayAnswer::failed(Some(request), "this sensor remembers no such run"));
     };
-    if last < request.first_seq {
-        return Ok(ReplayAnswer::done(request, 0, Vec::new()));
+    let Some(newest) = known.last_seq else {
+        return Ok(ReplayAnswer::failed(Some(request), "no window of that run is complete yet"));
+    };
+    if request.first_seq > newest {
+        let error = format!("the newest window of that run is {newest}");
+        return Ok(ReplayAnswer::failed(Some(request), error));
     }
-    let offered = spool.offer_again(BROKER, request.run, request.first_seq, last)?;
-    // Of a run that nobody remembers, this moment is all there is to say.
-    let until = known.map_or(now, |info| info.last_end);
+    let offered = spool.offer_again(BROKER, request.run, request.first_seq, request.last_seq)?;
+    let until = known.last_end;
     let gaps = offered
         .missing
         .iter()
@@ -111,7 +112,9 @@ fn replay(spool: &mut Spool, site: &str, sensor: &str, request: &ReplayRequest) 
     if !gaps.is_empty() {
         spool.append(now, &gaps, &[])?;
     }
-    Ok(ReplayAnswer::done(request, offered.windows, offered.missing))
+    let beyond = request.last_seq > newest;
+    let error = beyond.then(|| format!("the newest window of that run is {newest}: it was answered up to there"));
+    Ok(ReplayAnswer { error, ..ReplayAnswer::done(request, offered.windows, offered.missing) })
 }
 
 impl Outbox for SpoolOutbox {
@@ -167,4 +170,103 @@ impl Outbox for SpoolOutbox {
 
 fn ended() -> OutboxError {
     OutboxError("the spool's task ended".into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic, clippy::unwrap_used)]
+    use super::*;
+    use crate::spool::Settings;
+    use proptest::prelude::*;
+    use std::{path::Path, time::Duration};
+    use uuid::Uuid;
+
+    const RUN: Uuid = Uuid::from_u128(7);
+    const BEGUN: Uuid = Uuid::from_u128(8);
+
+    /// A spool with windows 0, 1 and 4 of one run, and the beginning of another.
+    fn spool(dir: &Path) -> Spool {
+        let settings = Settings {
+            runtime_dir: None,
+            state_dir: dir.to_owned(),
+            max_bytes: 8 << 20,
+            age_out: Duration::from_secs(60),
+            durable: false,
+            ledger: false,
+            readers: vec![BROKER.to_owned()],
+        };
+        let (mut spool, _) = Spool::open(UnixNanos(0), settings).unwrap();
+        spool.begin_run(UnixNanos(0), "home", "attic", BEGUN, None).unwrap();
+        for seq in [0, 1, 4] {
+            let window = NewEntry {
+                kind: Kind::Batch,
+                key: crate::spool::Key { site: "home".into(), sensor: "attic".into(), run: RUN, seq, part: 0 },
+                parts: 1,
+                last_seq: None,
+                start: UnixNanos(0),
+                end: UnixNanos(10),
+                frames: 1,
+                last: false,
+                held: None,
+                body: b"{}".to_vec(),
+            };
+            spool.append(UnixNanos(0), &[window], &[]).unwrap();
+        }
+        spool
+    }
+
+    fn ask(spool: &mut Spool, run: Uuid, first_seq: u64, last_seq: u64) -> ReplayAnswer {
+        replay(spool, "home", "attic", &ReplayRequest { run, first_seq, last_seq, id: None }).unwrap()
+    }
+
+    /// The gaps stored, as ranges.
+    fn gaps(spool: &mut Spool) -> Vec<(u64, u64)> {
+        let gaps = spool.pending(BROKER, Want::Gaps, 0, 1_000, usize::MAX).unwrap();
+        let range = |entry: Entry| match Record::decode(&entry.body).unwrap() {
+            Record::Gap(gap) => (gap.first_seq, gap.last_seq.unwrap()),
+            Record::Batch(batch) => panic!("{batch:?}"),
+        };
+        gaps.into_iter().map(range).collect()
+    }
+
+    #[test]
+    fn what_is_gone_is_declared_and_what_never_was_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut spool = spool(dir.path());
+        let answer = ask(&mut spool, RUN, 0, u64::MAX);
+        assert_eq!((answer.offered, answer.missing, gaps(&mut spool)), (3, vec![(2, 3)], vec![(2, 3)]));
+        assert!(answer.error.is_some_and(|error| error.contains("newest window of that run is 4")));
+        let answer = ask(&mut spool, RUN, 0, 4);
+        assert_eq!((answer.offered, answer.error), (3, None));
+        for (run, first, last, said) in [
+            (RUN, 5, 5, "newest window of that run is 4"),
+            (RUN, u64::MAX, u64::MAX, "newest window of that run is 4"),
+            (BEGUN, 0, u64::MAX, "no window of that run"),
+            (Uuid::from_u128(99), 0, 0, "no such run"),
+            (Uuid::from_u128(99), 0, u64::MAX, "no such run"),
+        ] {
+            let answer = ask(&mut spool, run, first, last);
+            assert_eq!((answer.offered, answer.missing), (0, Vec::new()));
+            assert!(answer.error.is_some_and(|error| error.contains(said)), "{run} {first} {last}");
+        }
+        assert!(gaps(&mut spool).iter().all(|range| *range == (2, 3)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_request_makes_a_gap_of_windows_that_never_were(
+            asked in prop::collection::vec((7u128..10, prop_oneof![0u64..8, any::<u64>()], prop_oneof![0u64..8, any::<u64>()]), 1..6),
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let mut spool = spool(dir.path());
+            for (run, first, last) in asked {
+                ask(&mut spool, Uuid::from_u128(run), first, last);
+            }
+            for (first, last) in gaps(&mut spool) {
+                prop_assert!(2 <= first && first <= last && last <= 3, "{} to {}", first, last);
+            }
+        }
+    }
 }

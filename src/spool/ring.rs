@@ -273,7 +273,8 @@ impl Spool {
     }
 
     /// Makes the stored windows of `run` from `first_seq` to `last_seq`, both included, wait for `reader` again, at
-    /// new positions; those that wait anyway stay where they are. Says which are not stored.
+    /// new positions; those that wait anyway stay where they are. Says which are not stored, of those that were: windows of
+    /// runs that nobody knows, and past a run's newest one, are not.
     ///
     /// # Errors
     /// An unknown reader; a store that cannot be read or written.
@@ -286,8 +287,8 @@ impl Spool {
     ) -> Result<Offered, SpoolError> {
         let mask = 1 << self.bit(reader)?;
         self.flush()?;
-        let known = self.runs()?.into_iter().find(|known| known.run == run).and_then(|known| known.last_seq);
-        let last_seq = known.map_or(last_seq, |known| last_seq.min(known));
+        let newest = self.runs()?.into_iter().find(|known| known.run == run).and_then(|known| known.last_seq);
+        let Some(last_seq) = newest.map(|newest| last_seq.min(newest)) else { return Ok(Offered::default()) };
         let mut heads: Vec<(bool, Head)> = Vec::new();
         for (is_hot, tier) in self.tiers() {
             let found = tier.read(|tier| tier.windows_between(run, first_seq, last_seq))?;

@@ -82,7 +82,7 @@ pub struct ReplayAnswer {
     /// Windows that the sensor no longer has, as ranges with both ends included; at most 256 of them.
     #[serde(default)]
     pub missing: Vec<(u64, u64)>,
-    /// What was wrong with the request, where something was.
+    /// What was wrong with the request, where something was; what made sense of it was carried out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }

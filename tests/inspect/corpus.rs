@@ -77,8 +77,8 @@ impl Answer {
 
     /// Packets of interfaces that are not read, from the warning that says so.
     fn skipped(&self) -> u64 {
-        let said = self.warnings().into_iter().find_map(|text| text.split_once(" packets of interfaces"));
-        said.map_or(0, |(before, _)| before.rsplit(' ').next().unwrap().parse().unwrap())
+        let said = self.warnings().into_iter().find_map(|text| text.split_once(" of interfaces with link type"));
+        said.map_or(0, |(before, _)| before.rsplit(' ').nth(1).unwrap().parse().unwrap())
     }
 }
 

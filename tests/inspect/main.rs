@@ -3,6 +3,7 @@
 
 mod bad;
 mod corpus;
+mod strangers;
 #[path = "../support/mod.rs"]
 mod support;
 mod synth;

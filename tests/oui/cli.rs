@@ -113,6 +113,124 @@ fn thousands_of_addresses_from_standard_input_keep_their_order() {
     }
 }
 
+/// What `lookup` says of these octets on standard input: status, standard output and error.
+fn piped(db: &Path, input: &[u8], format: &str) -> (Option<i32>, String, String) {
+    let mut child = airtally()
+        .args(["oui", "lookup", "--format", format, "--db", db.to_str().unwrap()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |octets| String::from_utf8(octets).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn one_bad_line_does_not_silence_the_others() {
+    let dir = temp_dir();
+    let db = dir.path().join("oui.sqlite");
+    ok(&oui(&db, &["update", "--from", &file(dir.path(), "a", "00:00:0C\tCisco\n00:0D:93\tApple\tApple, Inc.\n")]));
+    let input = b"00:00:0c:00:00:01\n? (10.0.0.1) at\n\n  0:d:93:0:0:1\r\ncaf\xe9\xff\nz\xe2\x80\xae\n0:D:93:A:b:FF\n";
+    let (status, stdout, stderr) = piped(&db, input, "json");
+    assert_eq!(status, Some(2), "{stderr}");
+    let answers: Vec<serde_json::Value> = serde_json::from_str(&stdout).unwrap();
+    let macs: Vec<_> = answers.iter().map(|answer| answer["mac"].as_str().unwrap()).collect();
+    assert_eq!(macs, ["00:00:0c:00:00:01", "00:0d:93:00:00:01", "00:0d:93:0a:0b:ff"]);
+    // A short name alone is the organisation too.
+    let names: Vec<_> = answers.iter().map(|answer| answer["organisation"].as_str().unwrap()).collect();
+    assert_eq!(names, ["Cisco", "Apple, Inc.", "Apple, Inc."]);
+    for bad in ["line 2: '? (10.0.0.1) at'", "line 5: 'caf", "line 6: 'z\\u{202e}'", "3 of 6 queries"] {
+        assert!(stderr.contains(bad), "{bad}: {stderr}");
+    }
+    for (format, lines) in [("csv", 4), ("table", 4)] {
+        let (status, stdout, _) = piped(&db, input, format);
+        assert_eq!((status, stdout.lines().count()), (Some(2), lines), "{stdout}");
+    }
+    assert_eq!(piped(&db, b"0:d:93:0:0:1\n", "table").0, Some(0));
+    assert_eq!(piped(&db, b"nothing\n", "json"), (Some(2), "[]\n".into(), piped(&db, b"nothing\n", "csv").2));
+    let output = oui(&db, &["lookup", "0:d:93:0:0:1", "zz"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output).contains("Apple, Inc.") && text(&output).contains("'zz'"), "{}", text(&output));
+}
+
+/// The same four assignments in every form that there is, made here.
+#[test]
+fn every_form_of_a_registry_is_told_by_its_content() {
+    let dir = temp_dir();
+    let text_file = |titles: &str, blocks: &[(&str, &str)]| -> String {
+        let blocks = blocks.iter().map(|(oui, range)| {
+            format!(
+                "{oui}   (hex)\t\tACME   Corp.\r\n{range}     (base 16)\t\tACME   Corp.\r\n\t\t\t\t1 Main St\r\n\r\n"
+            )
+        });
+        format!("{titles}   Organization   \r\n   Organization\r\n   Address\r\n\r\n{}", blocks.collect::<String>())
+    };
+    let forms = [
+        ("manuf", vec!["00:00:89\tAcme\tACME Corp.\n70:B3:D5:F2:F0:00/36\tAcme\tACME  Corp.\n74:1A:E0:90:00:00/28\tAcme\tACME Corp.\n".into()]),
+        (
+            "manuf",
+            vec!["# before 2017\n00:00:89\tAcme                   # ACME   Corp.\tof old\n70:B3:D5:F2:F0:00/36\tAcme     # ACME Corp.\n\
+                  74:1A:E0:90:00:00/28\tAcme                   # ACME Corp.\n".into()],
+        ),
+        ("arp-scan", vec!["# ieee-oui.txt\n000089\tACME   Corp.\n70B3D5F2F\tACME Corp.\n741AE09\tACME Corp.\n".into()]),
+        ("nmap", vec!["# $Id$\n000089 ACME   Corp.\n70B3D5F2F ACME Corp.\n741AE09 ACME Corp.\n".into()]),
+        (
+            "MA-",
+            vec![
+                text_file("OUI/MA-L", &[("00-00-89", "000089")]),
+                text_file("OUI-36/MA-S Range", &[("70-B3-D5", "F2F000-F2FFFF")]),
+                text_file("OUI-28/MA-M Range", &[("74-1A-E0", "900000-9FFFFF")]),
+            ],
+        ),
+    ];
+    for (number, (label, files)) in forms.iter().enumerate() {
+        let db = dir.path().join(format!("{number}.sqlite"));
+        // Names say nothing.
+        let paths: Vec<_> =
+            files.iter().zip(0..).map(|(text, n)| file(dir.path(), &format!("{number}-{n}"), text)).collect();
+        let update: Vec<&str> = ["update", "--from"].into_iter().chain(paths.iter().map(String::as_str)).collect();
+        let said = ok(&oui(&db, &update));
+        assert!(said.contains(label) && said.contains("3 prefixes"), "{said}");
+        let asked = ["lookup", "--format", "json", "0:0:89:0:0:1", "70:b3:d5:f2:f1:23", "741ae09"];
+        let answers: Vec<serde_json::Value> = serde_json::from_str(&ok(&oui(&db, &asked))).unwrap();
+        let found: Vec<_> = answers.iter().map(|answer| (&answer["organisation"], &answer["prefix_bits"])).collect();
+        let acme = serde_json::Value::from("ACME Corp.");
+        assert_eq!(found, [(&acme, &24.into()), (&acme, &36.into()), (&acme, &28.into())], "form {number}");
+        // Half of it, or with a foreign line in it, it is refused.
+        for (text, path) in files.iter().zip(&paths) {
+            for wrong in [text[..text.len() - 3].to_owned(), format!("{text}and so on\n")] {
+                fs::write(path, wrong).unwrap();
+                let said = refused(&oui(&db, &["update", "--from", path]), 1);
+                assert!(said.contains(path.as_str()), "{said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn names_of_strangers_steer_neither_terminal_nor_spreadsheet() {
+    let dir = temp_dir();
+    let db = dir.path().join("oui.sqlite");
+    let list = file(dir.path(), "a", "00:00:0C\tCis\u{202e}co\t=1+1\n00:00:0D\t@x\t\u{200b}+2\n");
+    ok(&oui(&db, &["update", "--from", &list]));
+    for arguments in [&["lookup", "00000c"][..], &["search", "="], &["search", "+"], &["export"]] {
+        for format in ["csv", "table"] {
+            if arguments == ["export"] && format == "table" {
+                continue;
+            }
+            let text = ok(&oui(&db, &[arguments, &["--format", format]].concat()));
+            assert!(!text.contains(['\u{202e}', '\u{200b}']), "{text:?}");
+            assert!(format == "table" || !text.contains(",=") && !text.contains(",@"), "{text:?}");
+        }
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(&ok(&oui(&db, &["lookup", "00000c", "--format", "json"]))).unwrap();
+    assert_eq!((&json[0]["short_name"], &json[0]["organisation"]), (&"Cis\u{202e}co".into(), &"=1+1".into()));
+}
+
 #[test]
 fn bad_input_gets_a_reason_and_leaves_the_cache_as_it_was() {
     let dir = temp_dir();
@@ -166,7 +284,7 @@ fn a_damaged_cache_is_set_aside_and_a_newer_one_is_left_alone() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     // An update sets it aside.
     let output = oui(&db, &["update", "--from", &good]);
-    assert!(ok(&output).contains("1 prefixes") && text(&output).contains(".corrupt"), "{}", text(&output));
+    assert!(ok(&output).contains("1 prefix ") && text(&output).contains(".corrupt"), "{}", text(&output));
     assert_eq!(fs::read(dir.path().join("oui.sqlite.corrupt")).unwrap(), &whole[..whole.len() / 2]);
     assert!(text(&oui(&db, &["lookup", "00:00:0c"])).lines().all(|line| !line.contains("damaged")));
 

@@ -136,7 +136,10 @@ async fn the_history_answers_with_the_sums_of_the_records() {
     let totals = history.totals().unwrap();
     assert_eq!(totals.windows, captures.len() as u64);
     assert_eq!(totals.frames, captures.iter().map(|capture| capture.frames).sum::<u64>());
-    assert_eq!(totals.kernel_drops, captures.iter().filter_map(|capture| capture.kernel_drops).sum::<u64>());
+    assert_eq!(
+        totals.kernel_drops,
+        captures.iter().filter_map(|capture| capture.kernel_drops).reduce(|one, other| one + other)
+    );
     assert_eq!(totals.station_frames, captures.iter().map(|capture| capture.station_frames).sum::<u64>());
     assert_eq!(totals.stored_station_frames, totals.station_frames);
     assert_eq!((totals.incomplete, totals.gaps), (0, records.len() as u64 - batches.len() as u64));

@@ -315,7 +315,7 @@ fn stored_windows_are_offered_again_and_missing_ones_named() {
     );
     assert_eq!(seqs(&all_pending(&mut spool, "mqtt")), [9, 1, 2, 5, 6]);
     let nobody = Uuid::from_u128(99);
-    assert_eq!(spool.offer_again("mqtt", nobody, 2, 4).unwrap(), Offered { windows: 0, missing: vec![(2, 4)] });
+    assert_eq!(spool.offer_again("mqtt", nobody, 2, 4).unwrap(), Offered::default(), "nobody counted those");
     assert_eq!(spool.offer_again("mqtt", RUN, 10, 20).unwrap(), Offered::default(), "those never were");
 }
 

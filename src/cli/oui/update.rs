@@ -2,28 +2,32 @@
 
 use super::now;
 use crate::{
-    cli::format::{self, UsageError},
+    cli::{
+        format::{self, UsageError},
+        printable::printable,
+    },
     oui::store::{
         OuiError, cache,
         fetch::{DEFAULT_SOURCES, Fetched, Fetcher, Timeouts, Version},
         origin::{is_address, is_secret, shown},
         source::{MAX_BYTES, Source},
     },
+    units::noun,
 };
 use anyhow::Context as _;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
     fs::{self, File},
-    io::{self, Read as _, Write},
+    io::{Read as _, Write},
     path::{Path, PathBuf},
 };
 
 /// What `update` takes.
 #[derive(Debug, Args)]
 pub(super) struct UpdateArgs {
-    /// Registry files or https addresses: the IEEE's CSV files, Wireshark's manuf and wka. What each one is, its
-    /// content says. Without any: all five lists of the IEEE and both of Wireshark, from their own servers.
+    /// Registry files or https addresses: the IEEE's lists (CSV or text), Wireshark's manuf (of any year) and wka,
+    /// arp-scan's ieee-oui.txt, nmap's nmap-mac-prefixes. What each one is, its content says. Without any: all five lists of the IEEE and both of Wireshark, from their own servers.
     #[arg(long, value_name = "FILE|URL", num_args = 1..)]
     from: Vec<String>,
     /// A text file with one such file or address a line; '#' begins a comment.
@@ -43,7 +47,7 @@ pub(super) fn run(out: &mut impl Write, db: &Path, args: &UpdateArgs) -> anyhow:
     let sources = read_all(db, args)?;
     let report = cache::update(db, &sources, now(), args.accept_shrink)?;
     if let Some(place) = &report.set_aside {
-        writeln!(io::stderr(), "airtally: the old cache was damaged; it is now {}", place.display())?;
+        format::tell(format_args!("the old cache was damaged; it is now {}", place.display()));
     }
     let rows: Vec<_> = sources
         .iter()
@@ -55,11 +59,13 @@ pub(super) fn run(out: &mut impl Write, db: &Path, args: &UpdateArgs) -> anyhow:
     }
     writeln!(
         out,
-        "{}: {} prefixes ({} with several holders), {} well-known addresses; {}",
-        db.display(),
+        "{}: {} {} ({} with several holders), {} well-known {}; {}",
+        printable(&db.display().to_string()),
         report.entries,
+        noun(report.entries, "prefix", "prefixes"),
         report.shared,
         report.special,
+        noun(report.special, "address", "addresses"),
         if report.changed { "changed" } else { "as before" },
     )?;
     Ok(())

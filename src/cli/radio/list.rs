@@ -1,6 +1,9 @@
 //! `airtally radio list`: the cards, their interfaces and their channels.
 
-use super::super::format::{self, Format};
+use super::super::{
+    format::{self, Format},
+    printable::printable,
+};
 use crate::{
     dot11::channels::{Band, channel_of},
     radio::{
@@ -126,7 +129,7 @@ pub async fn run(arguments: &ListArgs) -> anyhow::Result<()> {
                 writeln!(out, "x: disabled here. r: radar detection, -: no-IR (listening is allowed on these).")?;
             }
             match choose(&phys, Wanted::default()) {
-                Ok(phy) => writeln!(out, "Without radio.interface the sensor takes {}.", title(phy))?,
+                Ok(phy) => writeln!(out, "Without radio.interface the sensor takes {}.", printable(&title(phy)))?,
                 Err(why) => writeln!(out, "Without radio.interface the sensor takes none: {why}.")?,
             }
         }
@@ -160,7 +163,7 @@ fn card(out: &mut impl Write, row: &CardRow<'_>) -> io::Result<()> {
         notes.extend(interface.freq_mhz.map(|mhz| format!("{mhz} MHz")));
         notes.extend(interface.default_route.then(|| "carries the default route".to_owned()));
         notes.extend((interface.network_manager == Some(true)).then(|| "managed by NetworkManager".to_owned()));
-        writeln!(out, "  interface      {}: {}", format::printable(interface.name), notes.join(", "))?;
+        writeln!(out, "  interface      {}: {}", printable(interface.name), notes.join(", "))?;
     }
     for band in [Band::Two, Band::Five, Band::Six] {
         let label = band.to_string();

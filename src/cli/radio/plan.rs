@@ -9,6 +9,7 @@ use crate::{
         plan::{Activity, Visit, cycle, plan},
         select::{Wanted, choose, title},
     },
+    units::noun,
 };
 use clap::Args;
 use serde::Serialize;
@@ -167,9 +168,10 @@ pub async fn run(arguments: &PlanArgs) -> anyhow::Result<()> {
             writeln!(out)?;
             writeln!(
                 out,
-                "{}: {} channels, each again after {} ms and the time for {} switches{adaptive}.",
+                "{}: {} {}, each again after {} ms and the time for {} switches{adaptive}.",
                 title(phy),
                 rows.len(),
+                noun(rows.len() as u64, "channel", "channels"),
                 revisit_ms,
                 if rows.len() == 1 { 0 } else { rows.len() }
             )?;

@@ -63,7 +63,7 @@ pub fn start(unit: &str) -> anyhow::Result<()> {
         say("waiting for its first window");
         let end = Instant::now() + FIRST_WINDOW;
         let mut status = String::new();
-        while Instant::now() < end && !status.contains("frames in window") {
+        while Instant::now() < end && !status.contains(" in window ") {
             sleep(Duration::from_secs(1));
             status = property(unit, "StatusText");
         }

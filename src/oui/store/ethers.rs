@@ -1,5 +1,5 @@
-//! Wireshark's `manuf` and `wka` files: a prefix, a short name, a long name, parted by tabs. Parses; judges nothing
-//! about the file as a whole.
+//! Wireshark's `manuf` and `wka` files: a prefix, a short name, a long name, parted by tabs. Before 2017 the long name
+//! stood behind the short one, after blanks and a `#`. Parses; judges nothing about the file as a whole.
 
 use super::parsed::{Parsed, clean};
 use crate::oui::Prefix;
@@ -38,6 +38,11 @@ pub(super) fn parse_line(line: &str) -> Result<Option<Line<'_>>, String> {
     let prefix = parse_prefix(fields.next().unwrap_or_default())?;
     let mut fields = fields.skip_while(|field| field.is_empty());
     let short = fields.next().filter(|name| !name.starts_with('#')).ok_or("has no name after the prefix")?;
+    // No short name has a blank in it: what follows is the long name as older files have it, and then a comment.
+    if let Some((short, long)) = short.split_once(" #") {
+        let long = Some(long.trim()).filter(|name| !name.is_empty());
+        return Ok(Some(Line { prefix, short: short.trim_end(), long }));
+    }
     let long = fields.find(|field| !field.is_empty()).filter(|name| !name.starts_with('#'));
     Ok(Some(Line { prefix, short, long }))
 }
@@ -98,6 +103,25 @@ mod tests {
                 row("00:1b:c5:00:0", "Converge", Some("Converging Systems Inc.")),
                 row("01:0e:cf", "PN-MC", Some("PROFINET Multicast")),
                 row("02:20:48", "Marconi", None),
+            ]
+        );
+    }
+
+    #[test]
+    fn reads_the_form_before_2017() {
+        let text = "00:00:00\tXerox                  # XEROX CORPORATION\n00:00:89\tCayman                 # Cayman Systems\tGatorbox\n\
+            00:00:0F\tNext\n00:1B:C5:00:00:00/36\tConvergi               # Converging Systems  Inc.\n00:00:10\tSytek #\n";
+        let parsed = parse(text, false).unwrap();
+        let rows: Vec<_> =
+            parsed.entries.iter().map(|row| (row.short.as_deref().unwrap(), row.organisation.as_deref())).collect();
+        assert_eq!(
+            rows,
+            [
+                ("Xerox", Some("XEROX CORPORATION")),
+                ("Cayman", Some("Cayman Systems")),
+                ("Next", None),
+                ("Convergi", Some("Converging Systems Inc.")),
+                ("Sytek", None),
             ]
         );
     }

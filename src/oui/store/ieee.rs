@@ -86,7 +86,7 @@ mod tests {
             rows,
             [
                 ("00:22:72".to_owned(), "MA-L", "American Micro-Fuel Device Corp.", Some("2181 Buchanan Loop")),
-                ("70:b3:d5:f2:f".to_owned(), "MA-S", "TELE \"X\" PLATFORMS", Some("Polbina st.,  3/1 Moscow")),
+                ("70:b3:d5:f2:f".to_owned(), "MA-S", "TELE \"X\" PLATFORMS", Some("Polbina st., 3/1 Moscow")),
                 ("00:50:c2:cf:9".to_owned(), "IAB", "Private", None),
             ]
         );

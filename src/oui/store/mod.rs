@@ -1,7 +1,7 @@
 //! Where the vendor registry comes from and is kept: registry files, the SQLite cache, the network.
 //!
 //! * [`source`]: tells what a registry file is and parses it (`ethers`: Wireshark's `manuf` and `wka`;
-//!   `ieee`: the IEEE's CSV files; `parsed`: what they say).
+//!   `ieee`, `ieee_text`: the IEEE's CSV and text files; `list`: arp-scan's and nmap's; `parsed`: what they say).
 //! * [`merge`]: several parsed files to one sorted, deduplicated registry with its hash.
 //! * [`cache`]: the SQLite file it is kept in; [`Watch`] notices when another process replaces it.
 //! * [`snapshot`]: the registry that travels with the program, for a start without a cache.
@@ -13,6 +13,8 @@ mod ethers;
 #[cfg(feature = "oui-update")]
 pub mod fetch;
 mod ieee;
+mod ieee_text;
+mod list;
 pub mod merge;
 pub mod origin;
 mod parsed;

@@ -53,11 +53,11 @@ impl Parsed {
     }
 }
 
-/// A name as it is kept: a run of control characters, line ends among them, becomes one space; none at the ends; at
-/// most 500 characters. So a name can neither break a line nor move a terminal's cursor.
+/// A name as it is kept: a run of white space and control characters, line ends among them, becomes one blank; none at
+/// the ends; at most 500 characters. So a name can neither break a line nor move a terminal's cursor.
 pub(super) fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for part in text.trim().split(char::is_control).filter(|part| !part.is_empty()) {
+    for part in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|part| !part.is_empty()) {
         if !out.is_empty() {
             out.push(' ');
         }
@@ -75,7 +75,8 @@ mod tests {
 
     #[test]
     fn a_name_cannot_move_the_cursor() {
-        assert_eq!(clean(" a  x\u{1b}[2J\r\nb\u{9b}"), "a  x [2J b");
+        assert_eq!(clean(" a  x\u{1b}[2J\r\nb\u{9b}"), "a x [2J b");
+        assert_eq!(clean("Polbina st.,\u{a0} \u{2028}3/1\t \tMoscow "), "Polbina st., 3/1 Moscow");
         assert_eq!(clean(&"é".repeat(600)).chars().count(), 500);
     }
 }

@@ -4,6 +4,7 @@
 use super::{
     ieee,
     merge::hash_entry,
+    parsed::clean,
     source::{Source, hex},
 };
 use crate::oui::{Registry, table::Builder};
@@ -43,7 +44,7 @@ impl Registry {
         while reader.read_record(&mut record).unwrap_or(false) {
             // Not so the first line of each file.
             if let Ok((registry, prefix)) = ieee::assignment(&record) {
-                builder.holder(prefix, registry, record.get(2).unwrap_or_default());
+                builder.holder(prefix, registry, &clean(record.get(2).unwrap_or_default()));
             }
         }
         let mut registry = builder.build(String::new());

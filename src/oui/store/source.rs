@@ -1,7 +1,7 @@
 //! One registry file: what kind it is, by its content, and what it says. A file that is not wholly one is refused
 //! with a sentence that says why; nothing of it is used.
 
-use super::{ethers, ieee, parsed::Parsed};
+use super::{ethers, ieee, ieee_text, list, parsed::Parsed};
 use crate::oui::Assignment;
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -12,22 +12,28 @@ pub const MAX_BYTES: u64 = 64 << 20;
 /// What a registry file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
-    /// One of the IEEE's CSV files; named for the registry of its first row.
+    /// One of the IEEE's files, CSV or text; named for the registry of its first row.
     Ieee(Assignment),
     /// Wireshark's `manuf`.
     Manuf,
     /// Wireshark's `wka`: well-known addresses.
     Wka,
+    /// arp-scan's `ieee-oui.txt`.
+    ArpScan,
+    /// nmap's `nmap-mac-prefixes`.
+    Nmap,
 }
 
 impl Kind {
-    /// `MA-L`, `MA-M`, `MA-S`, `IAB`, `CID`, `manuf` or `wka`.
+    /// `MA-L`, `MA-M`, `MA-S`, `IAB`, `CID`, `manuf`, `wka`, `arp-scan` or `nmap`.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
             Self::Ieee(registry) => registry.name(),
             Self::Manuf => "manuf",
             Self::Wka => "wka",
+            Self::ArpScan => "arp-scan",
+            Self::Nmap => "nmap",
         }
     }
 }
@@ -99,13 +105,25 @@ fn parse(bytes: &[u8]) -> Result<(Kind, Parsed), String> {
         let parsed = ieee::parse(start)?;
         let registry = parsed.entries.first().and_then(|row| row.registry);
         (registry.map(Kind::Ieee).ok_or("has a header and no entries: fetch it again")?, parsed)
+    } else if ieee_text::is_one(start) {
+        let parsed = ieee_text::parse(text)?;
+        let registry = parsed.entries.first().and_then(|row| row.registry);
+        (registry.map(Kind::Ieee).ok_or("has column titles and no entries: fetch it again")?, parsed)
     } else {
         let first = start
             .lines()
             .find(|line| !line.trim().is_empty() && !line.starts_with('#'))
             .ok_or("has only comments: fetch it again")?;
+        if let Some(separator) = list::separator(first) {
+            let kind = if separator == '\t' { Kind::ArpScan } else { Kind::Nmap };
+            return Ok((kind, list::parse(text, separator)?));
+        }
         if ethers::parse_line(first).is_err() {
-            return Err("is neither a CSV file of the IEEE nor Wireshark's manuf or wka".into());
+            return Err(
+                "is no registry file: neither a list of the IEEE (CSV or text), nor Wireshark's manuf or wka, nor \
+                arp-scan's ieee-oui.txt or nmap's nmap-mac-prefixes"
+                    .into(),
+            );
         }
         // wka writes 01-80-C2, manuf 00:00:0C.
         let well_known_only = first.as_bytes().get(2) == Some(&b'-');
@@ -151,6 +169,10 @@ mod tests {
             ("\u{feff}Registry,Assignment,Organization Name,Organization Address\nMA-M,0055DA0,x,y\n", "MA-M"),
             ("# made by hand\n00:00:0C\tCisco\n", "manuf"),
             ("# made by hand\n01-80-C2-00-00-00\tSTP\n", "wka"),
+            ("00:00:00\tXerox                  # XEROX CORPORATION\n", "manuf"),
+            ("OUI/MA-L  Organization\n\n00-22-72   (hex)\t\tA\n002272     (base 16)\t\tA\n\n", "MA-L"),
+            ("# made by hand\n00000C\tCisco\n", "arp-scan"),
+            ("# made by hand\n00000C Cisco\n", "nmap"),
         ] {
             assert_eq!(parse(text.as_bytes()).unwrap().0.label(), label);
         }
@@ -165,7 +187,11 @@ mod tests {
         assert!(said(b"00:00:0C\tCisco\n00:00:0D\tCaf\xe9 Ltd\n").contains("not UTF-8 (line 2)"));
         assert!(said(b"\xff\xfe0\x000\x00").contains("UTF-16"));
         assert!(said(b"\x1f\x8b\x08\x00").contains("gzip"));
-        assert!(said(b"hello world\n").contains("neither"));
+        for other in ["hello world\n", "d17af3e Tests: a store\n", "123456 78 a file\nand more\n", "a,b\n1,2\n", "{}\n"]
+        {
+            let said = said(other.as_bytes());
+            assert!(said.contains("neither") || said.contains("line 2"), "{other}: {said}");
+        }
         assert!(said(b"# nothing\n").contains("only comments"));
         assert!(said(format!("{}\r\n", ieee::HEADER).as_bytes()).contains("no entries"));
         assert!(said(b"00:00:0C\tCisco\x00\n").contains("zero bytes"));

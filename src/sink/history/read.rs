@@ -50,8 +50,8 @@ pub struct Totals {
     pub group_ta: u64,
     /// Frames of stations past the bound.
     pub overflow_frames: u64,
-    /// Frames the kernels dropped.
-    pub kernel_drops: u64,
+    /// Frames the kernels dropped; absent where no sensor can know, as with capture files.
+    pub kernel_drops: Option<u64>,
     /// Distinct station addresses.
     pub stations: u64,
     /// Those of them that are randomised.
@@ -159,7 +159,8 @@ impl History {
         let moment = self.0.unchecked_transaction()?;
         let mut totals = moment.query_row(
             &format!(
-                "SELECT count(frames), {}, {}, {}, {}, {}, {}, {}, {}, {}, min(start_ns), max(end_ns) FROM windows",
+                "SELECT count(frames), {}, {}, {}, {}, {}, {}, {}, {}, CASE WHEN count(kernel_drops) THEN {} END, \
+                 min(start_ns), max(end_ns) FROM windows",
                 sum("frames"),
                 sum("bytes"),
                 sum("station_frames"),
@@ -182,7 +183,7 @@ impl History {
                     without_ta: count(row, 6)?,
                     group_ta: count(row, 7)?,
                     overflow_frames: count(row, 8)?,
-                    kernel_drops: count(row, 9)?,
+                    kernel_drops: maybe(row, 9)?,
                     start: row.get::<_, Option<i64>>(10)?.map(UnixNanos),
                     end: row.get::<_, Option<i64>>(11)?.map(UnixNanos),
                     ..Totals::default()
