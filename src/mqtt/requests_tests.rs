@@ -1,7 +1,8 @@
 //! Requests under a clock of their own: every one is answered once, in time, and no name holds up another.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use super::{super::answerer::Answering, *};
+use super::*;
+use crate::mqtt::Answering;
 use proptest::prelude::*;
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
