@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 
 say() { printf '%s\n' "$*" >&2; }
+step() { say "--- $* ---"; }
 die() {
     printf 'error: %s\n' "$*" >&2
     exit 1
