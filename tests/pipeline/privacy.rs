@@ -1,19 +1,7 @@
 //! What a privacy mode withholds is nowhere: addresses and network names planted in a capture are looked for in the
 //! spools, the logs, the messages and the databases, and found exactly where the mode allows.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-mod support;
-
-use airtally::{Mac, config::LogLevel, tally::settings::PrivacyMac};
-use rusqlite::{Connection, types::ValueRef};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
-use support::{
+use crate::support::{
     block_on,
     databases::Influxd,
     history::{await_sensor, number, open},
@@ -21,6 +9,14 @@ use support::{
     program::{Daemon, airtally, text},
     synth::{Options, tally::Planted},
     synthesise, wait_until,
+};
+use airtally::{Mac, config::LogLevel, tally::settings::PrivacyMac};
+use rusqlite::{Connection, types::ValueRef};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
 };
 
 /// Everything that is kept or said somewhere, as octets.

@@ -1,17 +1,13 @@
 //! The command line: help, version, check, and the exit status that each end promises.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
-
+use crate::support::{
+    program::{airtally, run, text},
+    temp_dir,
+};
 use std::{
     fs,
     path::Path,
     process::{Output, Stdio},
-};
-use support::{
-    program::{airtally, run, text},
-    temp_dir,
 };
 
 fn out(output: &Output) -> String {
@@ -113,6 +109,7 @@ fn a_history_that_is_not_there_is_not_made() {
     assert!(!path.exists());
 }
 
+#[cfg(feature = "manual")]
 #[test]
 fn every_command_has_a_manual_page_and_every_shell_its_completions() {
     let home = temp_dir();
