@@ -1,8 +1,8 @@
 //! Writes a synthetic 802.11 capture of any size, and the exact tally that a correct program must find in it.
 //!
 //! ```text
-//! cargo run --release --example synth -- --frames 100000 --stations 500 --tally tally.json neighbourhood.pcap
-//! cargo run --release --example synth -- --frames 6500000 --stations 180000 - | airtally inspect -
+//! cargo run --release --features synth --bin synth -- --frames 100000 --stations 500 --tally tally.json neighbourhood.pcap
+//! cargo run --release --features synth --bin synth -- --frames 6500000 --stations 180000 - | airtally inspect -
 //! ```
 
 #[path = "synth/mod.rs"]

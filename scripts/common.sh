@@ -2,6 +2,11 @@
 # shellcheck shell=bash
 
 say() { printf '%s\n' "$*" >&2; }
+step() { say "--- $* ---"; }
+
+# What the package airtally-sensor is built with.
+# shellcheck disable=SC2034 # others use it
+sensor_features=sensor,inspect,oui-update
 die() {
     printf 'error: %s\n' "$*" >&2
     exit 1
@@ -22,6 +27,13 @@ installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = i
 
 apt_updated=no
 
+# apt_get WORD…: one at a time, for scripts run side by side, and an update in the middle of an installation takes away
+# what that is about to unpack.
+apt_get() {
+    mkdir -p target
+    as_root flock --close target/apt.lock env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@"
+}
+
 # Installs those of the packages that are missing. Asks the package lists only if there are any.
 need_packages() {
     local package missing=()
@@ -34,8 +46,7 @@ need_packages() {
     apt_update
     # Answered beforehand: nobody is there to ask.
     printf 'wireshark-common wireshark-common/install-setuid boolean false\n' | as_root debconf-set-selections
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" \
-        >/dev/null || die "apt-get could not install ${missing[*]}"
+    apt_get install -y --no-install-recommends "${missing[@]}" >/dev/null || die "apt-get could not install ${missing[*]}"
 }
 
 # Installs packages from bookworm's backports, which it adds to the sources where they are missing.
@@ -55,8 +66,7 @@ need_backports() {
     fi
     apt_update
     say "installing $* from backports"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends -t bookworm-backports \
-        "$@" >/dev/null || die "apt-get could not install $*"
+    apt_get install -y --no-install-recommends -t bookworm-backports "$@" >/dev/null || die "apt-get could not install $*"
 }
 
 # need_foreign_programs arm64|armhf: lets the kernel run programs of another processor, by qemu-user.
@@ -73,7 +83,7 @@ need_foreign_programs() {
 
 apt_update() {
     [ "$apt_updated" = no ] || return 0
-    as_root apt-get update -qq || die "apt-get update failed: is there a network?"
+    apt_get update || die "apt-get update failed: is there a network?"
     apt_updated=yes
 }
 

@@ -38,25 +38,41 @@ use std::{ffi::OsString, io, process::ExitCode};
 
 /// Counts 802.11 frames per MAC address, carries the counts over MQTT, and stores them.
 #[derive(Debug, Parser)]
-#[command(name = "airtally", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "airtally", version, max_term_width = 100, after_help = examples())]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  airtally inspect capture.pcap                        who is in a capture
-  airtally sensor --config /etc/airtally/sensor.toml   count, and publish each window
-  airtally ingest --config /etc/airtally/ingest.toml   store what sensors publish
-  sudo airtally setup                                  make this machine a sensor, or ingest
-  airtally check sensor.toml ingest.toml               what is wrong with a configuration
-  airtally radio list                                  the wireless cards there are
-  airtally doctor                                      what could keep a sensor here from working
-  airtally oui update --from /usr/share/wireshark/manuf --db oui.sqlite
-  airtally history --db history.sqlite                 the busiest stations stored
-
-Exit status: 0 on success, 1 on failure, 2 for usage and configuration mistakes.";
+/// What stands below the help: examples of the commands that this program has.
+fn examples() -> String {
+    let lines = [
+        "Examples:",
+        #[cfg(feature = "inspect")]
+        "  airtally inspect capture.pcap                        who is in a capture",
+        #[cfg(feature = "sensor")]
+        "  airtally sensor --config /etc/airtally/sensor.toml   count, and publish each window",
+        #[cfg(feature = "ingest")]
+        "  airtally ingest --config /etc/airtally/ingest.toml   store what sensors publish",
+        #[cfg(all(feature = "sensor", feature = "ingest"))]
+        "  sudo airtally setup                                  make this machine a sensor, or ingest",
+        #[cfg(all(feature = "sensor", not(feature = "ingest")))]
+        "  sudo airtally setup                                  make this machine a sensor",
+        #[cfg(feature = "config")]
+        "  airtally check sensor.toml ingest.toml               what is wrong with a configuration",
+        #[cfg(feature = "sensor")]
+        "  airtally radio list                                  the wireless cards there are",
+        #[cfg(feature = "sensor")]
+        "  airtally doctor                                      what could keep a sensor here from working",
+        #[cfg(feature = "oui-update")]
+        "  airtally oui update --from /usr/share/wireshark/manuf --db oui.sqlite",
+        #[cfg(feature = "sink-sqlite")]
+        "  airtally history --db history.sqlite                 the busiest stations stored",
+        "",
+        "Exit status: 0 on success, 1 on failure, 2 for usage and configuration mistakes.",
+    ];
+    lines.join("\n")
+}
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -122,7 +122,13 @@ pub fn run(arguments: &SetupArgs) -> anyhow::Result<()> {
     let mut asker = Asker::new(io::stdin().lock(), io::stderr(), !arguments.yes);
     let roles = [("sensor", "listens, counts, publishes"), ("ingest", "stores what sensors publish"), ("both", "both")];
     let given = arguments.role.and_then(|role| role.to_possible_value()).map(|value| value.get_name().to_owned());
-    let role = asker.choice("What is this machine to be?", &roles, given.as_deref(), "sensor")?;
+    let only = (!cfg!(feature = "ingest")).then_some("sensor");
+    let role = asker.choice("What is this machine to be?", &roles, given.as_deref().or(only), "sensor")?;
+    if only.is_some_and(|only| only != role) {
+        let message =
+            "this program is a sensor alone: for ingest, install the package airtally in place of airtally-sensor";
+        return Err(UsageError(message.into()).into());
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut units = Vec::new();
     if role != "sensor" {

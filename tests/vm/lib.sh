@@ -194,7 +194,7 @@ all_stored() {
 stored_is() { [ "$(stored "$1")" = "$2" ]; }
 
 # --- the package -------------------------------------------------------------------------------------------------
-# install_package [FILE]: as a user would, from a local file; the one under test where none is named.
+# install_package [FILE]: as a user would, from a local file; airtally's under test where none is named.
 install_package() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${1:-$(echo /mnt/share/airtally_*.deb)}" \
         >>apt.log 2>&1

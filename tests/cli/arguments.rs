@@ -1,11 +1,12 @@
 //! The command line: help, version, check, and the exit status that each end promises.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "support/records.rs"]
-mod records;
-mod support;
-
+use crate::{
+    records,
+    support::{
+        program::{airtally, run, text},
+        temp_dir,
+    },
+};
 use airtally::{
     sink::Sink as _,
     wire::{Record, Station},
@@ -15,10 +16,6 @@ use std::{
     fs,
     path::Path,
     process::{Command, Output, Stdio},
-};
-use support::{
-    program::{airtally, run, text},
-    temp_dir,
 };
 
 fn out(output: &Output) -> String {

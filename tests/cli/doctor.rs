@@ -1,11 +1,8 @@
 //! `airtally doctor` end to end: exit status, both formats, a real broker.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
-
+use crate::support::{broker::Broker, pipeline, program::airtally, temp_dir};
 use serde_json::Value;
 use std::{fs, path::Path, process::Output};
-use support::{broker::Broker, pipeline, program::airtally, temp_dir};
 
 /// Runs the doctor over a capture's configuration: what the machine's radio is like is no matter then.
 fn doctor(dir: &Path, port: u16, format: &str) -> Output {

@@ -1,22 +1,18 @@
 //! Capture to SQLite history, through the real programs: what is stored is what tshark counts.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-mod support;
-
-use airtally::{
-    Mac,
-    config::{Pace, SourceKind},
-};
-use rusqlite::Connection;
-use std::{collections::BTreeMap, fs::File, path::Path, process::Command, time::Duration};
-use support::{
+use crate::support::{
     history::{await_sensor, compare, number, open},
     pipeline::{Expected, Rig, expectations, start_sensor, write},
     program::{Daemon, airtally},
     synth::{self, tally::Tally},
     synthesise, wait_until,
 };
+use airtally::{
+    Mac,
+    config::{Pace, SourceKind},
+};
+use rusqlite::Connection;
+use std::{collections::BTreeMap, fs::File, path::Path, process::Command, time::Duration};
 
 /// Everything but when it was stored, and but the marks.
 fn fingerprint(database: &Connection) -> Vec<u64> {

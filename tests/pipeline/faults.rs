@@ -1,20 +1,16 @@
 //! `kill -9` in the middle of a replay: of the sensor, of ingest, of the broker with and without its memory, of all
 //! three. The history ends with exactly the truth.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-mod support;
-
-use std::{
-    path::{Path, PathBuf},
-    thread::sleep,
-    time::Duration,
-};
-use support::{
+use crate::support::{
     history::{await_sensor, compare, number, open},
     pipeline::{Expected, Rig, start_sensor},
     program::Daemon,
     synth, synthesise, wait_until,
+};
+use std::{
+    path::{Path, PathBuf},
+    thread::sleep,
+    time::Duration,
 };
 
 const SENSOR: &str = "faulty";

@@ -1,5 +1,4 @@
 //! The sample configurations say what the code does, and mistakes get one clear sentence.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use airtally::config::{Ingest, Sensor, parse_ingest, parse_sensor};
 use std::{fs, path::Path, process::Command};

@@ -3,10 +3,11 @@
 //!
 //! Needs root, as capturing does.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-mod support;
-
+use crate::support::{
+    history::{number, open, stations},
+    pipeline::{Rig, start_sensor},
+    wait_until,
+};
 use airtally::{Mac, UnixNanos};
 use std::{
     collections::BTreeMap,
@@ -15,11 +16,6 @@ use std::{
     process::Command,
     thread::sleep,
     time::{Duration, SystemTime},
-};
-use support::{
-    history::{number, open, stations},
-    pipeline::{Rig, start_sensor},
-    wait_until,
 };
 
 const SENSOR: &str = "live";

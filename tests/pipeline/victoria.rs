@@ -1,18 +1,14 @@
 //! Capture to VictoriaMetrics by the v2 write API, through the real programs: sums and roll-ups are what tshark
 //! counts.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-mod support;
-
-use std::{collections::BTreeMap, time::Duration};
-use support::{
+use crate::support::{
     block_on,
     databases::Victoria,
     expected_series::{Stored, adjust, compare},
     pipeline::{Rig, expectations, influx_v2},
     wait_until,
 };
+use std::{collections::BTreeMap, time::Duration};
 
 fn read(victoria: &Victoria) -> BTreeMap<String, Stored> {
     let mut all: BTreeMap<String, Stored> = BTreeMap::new();

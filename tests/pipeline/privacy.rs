@@ -1,10 +1,19 @@
 //! What a privacy mode withholds is nowhere: addresses and network names planted in a capture are looked for in the
 //! spools, the logs, the messages and the databases, and found exactly where the mode allows.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-mod support;
-
+use crate::support::{
+    block_on,
+    broker::free_port,
+    databases::Influxd,
+    history::{await_sensor, number, open},
+    pipeline::{Expected, Rig, history, influx_v1, start_sensor},
+    program::{Daemon, airtally, text},
+    synth::{
+        Options,
+        tally::{Planted, Tally},
+    },
+    synthesise, wait_until,
+};
 use airtally::{
     Mac,
     config::{LogLevel, Pace, Sensor},
@@ -17,19 +26,6 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
-};
-use support::{
-    block_on,
-    broker::free_port,
-    databases::Influxd,
-    history::{await_sensor, number, open},
-    pipeline::{Expected, Rig, history, influx_v1, start_sensor},
-    program::{Daemon, airtally, text},
-    synth::{
-        Options,
-        tally::{Planted, Tally},
-    },
-    synthesise, wait_until,
 };
 
 /// Everything that is kept or said somewhere, as octets.

@@ -1,10 +1,16 @@
 //! Whatever is wrong with a capture, an interface, a broker, a database or a message: one clear sentence, the exit
 //! status that `airtally --help` promises, and nothing lost of what was good.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-mod support;
-
+use crate::support::{
+    block_on,
+    broker::Broker,
+    corpus::Corpus,
+    databases::Influxd,
+    history::{all_stations, await_sensor, number, open},
+    pipeline::{Expected, Rig, influx_v1, ingest, sensor, start_ingest, start_sensor, write},
+    program::{airtally, run, text},
+    synth, synthesise, temp_dir, wait_until,
+};
 use airtally::{
     config::{SecretFile, SourceKind, Tls},
     dot11::LinkType,
@@ -23,16 +29,6 @@ use std::{
     },
     thread::sleep,
     time::Duration,
-};
-use support::{
-    block_on,
-    broker::Broker,
-    corpus::Corpus,
-    databases::Influxd,
-    history::{all_stations, await_sensor, number, open},
-    pipeline::{Expected, Rig, influx_v1, ingest, sensor, start_ingest, start_sensor, write},
-    program::{airtally, run, text},
-    synth, synthesise, temp_dir, wait_until,
 };
 
 /// A capture that is no good one, and the numbers of packets that may be counted in it.
@@ -250,7 +246,7 @@ fn a_broker_that_refuses_is_tried_again_calmly_and_nothing_is_lost() {
     let mut config_in = ingest(dir.path(), broker.port);
     config_in.mqtt.username = Some("pi".into());
     config_in.mqtt.password_file = Some(SecretFile(secret));
-    let history = support::pipeline::history(dir.path());
+    let history = crate::support::pipeline::history(dir.path());
     config_in.sqlite = Some(history.clone());
     let _ingest = start_ingest(dir.path(), &config_in);
     start_sensor(dir.path(), &config).succeed(Duration::from_secs(60));
@@ -302,7 +298,7 @@ fn a_private_authority_is_trusted_by_name_only() {
 
     let mut config_in = ingest(dir.path(), broker.port);
     config_in.mqtt.tls = trust("ca.pem");
-    let history = support::pipeline::history(dir.path());
+    let history = crate::support::pipeline::history(dir.path());
     config_in.sqlite = Some(history.clone());
     let _ingest = start_ingest(dir.path(), &config_in);
     config.mqtt.tls = trust("ca.pem");
@@ -413,7 +409,7 @@ fn what_is_no_batch_becomes_a_dead_letter() {
 fn a_sink_that_cannot_be_opened_ends_the_start() {
     let dir = temp_dir();
     let mut config = ingest(dir.path(), 1);
-    let mut history = support::pipeline::history(dir.path());
+    let mut history = crate::support::pipeline::history(dir.path());
     history.path = dir.path().join("a-file/history.sqlite");
     fs::write(dir.path().join("a-file"), "in the way").unwrap();
     config.sqlite = Some(history);

@@ -1,18 +1,14 @@
 //! Size: many stations pass with exact sums and little memory, and the budget of admissions holds while stations
 //! come and go.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-mod support;
-
-use std::{collections::BTreeSet, thread::sleep, time::Duration};
-use support::{
+use crate::support::{
     block_on,
     databases::Influxd,
     history::{await_sensor, compare, number, open},
     pipeline::{Expected, Rig, history, influx_v1, start_sensor},
     synth, synthesise, wait_until,
 };
+use std::{collections::BTreeSet, thread::sleep, time::Duration};
 
 /// The sensor's resident set at its peak, at most, in MiB. Measured: see docs/benchmarks.md.
 const MOST_MIB: u64 = 128;

@@ -1,17 +1,13 @@
 //! Capture to InfluxDB 1.x, through the real programs: sums and roll-ups are what tshark counts.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-mod support;
-
-use std::{collections::BTreeMap, time::Duration};
-use support::{
+use crate::support::{
     block_on,
     databases::Influxd,
     expected_series::{Stored, adjust, compare},
     pipeline::{Rig, expectations, influx_v1},
     wait_until,
 };
+use std::{collections::BTreeMap, time::Duration};
 
 /// Sums of all fields of a measurement, by sensor and one more tag (or nothing).
 fn sums(
@@ -22,7 +18,7 @@ fn sums(
 ) -> Vec<(String, String, BTreeMap<String, u64>)> {
     let by = tag.map_or_else(String::new, |tag| format!(", {tag}"));
     let query = format!("SELECT sum({field}) FROM {measurement} GROUP BY sensor{by}");
-    let of = |series: &support::databases::Series, tag: &str| series.tags.get(tag).cloned().unwrap_or_default();
+    let of = |series: &crate::support::databases::Series, tag: &str| series.tags.get(tag).cloned().unwrap_or_default();
     block_on(influx.series("airtally", &query))
         .iter()
         .map(|series| {

@@ -1,0 +1,13 @@
+//! The daemons around a broker and a database, by the real programs: what a capture holds is what is stored.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
+
+mod bad_input;
+mod faults;
+mod influx;
+mod live;
+mod privacy;
+mod scale;
+mod sqlite;
+#[path = "../support/mod.rs"]
+mod support;
+mod victoria;
