@@ -27,6 +27,15 @@ pub struct Drops {
     pub interface: u64,
 }
 
+impl Drops {
+    /// These and others.
+    #[must_use]
+    pub const fn and(self, others: Self) -> Self {
+        let kernel = self.kernel.saturating_add(others.kernel);
+        Self { kernel, interface: self.interface.saturating_add(others.interface) }
+    }
+}
+
 /// Ends a wait for packets from another thread. The wait then looks like any that nothing came in: whoever wakes a
 /// source sets a flag first that its caller looks at.
 pub struct Waker(BreakLoop);
