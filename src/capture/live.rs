@@ -91,7 +91,7 @@ impl Live {
             #[allow(clippy::useless_conversion, reason = "these are 32 bits wide on some systems")]
             let (seconds, nanos) = (i64::from(header.ts.tv_sec), i64::from(header.ts.tv_usec));
             let time = UnixNanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos));
-            each(Packet { time, link, data: packet.data, original_len: header.len });
+            each(Packet { time, link, data: packet.data, original_len: header.len, mended: false });
         });
         match polled {
             _ if laid_out_wrongly => Err(CaptureError::Layout),

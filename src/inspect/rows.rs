@@ -83,9 +83,9 @@ pub struct StationRow<'a> {
     /// How the network that it announced protects itself.
     pub security: Option<String>,
     /// When its first frame was captured.
-    pub first_seen: UnixNanos,
+    pub first_seen: Option<UnixNanos>,
     /// When its last frame was captured.
-    pub last_seen: UnixNanos,
+    pub last_seen: Option<UnixNanos>,
 }
 
 /// The row of a station.
@@ -113,8 +113,8 @@ pub fn station<'a>(station: &Station<'_>, registry: &'a Registry) -> StationRow<
         bssid: station.bssid(),
         ssids,
         security: station.security().map(|security| security.to_string()),
-        first_seen: station.first_seen(),
-        last_seen: station.last_seen(),
+        first_seen: station.first_seen().known(),
+        last_seen: station.last_seen().known(),
     }
 }
 

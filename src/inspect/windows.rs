@@ -77,6 +77,9 @@ pub fn batches(
                 Ok(Some(window)) => hand_over(window, false).err().map(Into::into),
                 Err(error) => Some(error.into()),
             };
+            if packet.mended {
+                counter.time_was_mended();
+            }
         });
         match (polled, failure.or_else(|| gate.failure.take().map(Into::into))) {
             (_, Some(failure)) => return Err(failure),
@@ -86,11 +89,17 @@ pub fn batches(
             (Ok(_), None) => {}
         }
     };
-    if let Some(window) = counter.finish(None) {
+    let last = counter.finish(None);
+    let in_no_window = last.is_none() && counter.without_time() > 0;
+    if let Some(window) = last {
         hand_over(window, true)?;
     }
     ended?;
-    Ok(gate.warning.take().into_iter().chain(source.warning().map(str::to_owned)).collect())
+    if in_no_window {
+        return Err(CaptureError::NoTimes { name: input.name() }.into());
+    }
+    let stopped = progress.is_stopped().then(|| read::stopped(input, "read to its end"));
+    Ok(gate.warning.take().into_iter().chain(source.warnings()).chain(stopped).collect())
 }
 
 fn content(path: &Path) -> Result<identity::ContentHash, CaptureError> {
