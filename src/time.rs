@@ -7,11 +7,24 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+/// Nanoseconds that neighbours in a capture are apart at most, as a rule: beyond it a clock was set, a stamp is wrong, or
+/// it was quiet for long.
+pub(crate) const LEAP: i64 = 600 * 1_000_000_000;
+
 /// Nanoseconds since 1970-01-01T00:00:00Z, leap seconds not counted; from 1677 to 2262.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct UnixNanos(pub i64);
 
 impl UnixNanos {
+    /// The time of what has none, before all others: of a packet whose capture tells none. Never stored or sent.
+    pub const NONE: Self = Self(i64::MIN);
+
+    /// This time, if it is one.
+    #[must_use]
+    pub fn known(self) -> Option<Self> {
+        (self != Self::NONE).then_some(self)
+    }
+
     /// The system clock's time, for what is not counted: messages about the program itself, and the age of what is
     /// stored. The core never calls this: its time comes in with the frames.
     #[must_use]

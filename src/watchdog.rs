@@ -11,6 +11,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
+        mpsc,
     },
     thread,
     time::{Duration, Instant},
@@ -24,6 +25,10 @@ const BEGIN_EVERY: Duration = Duration::from_millis(20);
 const STATUS_EVERY: Duration = Duration::from_secs(10);
 /// What systemd waits for, where it watches at all; in its absence only readiness and status are told.
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(60);
+/// How often systemd is asked for more time for a start.
+const ASK_EVERY: Duration = Duration::from_secs(5);
+/// How much it is asked for, from that moment on, in microseconds.
+const MORE_TIME_USEC: u32 = 30_000_000;
 /// The test switch: the name of a stage.
 const HANG: &str = "AIRTALLY_TEST_HANG";
 /// The mark at which a stage hangs that the switch names.
@@ -189,6 +194,25 @@ pub fn still_starting() {
 /// Tells systemd that the daemon is on its way down.
 pub fn stopping() {
     notify(&[sd_notify::NotifyState::Stopping, sd_notify::NotifyState::Status("stopping")]);
+}
+
+/// Does `work` of a start that may take long, like the check of a large store on a slow disk, and asks systemd for more
+/// time meanwhile, every few seconds.
+pub fn while_starting<T>(work: impl FnOnce() -> T) -> T {
+    let (done, waiting) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            loop {
+                notify(&[sd_notify::NotifyState::ExtendTimeoutUsec(MORE_TIME_USEC)]);
+                if waiting.recv_timeout(ASK_EVERY) != Err(mpsc::RecvTimeoutError::Timeout) {
+                    return;
+                }
+            }
+        });
+        let result = work();
+        drop(done);
+        result
+    })
 }
 
 /// Without systemd there is nobody to tell, and a daemon has better things to do than to insist.

@@ -160,6 +160,21 @@ async fn it_lives_through_what_happens_to_the_card() {
 }
 
 #[tokio::test]
+async fn a_card_whose_place_another_takes_is_given_back_too() {
+    let stage = Stage::new();
+    let named = Radio { interface: Some("wlan1".into()), ..radio() };
+    let mut play = stage.play(named).await.unwrap();
+    wait(CYCLE * 2, || play.condition() == Some(Condition::Good)).await;
+    // Renamed, and another card comes under its name: ours is then of the wrong card.
+    stage.set("wlan1", |interface| interface.name = "wlan9".into());
+    stage.plug("wlan1");
+    stage.set("airtally0", |interface| interface.kind = Kind::MANAGED);
+    wait(CYCLE * 4, || stage.shown().contains(&"wlan1 managed down".to_owned())).await;
+    play.stop().await;
+    assert_eq!(stage.shown(), ["wlan1 managed up", "wlan9 managed up"]);
+}
+
+#[tokio::test]
 async fn a_channel_that_refuses_is_set_aside_and_the_others_are_heard() {
     let stage = Stage::new();
     stage.world(|world| world.refuse.push(("tune 2427", Refusal::Invalid)));

@@ -24,13 +24,49 @@ const PLAUSIBLE_LEN: u32 = 256 << 10;
 /// Packets handed over at a time: enough for memory to be waited for together, few enough to stay in the cache.
 const BLOCK: usize = 32;
 
+/// Fractions of a second that are too large for microseconds, and yet nanoseconds of one, before those of the file are
+/// taken for nanoseconds, in points: such a fraction gives some, a fitting one takes one.
+const UNTOLD: u32 = 24;
+const UNTOLD_GAIN: u32 = 8;
+const UNTOLD_MOST: u32 = 1_024;
+const SECOND: i64 = 1_000_000_000;
+
+/// What was learnt about the stamps of a file beside what its header says.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stamps {
+    /// Evidence that fractions are nanoseconds although the header says microseconds, in points.
+    untold: u32,
+    /// Records of nothing but zeros.
+    zeros: u64,
+}
+
+impl Stamps {
+    /// Reads a fraction of a second that is not simply one. Gives its nanoseconds, and whether they are other than what
+    /// the header says.
+    #[cold]
+    fn fraction(&mut self, raw: u32, unit: i64) -> (i64, bool) {
+        let (signed, raw, least) = (i64::from(raw.cast_signed()), i64::from(raw), -SECOND / unit);
+        if raw < SECOND / unit {
+            let untold = self.untold >= UNTOLD;
+            self.untold = self.untold.saturating_sub(1);
+            return if untold { (raw, true) } else { (raw * unit, false) };
+        }
+        if raw < SECOND {
+            self.untold = (self.untold + UNTOLD_GAIN).min(UNTOLD_MOST);
+            return (raw, true);
+        }
+        // airodump-ng writes what is left of a second below zero; other values say nothing.
+        (if least < signed && signed < 0 { signed * unit } else { 0 }, true)
+    }
+}
+
 /// What the file header says about the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     /// Numbers are big-endian.
     big_endian: bool,
     /// Nanoseconds in a unit of the time stamps' fraction.
-    unit_nanos: u32,
+    unit_nanos: i64,
     /// Octets of a record header.
     record_header: usize,
     /// What each packet begins with.
@@ -74,7 +110,7 @@ impl Header {
         let (seconds, fraction) = (self.word([s0, s1, s2, s3]), self.word([f0, f1, f2, f3]));
         let (captured, original) = (self.word([c0, c1, c2, c3]), self.word([l0, l1, l2, l3]));
         let holds = seconds.abs_diff(near) < PLAUSIBLE_SECONDS
-            && u64::from(fraction) * u64::from(self.unit_nanos) < 1_000_000_000
+            && i64::from(fraction) * self.unit_nanos < SECOND
             && captured <= original
             && original <= PLAUSIBLE_LEN;
         holds.then_some((self.record_header + captured as usize, seconds))
@@ -89,11 +125,17 @@ impl Header {
     /// within its last `beyond` octets. Says how many octets they took, and how many the record after them needs, as
     /// far as is known.
     #[inline]
-    fn records<F: FnMut(&[Packet<'_>])>(self, bytes: &[u8], beyond: usize, each: &mut F) -> (usize, usize) {
+    fn records<F: FnMut(&[Packet<'_>])>(
+        self,
+        bytes: &[u8],
+        beyond: usize,
+        stamps: &mut Stamps,
+        each: &mut F,
+    ) -> (usize, usize) {
         if self.big_endian {
-            self.records_by(u32::from_be_bytes, bytes, beyond, each)
+            self.records_by(u32::from_be_bytes, bytes, beyond, stamps, each)
         } else {
-            self.records_by(u32::from_le_bytes, bytes, beyond, each)
+            self.records_by(u32::from_le_bytes, bytes, beyond, stamps, each)
         }
     }
 
@@ -104,10 +146,13 @@ impl Header {
         word: impl Fn([u8; 4]) -> u32,
         bytes: &[u8],
         beyond: usize,
+        stamps: &mut Stamps,
         each: &mut F,
     ) -> (usize, usize) {
-        let mut block =
-            [Packet { time: UnixNanos(0), link: self.link, data: &[], original_len: 0, told: Told::default() }; BLOCK];
+        let (told, time) = (Told::default(), UnixNanos(0));
+        let nothing = Packet { time, link: self.link, data: &[], original_len: 0, told, mended: false };
+        let mut block = [nothing; BLOCK];
+        let limit = SECOND / self.unit_nanos;
         let mut rest = bytes;
         loop {
             let mut filled = 0;
@@ -129,8 +174,19 @@ impl Header {
                     break;
                 };
                 let seconds = i64::from(word([s0, s1, s2, s3]));
-                let fraction = i64::from(word([f0, f1, f2, f3])) * i64::from(self.unit_nanos);
-                place.time = UnixNanos(seconds * 1_000_000_000 + fraction);
+                let raw = word([f0, f1, f2, f3]);
+                let nanos;
+                (nanos, place.mended) = if i64::from(raw) < limit && stamps.untold == 0 {
+                    (i64::from(raw) * self.unit_nanos, false)
+                } else {
+                    stamps.fraction(raw, self.unit_nanos)
+                };
+                place.time = UnixNanos(seconds * SECOND + nanos);
+                // What a power cut leaves in place of records.
+                if seconds == 0 && *head == [0; RECORD_HEADER] {
+                    place.time = UnixNanos::NONE;
+                    stamps.zeros += 1;
+                }
                 place.data = record.get(self.record_header..).unwrap_or_default();
                 place.original_len = word([l0, l1, l2, l3]);
                 let at_snaplen = captured == self.snaplen as usize && captured > 0;
@@ -163,6 +219,7 @@ fn fcs_len(link: u32) -> Option<u8> {
 pub(super) struct Classic {
     input: Input,
     header: Header,
+    stamps: Stamps,
     /// Octets that the next record needs in all.
     need: usize,
     /// No record that begins here or further on is read.
@@ -180,12 +237,12 @@ impl Classic {
             return Err(CaptureError::LinkType { name: input.name().to_owned(), link: header.link });
         }
         input.consume(FILE_HEADER);
-        Ok(Self { input, header, need: RECORD_HEADER, end: u64::MAX, warning: None })
+        Ok(Self { input, header, stamps: Stamps::default(), need: RECORD_HEADER, end: u64::MAX, warning: None })
     }
 
     /// The part of a capture whose records begin before `end`; `input` stands at the first of them.
     pub(super) fn part(input: Input, header: Header, end: u64) -> Self {
-        Self { input, header, need: RECORD_HEADER, end, warning: None }
+        Self { input, header, stamps: Stamps::default(), need: RECORD_HEADER, end, warning: None }
     }
 
     /// Where the next record begins.
@@ -202,7 +259,7 @@ impl Classic {
     pub(super) fn poll_blocks<F: FnMut(&[Packet<'_>])>(&mut self, each: &mut F) -> Result<Polled, CaptureError> {
         let bytes = self.input.bytes();
         let wanted = usize::try_from(self.end.saturating_sub(self.input.offset())).unwrap_or(usize::MAX);
-        let (done, need) = self.header.records(bytes, bytes.len().saturating_sub(wanted), each);
+        let (done, need) = self.header.records(bytes, bytes.len().saturating_sub(wanted), &mut self.stamps, each);
         self.input.consume(done);
         self.need = need;
         if done > 0 { Ok(Polled::More) } else { self.fill() }
@@ -221,8 +278,20 @@ impl Classic {
         Ok(Polled::End)
     }
 
-    pub(super) fn warning(&self) -> Option<&str> {
-        self.warning.as_deref()
+    pub(super) fn warnings(&self) -> impl Iterator<Item = String> {
+        let zeros = (self.stamps.zeros > 0).then(|| {
+            let (records, are) = if self.stamps.zeros == 1 { ("record", "is") } else { ("records", "are") };
+            format!(
+                "{}: {} {records} {are} nothing but zeros, as a power cut leaves them: there is a hole in the capture",
+                self.input.name(),
+                self.stamps.zeros
+            )
+        });
+        self.warning.clone().into_iter().chain(zeros)
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.input.name()
     }
 
     pub(super) fn link(&self) -> LinkType {

@@ -30,13 +30,48 @@ pub enum CaptureError {
     },
     /// Unknown magic number, or too short to have one.
     #[error(
-        "{name} is not a capture: it begins with {found}, but pcap and pcapng (also in gzip or zstd) begin otherwise"
+        "{name} is not a capture: it begins with {found}, but pcap and pcapng (also in gzip, zstd, lz4 or xz) begin otherwise"
     )]
     NotACapture {
         /// The file.
         name: String,
         /// Its first octets in hexadecimal.
         found: String,
+    },
+    /// No capture, but something that is known.
+    #[error("{name} is no capture: it is {what}; {advice}")]
+    Foreign {
+        /// The file.
+        name: String,
+        /// What it is.
+        what: &'static str,
+        /// How to get a capture out of it.
+        advice: &'static str,
+    },
+    /// Not one octet of a capture comes out of compressed data.
+    #[error(
+        "{name} is cut or damaged in its compressed data ({compression}): not even the beginning of a capture can be read"
+    )]
+    Decompress {
+        /// The file.
+        name: String,
+        /// The compression.
+        compression: &'static str,
+    },
+    /// The decompressor would need more memory than it is given.
+    #[error(
+        "{name} cannot be decompressed: its compression ({compression}) needs more memory than the {mib} MiB that are \
+         given to it; `{command} FILE | airtally inspect -` reads it"
+    )]
+    Memory {
+        /// The file.
+        name: String,
+        /// The compression.
+        compression: &'static str,
+        /// What decompresses it.
+        command: &'static str,
+        /// Mebibytes that it may have.
+        mib: u32,
     },
     /// The header of a classic capture is cut.
     #[error("{name} is not a whole capture: it ends within its header, before any packet")]
@@ -63,6 +98,14 @@ pub enum CaptureError {
         claimed: u64,
         /// What would be read.
         bound: usize,
+    },
+    /// Not one packet has a time.
+    #[error(
+        "{name} has no times of capture, so that its packets are in no window: inspect without --window counts them"
+    )]
+    NoTimes {
+        /// The file.
+        name: String,
     },
     /// This program was built without libpcap, which compiles filters.
     #[error(
@@ -124,4 +167,12 @@ pub enum CaptureError {
          times and the other has not): build airtally on this system, or use its 64-bit edition"
     )]
     Layout,
+}
+
+impl CaptureError {
+    /// Whether it says that a file is no capture at all, which a file in a directory need not be.
+    #[must_use]
+    pub const fn is_no_capture(&self) -> bool {
+        matches!(self, Self::NotACapture { .. } | Self::Foreign { .. } | Self::Empty { .. })
+    }
 }

@@ -1,6 +1,9 @@
 //! The octets of a capture file: opened, decompressed, and buffered with a bound. Knows magic numbers, no records.
 
-use super::CaptureError;
+use super::{
+    CaptureError,
+    compressed::{self, Compression, MEMORY_MIB},
+};
 use std::{
     fs::File,
     io::{self, Cursor, ErrorKind, Read},
@@ -12,8 +15,6 @@ const BUFFER: usize = 256 << 10;
 /// The largest record or block that is read. Capture programs keep at most 256 KiB of a packet.
 pub(super) const MAX_RECORD: usize = 16 << 20;
 
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const NG: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 /// The classic magic numbers as little-endian words: microseconds, nanoseconds, and with a longer record header.
 pub(super) const MICROS: u32 = 0xa1b2_c3d4;
@@ -27,9 +28,14 @@ pub(super) enum Format {
     Ng,
 }
 
+fn is_classic(magic: [u8; 4]) -> bool {
+    [u32::from_le_bytes(magic), u32::from_be_bytes(magic)].iter().any(|magic| [MICROS, NANOS, MODIFIED].contains(magic))
+}
+
 /// A file's octets, decompressed, and a window on them.
 pub(super) struct Input {
     name: String,
+    compression: Option<Compression>,
     reader: Box<dyn Read + Send>,
     buffer: Vec<u8>,
     start: usize,
@@ -47,6 +53,8 @@ enum Ended {
     Well,
     /// In the middle of compressed data, or with compressed data that is damaged.
     Cut,
+    /// Where the decompressor would take more memory than it is given.
+    Memory,
     /// Where [`Input::limit`] said.
     Limit,
 }
@@ -66,28 +74,45 @@ impl Input {
     /// Looks at the first octets of `reader` and sets up decompression where they ask for it.
     pub(super) fn new(mut reader: Box<dyn Read + Send>, name: &str) -> Result<Self, CaptureError> {
         let read_error = |source| CaptureError::Read { name: name.to_owned(), source };
-        let mut magic = Vec::with_capacity(4);
-        reader.by_ref().take(4).read_to_end(&mut magic).map_err(read_error)?;
+        let mut magic = Vec::with_capacity(Compression::MAGIC_LEN);
+        reader.by_ref().take(Compression::MAGIC_LEN as u64).read_to_end(&mut magic).map_err(read_error)?;
         if magic.is_empty() {
             return Err(CaptureError::Empty { name: name.to_owned() });
         }
-        let (gzip, zstd) = (magic.starts_with(&GZIP), magic.starts_with(&ZSTD));
+        let compression = Compression::of(&magic);
         let whole = Cursor::new(magic).chain(reader);
-        let reader: Box<dyn Read + Send> = if gzip {
-            Box::new(flate2::read::MultiGzDecoder::new(whole))
-        } else if zstd {
-            Box::new(zstd::stream::read::Decoder::new(whole).map_err(read_error)?)
-        } else {
-            Box::new(whole)
+        let reader = match compression {
+            Some(compression) => compression.reader(whole).map_err(read_error)?,
+            None => Box::new(whole),
         };
         let buffer = vec![0; BUFFER];
-        Ok(Self { name: name.to_owned(), reader, buffer, start: 0, end: 0, consumed: 0, left: u64::MAX, ended: None })
+        Ok(Self {
+            name: name.to_owned(),
+            compression,
+            reader,
+            buffer,
+            start: 0,
+            end: 0,
+            consumed: 0,
+            left: u64::MAX,
+            ended: None,
+        })
     }
 
     /// The octets of `file`, which stands at `offset`, as they are.
     pub(super) fn part(file: File, name: &str, offset: u64) -> Self {
         let (name, reader, buffer) = (name.to_owned(), Box::new(file), vec![0; BUFFER]);
-        Self { name, reader, buffer, start: 0, end: 0, consumed: offset, left: u64::MAX, ended: None }
+        Self {
+            name,
+            compression: None,
+            reader,
+            buffer,
+            start: 0,
+            end: 0,
+            consumed: offset,
+            left: u64::MAX,
+            ended: None,
+        }
     }
 
     /// Ends after the first `octets` of the uncompressed capture, those at hand included.
@@ -109,6 +134,24 @@ impl Input {
     /// Tells the format by the first octets, which stay.
     pub(super) fn format(&mut self) -> Result<Format, CaptureError> {
         self.at_least(4)?;
+        if self.bytes().len() < 4
+            && let Some(kind) = self.compression
+        {
+            let (name, compression, command) = (self.name.clone(), kind.name(), kind.command());
+            match self.ended {
+                Some(Ended::Cut) => return Err(CaptureError::Decompress { name, compression }),
+                Some(Ended::Memory) => {
+                    return Err(CaptureError::Memory { name, compression, command, mib: MEMORY_MIB });
+                }
+                _ => {}
+            }
+        }
+        let known = matches!(self.bytes().first_chunk(), Some(&magic) if magic == NG || is_classic(magic));
+        if !known && self.at_least(16)? {
+            if let Some((what, advice)) = compressed::foreign(self.bytes()) {
+                return Err(CaptureError::Foreign { name: self.name.clone(), what, advice });
+            }
+        }
         let bytes = self.bytes();
         let not_a_capture = || CaptureError::NotACapture {
             name: self.name.clone(),
@@ -117,13 +160,7 @@ impl Input {
         match bytes.first_chunk::<4>() {
             _ if bytes.is_empty() => Err(CaptureError::Empty { name: self.name.clone() }),
             Some(&NG) => Ok(Format::Ng),
-            Some(&magic)
-                if [u32::from_le_bytes(magic), u32::from_be_bytes(magic)]
-                    .iter()
-                    .any(|magic| [MICROS, NANOS, MODIFIED].contains(magic)) =>
-            {
-                Ok(Format::Classic)
-            }
+            Some(&magic) if is_classic(magic) => Ok(Format::Classic),
             _ => Err(not_a_capture()),
         }
     }
@@ -189,7 +226,7 @@ impl Input {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // The system's own errors have a number; those of a decompressor mean that its input is damaged.
                 Err(error) if error.raw_os_error().is_none() => {
-                    self.ended = Some(Ended::Cut);
+                    self.ended = Some(if compressed::wants_memory(&error) { Ended::Memory } else { Ended::Cut });
                     return Ok(false);
                 }
                 Err(source) => return Err(CaptureError::Read { name: self.name.clone(), source }),
@@ -214,6 +251,10 @@ impl Input {
             Some(Ended::Cut) => Some(format!(
                 "{name} is cut or damaged in its compressed data: what comes before octet {offset} of the capture \
                  was read"
+            )),
+            Some(Ended::Memory) => Some(format!(
+                "{name} needs more than {MEMORY_MIB} MiB of memory to be decompressed further: what comes before octet \
+                 {offset} of the capture was read"
             )),
             Some(Ended::Limit) => {
                 Some(format!("{name} is longer than was to be read: what comes before octet {offset} was counted"))

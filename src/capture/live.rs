@@ -30,6 +30,15 @@ pub struct Drops {
     pub interface: u64,
 }
 
+impl Drops {
+    /// These and others.
+    #[must_use]
+    pub const fn and(self, others: Self) -> Self {
+        let kernel = self.kernel.saturating_add(others.kernel);
+        Self { kernel, interface: self.interface.saturating_add(others.interface) }
+    }
+}
+
 /// Ends a wait for packets from another thread. The wait then looks like any that nothing came in: whoever wakes a
 /// source sets a flag first that its caller looks at.
 pub struct Waker(BreakLoop);
@@ -85,7 +94,14 @@ impl Live {
             #[allow(clippy::useless_conversion, reason = "these are 32 bits wide on some systems")]
             let (seconds, nanos) = (i64::from(header.ts.tv_sec), i64::from(header.ts.tv_usec));
             let time = UnixNanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos));
-            each(Packet { time, link, data: packet.data, original_len: header.len, told: Told::default() });
+            each(Packet {
+                time,
+                link,
+                data: packet.data,
+                original_len: header.len,
+                told: Told::default(),
+                mended: false,
+            });
         });
         match polled {
             _ if laid_out_wrongly => Err(CaptureError::Layout),

@@ -6,6 +6,7 @@
 //! first packets before they are counted.
 
 mod classic;
+mod compressed;
 mod error;
 #[cfg(feature = "pcap")]
 mod filter;
@@ -15,8 +16,10 @@ mod live;
 mod ng;
 #[cfg(not(feature = "pcap"))]
 mod no_filter;
+mod pipe;
 pub mod segments;
 pub mod survey;
+mod times;
 
 pub use error::CaptureError;
 #[cfg(feature = "pcap")]
@@ -25,6 +28,7 @@ pub use filter::Filter;
 pub use live::{Drops, LiveOptions, Waker};
 #[cfg(not(feature = "pcap"))]
 pub use no_filter::Filter;
+pub use pipe::Stdin;
 
 use crate::{
     UnixNanos,
@@ -32,11 +36,13 @@ use crate::{
 };
 use input::{Format, Input};
 use std::{io::Read, path::Path};
+use times::Times;
 
 /// One captured packet, borrowed from its source for as long as it is looked at.
 #[derive(Clone, Copy, Debug)]
 pub struct Packet<'a> {
-    /// When it was captured.
+    /// When it was captured, mended where that could not be right (docs/inspect.md); [`UnixNanos::NONE`] if it has no time
+    /// and none before it has.
     pub time: UnixNanos,
     /// What its bytes begin with.
     pub link: LinkType,
@@ -46,6 +52,8 @@ pub struct Packet<'a> {
     pub original_len: u32,
     /// What else the file says of it.
     pub told: Told,
+    /// Whether `time` is another than the capture says.
+    pub mended: bool,
 }
 
 /// How a call of [`Source::poll`] ended.
@@ -55,12 +63,15 @@ pub enum Polled {
     More,
     /// Nothing came for a while, or somebody called [`Waker::wake`]; live sources only.
     Idle,
-    /// The source has ended; [`Source::warning`] says whether well.
+    /// The source has ended; [`Source::warnings`] says whether well.
     End,
 }
 
 /// A source of packets.
-pub struct Source(Kind);
+pub struct Source {
+    kind: Kind,
+    times: Times,
+}
 
 enum Kind {
     Classic(classic::Classic),
@@ -70,7 +81,7 @@ enum Kind {
 }
 
 impl Source {
-    /// Opens a capture file: pcap or pcapng, as it is or compressed with gzip or zstd.
+    /// Opens a capture file: pcap or pcapng, as it is or compressed with gzip, zstd, lz4 or xz.
     ///
     /// # Errors
     /// When it cannot be read, is not a capture, or its link type is not supported.
@@ -86,8 +97,12 @@ impl Source {
         Self::open(Input::new(reader, name)?)
     }
 
+    fn of(kind: Kind) -> Self {
+        Self { kind, times: Times::default() }
+    }
+
     fn open(mut input: Input) -> Result<Self, CaptureError> {
-        Ok(Self(match input.format()? {
+        Ok(Self::of(match input.format()? {
             Format::Classic => Kind::Classic(classic::Classic::new(input)?),
             Format::Ng => Kind::Ng(Box::new(ng::Ng::new(input))),
         }))
@@ -99,7 +114,7 @@ impl Source {
     /// When there is no such interface, it is down, this user may not capture, or its link type is not supported.
     #[cfg(feature = "pcap")]
     pub fn open_live(options: &LiveOptions) -> Result<Self, CaptureError> {
-        live::Live::open(options).map(|live| Self(Kind::Live(live)))
+        live::Live::open(options).map(|live| Self::of(Kind::Live(live)))
     }
 
     /// Hands every packet that is at hand to `each`: those of one buffer of a file, or what an interface received,
@@ -107,15 +122,10 @@ impl Source {
     ///
     /// # Errors
     /// When reading fails or what is read makes no sense. Every packet before that point has been handed over. A
-    /// capture that merely stops short is no error: it ends, with a [`warning`](Self::warning).
+    /// capture that merely stops short is no error: it ends, with a [warning](Self::warnings).
     #[inline]
     pub fn poll<F: FnMut(Packet<'_>)>(&mut self, each: &mut F) -> Result<Polled, CaptureError> {
-        match &mut self.0 {
-            Kind::Classic(classic) => classic.poll_blocks(&mut |block| block.iter().for_each(|packet| each(*packet))),
-            Kind::Ng(ng) => ng.poll(each),
-            #[cfg(feature = "pcap")]
-            Kind::Live(live) => live.poll(each),
-        }
+        self.poll_blocks(&mut |block| block.iter().for_each(|packet| each(*packet)))
     }
 
     /// As [`Self::poll`], but hands over several consecutive packets at a time where they are at hand anyway, for
@@ -125,30 +135,38 @@ impl Source {
     /// As [`Self::poll`].
     #[inline]
     pub fn poll_blocks<F: FnMut(&[Packet<'_>])>(&mut self, each: &mut F) -> Result<Polled, CaptureError> {
-        match &mut self.0 {
-            Kind::Classic(classic) => classic.poll_blocks(each),
-            Kind::Ng(ng) => ng.poll(&mut |packet| each(&[packet])),
+        let times = &mut self.times;
+        let polled = match &mut self.kind {
+            Kind::Classic(classic) => classic.poll_blocks(&mut |block| times.block(block, each)),
+            Kind::Ng(ng) => ng.poll(&mut |packet| times.block(&[packet], each)),
+            // The kernel's stamps are the sensor's to judge: it has clocks to hold them against.
             #[cfg(feature = "pcap")]
-            Kind::Live(live) => live.poll(&mut |packet| each(&[packet])),
+            Kind::Live(live) => return live.poll(&mut |packet| each(&[packet])),
+        };
+        if matches!(polled, Ok(Polled::End) | Err(_)) {
+            times.end(each);
         }
+        polled
     }
 
-    /// What is not right with the source although it could be read: cut short, or with packets that no reader here
-    /// knows. Complete after [`Polled::End`].
+    /// What is not right with the source although it could be read: cut short, packets that no reader here knows,
+    /// times that were mended. Complete after [`Polled::End`].
     #[must_use]
-    pub fn warning(&self) -> Option<&str> {
-        match &self.0 {
-            Kind::Classic(classic) => classic.warning(),
-            Kind::Ng(ng) => ng.warning(),
+    pub fn warnings(&self) -> Vec<String> {
+        let with_times =
+            |name: &str, more: &mut dyn Iterator<Item = String>| more.chain(self.times.notes(name)).collect();
+        match &self.kind {
+            Kind::Classic(classic) => with_times(classic.name(), &mut classic.warnings()),
+            Kind::Ng(ng) => with_times(ng.name(), &mut ng.warnings()),
             #[cfg(feature = "pcap")]
-            Kind::Live(_) => None,
+            Kind::Live(_) => Vec::new(),
         }
     }
 
     /// Reads no more than the first `octets` of a capture, uncompressed, and ends there with a warning if there are
     /// more. Does nothing for live sources.
     pub fn limit(&mut self, octets: u64) {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Classic(classic) => classic.input_mut().limit(octets),
             Kind::Ng(ng) => ng.input_mut().limit(octets),
             #[cfg(feature = "pcap")]
@@ -159,7 +177,7 @@ impl Source {
     /// How many octets of the uncompressed capture were dealt with; 0 for live sources.
     #[must_use]
     pub fn offset(&self) -> u64 {
-        match &self.0 {
+        match &self.kind {
             Kind::Classic(classic) => classic.offset(),
             Kind::Ng(ng) => ng.offset(),
             #[cfg(feature = "pcap")]
@@ -170,7 +188,7 @@ impl Source {
     /// Frames lost since the last call (or since the start); `None` for files, and where the system cannot say.
     #[cfg(feature = "pcap")]
     pub fn drops(&mut self) -> Option<Drops> {
-        match &mut self.0 {
+        match &mut self.kind {
             #[cfg(feature = "pcap")]
             Kind::Live(live) => live.drops(),
             Kind::Classic(_) | Kind::Ng(_) => None,
@@ -181,7 +199,7 @@ impl Source {
     #[cfg(feature = "pcap")]
     #[must_use]
     pub fn waker(&mut self) -> Option<Waker> {
-        match &mut self.0 {
+        match &mut self.kind {
             #[cfg(feature = "pcap")]
             Kind::Live(live) => Some(live.waker()),
             Kind::Classic(_) | Kind::Ng(_) => None,
@@ -191,7 +209,7 @@ impl Source {
     /// The link types met so far, in the order met, unsupported ones included.
     #[must_use]
     pub fn link_types(&self) -> Vec<LinkType> {
-        match &self.0 {
+        match &self.kind {
             Kind::Classic(classic) => vec![classic.link()],
             Kind::Ng(ng) => ng.link_types().to_vec(),
             #[cfg(feature = "pcap")]

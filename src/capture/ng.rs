@@ -11,6 +11,7 @@ use crate::{
     units::noun,
 };
 use pcap_parser::{Block, OptionCode, pcapng};
+use std::collections::HashSet;
 
 /// Block type, block length, and the first word of the body, which in a section header tells the byte order.
 const BLOCK_HEAD: usize = 12;
@@ -25,6 +26,9 @@ const BYTE_ORDER: u32 = 0x1a2b_3c4d;
 /// Options of interfaces and packets (draft-ietf-opsawg-pcapng, 4.2 and 4.3.1).
 const IF_FCSLEN: u16 = 13;
 const EPB_FLAGS: u16 = 2;
+const SECOND: i128 = 1_000_000_000;
+/// Link types that a sentence names, at most.
+const NAMED: usize = 8;
 /// Interfaces of a section, at most: what describes more is not a capture that anybody made.
 const MAX_INTERFACES: usize = 1 << 16;
 
@@ -37,18 +41,42 @@ struct Interface {
     /// Octets of the check sequence that packets end with, if it says.
     fcs_len: Option<u8>,
     /// Units of a time stamp in a second.
-    per_second: u64,
+    per_second: Option<u64>,
+    /// The description says so; else it is what the format says for those that do not.
+    told: bool,
     /// Seconds to add.
     offset: i64,
 }
 
 impl Interface {
-    fn time(&self, high: u32, low: u32) -> UnixNanos {
-        let units = u128::from(u64::from(high) << 32 | u64::from(low));
-        let nanos = units * 1_000_000_000 / u128::from(self.per_second.max(1));
-        let offset = i128::from(self.offset) * 1_000_000_000;
-        let nanos = i128::try_from(nanos).unwrap_or(i128::MAX).saturating_add(offset);
-        UnixNanos(i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX }))
+    /// The time of a packet, and whether it is in another unit than the file says. [`UnixNanos::NONE`] where it tells none
+    /// that a calendar has.
+    fn time(&self, high: u32, low: u32) -> (UnixNanos, bool) {
+        let units = i128::from(u64::from(high) << 32 | u64::from(low));
+        let offset = i128::from(self.offset) * SECOND;
+        let time = |nanos: i128| i64::try_from(nanos.saturating_add(offset)).ok().map(UnixNanos);
+        let told = self.per_second.and_then(|per_second| time(units * SECOND / i128::from(per_second.max(1))));
+        match told {
+            Some(time) => (time, false),
+            // Nanoseconds where microseconds are the rule.
+            None if !self.told => (time(units).unwrap_or(UnixNanos::NONE), true),
+            None => (UnixNanos::NONE, false),
+        }
+    }
+}
+
+/// Link types in the order met, each once, however many a file describes.
+#[derive(Default)]
+struct LinkTypes {
+    order: Vec<LinkType>,
+    met: HashSet<u16>,
+}
+
+impl LinkTypes {
+    fn add(&mut self, link: LinkType) {
+        if self.met.insert(link.0) {
+            self.order.push(link);
+        }
     }
 }
 
@@ -65,9 +93,7 @@ pub(super) struct Ng {
     input: Input,
     big_endian: bool,
     interfaces: Vec<Interface>,
-    link_types: Vec<LinkType>,
-    /// Time of the last packet that had one: simple packet blocks have none.
-    time: UnixNanos,
+    link_types: LinkTypes,
     handed: u64,
     skipped: u64,
     warning: Option<String>,
@@ -79,8 +105,7 @@ impl Ng {
             input,
             big_endian: false,
             interfaces: Vec::new(),
-            link_types: Vec::new(),
-            time: UnixNanos(0),
+            link_types: LinkTypes::default(),
             handed: 0,
             skipped: 0,
             warning: None,
@@ -181,13 +206,11 @@ impl Ng {
                     |code| description.options.iter().find(|option| option.code == code).map(|option| option.value());
                 // The resolution's highest bit says whether the rest is an exponent of 2 or of 10. pcap-parser 0.17
                 // knows no exponent of 2, and reads the offset in one byte order only.
-                let per_second = match option(OptionCode::IfTsresol).and_then(<[u8]>::first) {
+                let told = option(OptionCode::IfTsresol).and_then(<[u8]>::first);
+                let per_second = match told {
                     Some(exponent @ 0x80..) => 1u64.checked_shl(u32::from(exponent & 0x7f)),
                     Some(&exponent) => 10u64.checked_pow(u32::from(exponent)),
                     None => Some(1_000_000),
-                };
-                let Some(per_second) = per_second else {
-                    return Err(self.damaged("an interface's clock is finer than anything can count"));
                 };
                 let offset = option(OptionCode::IfTsoffset).and_then(<[u8]>::first_chunk).copied();
                 let offset = offset.map_or(0, if self.big_endian { i64::from_be_bytes } else { i64::from_le_bytes });
@@ -197,11 +220,10 @@ impl Ng {
                     snaplen: description.snaplen,
                     fcs_len: option(OptionCode(IF_FCSLEN)).and_then(<[u8]>::first).copied(),
                     per_second,
+                    told: told.is_some(),
                     offset,
                 });
-                if !self.link_types.contains(&link) {
-                    self.link_types.push(link);
-                }
+                self.link_types.add(link);
                 return Ok(());
             }
             Block::EnhancedPacket(packet) => {
@@ -245,24 +267,28 @@ impl Ng {
             self.skipped += 1;
             return Ok(());
         }
-        if let Some((high, low)) = time {
-            self.time = interface.time(high, low);
-        }
+        let (time, mended) = time.map_or((UnixNanos::NONE, false), |(high, low)| interface.time(high, low));
         self.handed += 1;
         let told = told(flags, interface, data.len());
-        each(Packet { time: self.time, link: interface.link, data, original_len, told });
+        each(Packet { time, link: interface.link, data, original_len, told, mended });
         Ok(())
     }
 
     /// Says what was left out; an error where that is everything.
     fn end(&mut self) -> Result<Polled, CaptureError> {
-        let mut unsupported = self.link_types.iter().copied().filter(|link| !link.is_supported());
+        let mut unsupported = self.link_types.order.iter().copied().filter(|link| !link.is_supported());
         let skipped = match unsupported.next() {
             Some(link) if self.handed == 0 && self.skipped > 0 => {
                 return Err(CaptureError::LinkType { name: self.input.name().to_owned(), link });
             }
             Some(link) if self.skipped > 0 => {
-                let links = unsupported.fold(link.to_string(), |links, link| format!("{links}, {link}"));
+                let mut links: Vec<_> = std::iter::once(link).chain(unsupported).map(|link| link.to_string()).collect();
+                let others = links.len().saturating_sub(NAMED);
+                links.truncate(NAMED);
+                if others > 0 {
+                    links.push(format!("and {others} others"));
+                }
+                let links = links.join(", ");
                 Some(format!(
                     "{}: {} {} of interfaces with link type {links} {} skipped, for airtally does not read it",
                     self.input.name(),
@@ -280,11 +306,15 @@ impl Ng {
         Ok(Polled::End)
     }
 
-    pub(super) fn warning(&self) -> Option<&str> {
-        self.warning.as_deref()
+    pub(super) fn warnings(&self) -> impl Iterator<Item = String> {
+        self.warning.clone().into_iter()
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.input.name()
     }
 
     pub(super) fn link_types(&self) -> &[LinkType] {
-        &self.link_types
+        &self.link_types.order
     }
 }

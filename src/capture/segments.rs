@@ -91,20 +91,24 @@ impl Segments {
             Ok(file)
         };
         let file = open().map_err(|source| CaptureError::Open { name: name.clone(), source })?;
-        Ok(Source(Kind::Classic(Classic::part(Input::part(file, &name, start), self.header, end))))
+        Ok(Source::of(Kind::Classic(Classic::part(Input::part(file, &name, start), self.header, end))))
     }
 
     /// Whether the segments, each read to its end and given in order, fit together: whether their records are
-    /// those of the file, each once. An error while reading one also means that they do not.
+    /// those of the file, each once, and no time among them is one to be asked about, which takes the packets before it.
+    /// An error while reading one also means that they do not.
     #[must_use]
     pub fn fit(&self, read: &[Source]) -> bool {
-        let ends = read.iter().map(|source| match &source.0 {
+        let ends = read.iter().map(|source| match &source.kind {
             Kind::Classic(classic) => Some(classic.offset()),
             Kind::Ng(_) => None,
             #[cfg(feature = "pcap")]
             Kind::Live(_) => None,
         });
-        read.len() == self.starts.len() && ends.zip(self.starts.iter().skip(1)).all(|(end, &start)| end == Some(start))
+        let alike = |pair: &[Source]| matches!(pair, [one, other] if one.times.continues(&other.times));
+        read.len() == self.starts.len()
+            && read.windows(2).all(alike)
+            && ends.zip(self.starts.iter().skip(1)).all(|(end, &start)| end == Some(start))
     }
 }
 

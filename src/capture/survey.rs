@@ -31,6 +31,7 @@ struct Kept {
     link: LinkType,
     original_len: u32,
     told: Told,
+    mended: bool,
     octets: Range<usize>,
 }
 
@@ -42,15 +43,16 @@ impl Survey {
         let mut is_enough = false;
         let ended = loop {
             let polled = source.poll(&mut |packet| {
-                let first = packets.first().map_or(packet.time, |first| first.time);
-                is_enough |= evidence.is_enough() || octets.len() >= OCTETS || packet.time.0.abs_diff(first.0) > SPAN;
+                let (now, first) = (packet.time.known(), packets.iter().find_map(|first| first.time.known()));
+                let is_late = now.zip(first).is_some_and(|(now, first)| now.0.abs_diff(first.0) > SPAN);
+                is_enough |= evidence.is_enough() || octets.len() >= OCTETS || is_late;
                 if !is_enough {
                     evidence.add(packet.link, packet.data, packet.original_len, packet.told);
                 }
                 let start = octets.len();
                 octets.extend_from_slice(packet.data);
-                let Packet { time, link, original_len, told, .. } = packet;
-                packets.push(Kept { time, link, original_len, told, octets: start..octets.len() });
+                let Packet { time, link, original_len, told, mended, .. } = packet;
+                packets.push(Kept { time, link, original_len, told, mended, octets: start..octets.len() });
             });
             match polled {
                 Ok(Polled::More) if !is_enough => {}
@@ -77,9 +79,9 @@ impl Survey {
     /// # Errors
     /// As [`Source::poll`].
     pub fn replay<F: FnMut(Packet<'_>)>(self, each: &mut F) -> Result<Polled, CaptureError> {
-        for Kept { time, link, original_len, told, octets } in self.packets {
+        for Kept { time, link, original_len, told, mended, octets } in self.packets {
             let data = self.octets.get(octets).unwrap_or_default();
-            each(Packet { time, link, data, original_len, told });
+            each(Packet { time, link, data, original_len, told, mended });
         }
         self.ended
     }

@@ -33,6 +33,7 @@ use std::{
     ops::ControlFlow,
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
     time::Duration,
 };
 
@@ -53,7 +54,7 @@ Examples:
   airtally inspect capture.pcap --filter 'wlan type mgt subtype beacon' --by ssid
   airtally inspect capture.pcap --window 10s          the batches that a sensor would publish
   airtally inspect --watch /srv/captures | jq .frames
-Captures are pcap and pcapng, also in gzip or zstd; what each one is, its content says.
+Captures are pcap and pcapng, also in gzip, zstd, lz4 or xz; what each one is, its content says.
 docs/inspect.md describes every column and key.")]
 pub struct InspectArgs {
     /// Captures: files, directories (with all below them), or - for standard input
@@ -197,6 +198,7 @@ pub fn run(arguments: InspectArgs) -> anyhow::Result<()> {
     let named = arguments.named_registry()?;
     let (inputs, mut failures) = files::expand(&arguments.paths);
     let progress = Arc::new(Progress::default());
+    heed_interrupts(&inputs, &progress)?;
     let bar = Bar::start(&progress, &inputs);
     let mut out = BufWriter::with_capacity(OUTPUT, io::stdout().lock());
     // Of directories nobody said that all files in them are captures; but one at least should be.
@@ -244,6 +246,26 @@ pub fn run(arguments: InspectArgs) -> anyhow::Result<()> {
         return Err(NoCapture::among(&arguments.paths, inputs.len()).into());
     }
     conclude(&failures)
+}
+
+/// Where standard input is read, SIGINT and SIGTERM end reading, and the answer is what was read; a second one ends the
+/// program. Of files there is no answer but the whole one: there the first ends the program, as usual.
+fn heed_interrupts(inputs: &[Input], progress: &Arc<Progress>) -> io::Result<()> {
+    if !inputs.contains(&Input::Stdin) {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let progress = Arc::clone(progress);
+    thread::spawn(move || {
+        runtime.block_on(async {
+            if stop::requested().await.is_ok() {
+                progress.stop();
+                let _ = stop::requested().await;
+                std::process::exit(130);
+            }
+        });
+    });
+    Ok(())
 }
 
 /// Names every capture that failed; the error makes the exit status.
@@ -326,16 +348,15 @@ fn usual_registry(path: &Path) -> anyhow::Result<Registry> {
 fn print_windows(arguments: &InspectArgs, options: &Options) -> anyhow::Result<()> {
     let mut config = arguments.config.as_deref().map(load_sensor).transpose()?.unwrap_or_default();
     if let Some(length) = arguments.window {
-        // What a configuration would refuse makes no windows either.
-        if length < Duration::from_secs(1) {
-            return Err(UsageError(format!("--window {length:?} is too short: a window is at least 1s long")).into());
-        }
         config.window.length = length;
+        // What a configuration would refuse makes no windows either.
+        config.window.check().map_err(|wrong| UsageError(format!("--window {length:?}: {}", wrong.message)))?;
     }
     let registry = Arc::new(arguments.registry(Some(&config))?);
     let config = Arc::new(config);
     let (inputs, mut failures) = files::expand(&arguments.paths);
     let progress = Arc::new(Progress::default());
+    heed_interrupts(&inputs, &progress)?;
     let bar = Bar::start(&progress, &inputs);
     let mut out = BufWriter::with_capacity(OUTPUT, io::stdout().lock());
     let influx = arguments.format == FormatArg::Influx;
@@ -349,8 +370,8 @@ fn print_windows(arguments: &InspectArgs, options: &Options) -> anyhow::Result<(
                 nothing = false;
                 bar.suspend(|| warnings.iter().for_each(tell));
             }
-            Err(windows::WindowsError::Capture(CaptureError::NotACapture { .. } | CaptureError::Empty { .. }))
-                if matches!(input, Input::Found(_)) => {}
+            Err(windows::WindowsError::Capture(error)) if matches!(input, Input::Found(_)) && error.is_no_capture() => {
+            }
             Err(windows::WindowsError::Capture(error)) => failures.push(error),
             Err(error) => return Err(error.into()),
         }

@@ -389,8 +389,8 @@ impl View<'_> {
                 percent(row.retries, row.frames_sent),
                 row.signal_dbm.map(|dbm| format!("{}/{:.1}/{}", dbm.min, dbm.mean, dbm.max)).unwrap_or_default(),
                 channel_list(&row.freqs_mhz),
-                time(row.first_seen),
-                time(row.last_seen),
+                row.first_seen.map(time).unwrap_or_default(),
+                row.last_seen.map(time).unwrap_or_default(),
                 cut(&names(&row.ssids, row.role == Role::AccessPoint && row.security.is_some())),
             ]
         });
@@ -432,8 +432,8 @@ fn csv_station(row: StationRow<'_>) -> Vec<String> {
         shown(row.bssid),
         row.ssids.join(", "),
         shown(row.security),
-        row.first_seen.to_string(),
-        row.last_seen.to_string(),
+        shown(row.first_seen),
+        shown(row.last_seen),
         shown(row.channel),
         shown(row.width_mhz),
     ]

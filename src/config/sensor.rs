@@ -116,6 +116,8 @@ impl SourceKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pace {
+    /// A file with the pauses of its own time stamps, standard input as it comes.
+    Auto,
     /// With the pauses of its own time stamps.
     Recorded,
     /// As fast as it can be read.
@@ -132,7 +134,7 @@ pub struct Source {
     pub interface: String,
     /// The capture's path, for kind `file`.
     pub file: PathBuf,
-    /// How fast a file is replayed.
+    /// How fast a capture is replayed.
     pub pace: Pace,
     /// Begin the file again at its end, for ever; each pass is a run of its own.
     #[serde(rename = "loop")]
@@ -149,7 +151,7 @@ impl Default for Source {
             kind: SourceKind::Radio,
             interface: String::new(),
             file: PathBuf::new(),
-            pace: Pace::Recorded,
+            pace: Pace::Auto,
             repeat: false,
             snaplen: 512,
             buffer: units::Bytes(4 << 20),

@@ -62,20 +62,18 @@ pub enum IngestError {
 /// What keeps it from starting. A database or a broker that is away does not.
 pub async fn run(config: Ingest) -> Result<(), IngestError> {
     let sinks = sink::open(&config)?;
-    let (spool, opening) = Spool::open(
-        UnixNanos::now(),
-        Settings {
-            runtime_dir: None,
-            state_dir: config.spool.state_dir.clone(),
-            max_bytes: config.spool.max_bytes.0,
-            age_out: Duration::ZERO,
-            durable: true,
-            ledger: true,
-            // What a sensor sent is governed where it was counted.
-            privacy: None,
-            readers: sinks.iter().map(|sink| sink.name().to_owned()).collect(),
-        },
-    )?;
+    let settings = Settings {
+        runtime_dir: None,
+        state_dir: config.spool.state_dir.clone(),
+        max_bytes: config.spool.max_bytes.0,
+        age_out: Duration::ZERO,
+        durable: true,
+        ledger: true,
+        // What a sensor sent is governed where it was counted.
+        privacy: None,
+        readers: sinks.iter().map(|sink| sink.name().to_owned()).collect(),
+    };
+    let (spool, opening) = watchdog::while_starting(|| Spool::open(UnixNanos::now(), settings))?;
     let dead = Arc::new(Mutex::new(dead_letters(&config)?));
     for path in &opening.set_aside {
         tracing::error!(path = %path.display(), "the spool was damaged: it is set aside, and a fresh one begins");

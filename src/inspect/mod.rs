@@ -22,7 +22,7 @@ use std::{
     ops::ControlFlow,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -77,23 +77,35 @@ impl Options {
     }
 }
 
-/// How far reading has come: octets of the files as they are on disk.
+/// How far reading has come: octets of the files as they are on disk. And whether it is to go on.
 #[derive(Debug, Default)]
-pub struct Progress(AtomicU64);
+pub struct Progress {
+    octets: AtomicU64,
+    stopped: AtomicBool,
+}
 
 impl Progress {
     /// Octets read so far.
     #[must_use]
     pub fn octets(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.octets.load(Ordering::Relaxed)
+    }
+
+    /// Ends reading: what was read is the answer.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
     }
 
     fn add(&self, octets: u64) {
-        self.0.fetch_add(octets, Ordering::Relaxed);
+        self.octets.fetch_add(octets, Ordering::Relaxed);
     }
 
     fn restart_from(&self, octets: u64) {
-        self.0.store(octets, Ordering::Relaxed);
+        self.octets.store(octets, Ordering::Relaxed);
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::{FileCount, Input, Options, Progress, Report};
 use crate::{
-    capture::{CaptureError, Filter, Packet, Polled, Source, survey::Survey},
+    UnixNanos,
+    capture::{CaptureError, Filter, Packet, Polled, Source, Stdin, survey::Survey},
     units::noun,
 };
 use std::{
@@ -15,10 +16,14 @@ use std::{
 /// Counts `input` into `report`. What goes wrong is in the report too.
 pub(super) fn input(input: &Input, options: &Options, progress: &Arc<Progress>, report: &mut Report) {
     let before = report.frames();
+    if progress.is_stopped() {
+        report.warnings.push(stopped(input, "read"));
+        return;
+    }
     let mut source = match open(input, progress) {
         Ok(source) => source,
         // Whoever named a directory did not say that all files in it are captures.
-        Err(CaptureError::NotACapture { .. } | CaptureError::Empty { .. }) if input.is_found() => return,
+        Err(error) if input.is_found() && error.is_no_capture() => return,
         Err(error) => {
             report.failures.push(error);
             return;
@@ -26,6 +31,14 @@ pub(super) fn input(input: &Input, options: &Options, progress: &Arc<Progress>, 
     };
     let ended = surveyed(&mut source, options, report);
     finish(input, &source, ended, before, report);
+    if progress.is_stopped() {
+        report.warnings.push(stopped(input, "read to its end"));
+    }
+}
+
+/// What is said of a capture when reading was stopped.
+pub(super) fn stopped(input: &Input, what: &str) -> String {
+    format!("{} was not {what}: reading was stopped", input.name())
 }
 
 /// Adds what is known of a capture once it was read.
@@ -48,19 +61,25 @@ pub(super) fn finish(
         Ok(warning) => report.warnings.extend(warning),
         Err(error) => report.failures.push(error),
     }
-    report.warnings.extend(source.warning().map(str::to_owned));
+    report.warnings.extend(source.warnings());
 }
 
 /// Opens a capture, so that reading it moves `progress`.
 pub(super) fn open(input: &Input, progress: &Arc<Progress>) -> Result<Source, CaptureError> {
     let name = input.name();
     let reader: Box<dyn Read + Send> = match input {
-        Input::Stdin => Box::new(io::stdin()),
+        Input::Stdin => {
+            let progress = Arc::clone(progress);
+            Box::new(Stdin::new(move || progress.is_stopped()))
+        }
         Input::Named(path) | Input::Found(path) => {
             Box::new(open_file(path).map_err(|source| CaptureError::Open { name: name.clone(), source })?)
         }
     };
-    Source::from_reader(Box::new(Watched { reader, progress: Arc::clone(progress) }), &name)
+    Source::from_reader(
+        Box::new(Watched { reader, progress: Arc::clone(progress), ends_at_stop: *input != Input::Stdin }),
+        &name,
+    )
 }
 
 fn open_file(path: &Path) -> io::Result<File> {
@@ -72,10 +91,15 @@ fn open_file(path: &Path) -> io::Result<File> {
 struct Watched {
     reader: Box<dyn Read + Send>,
     progress: Arc<Progress>,
+    ends_at_stop: bool,
 }
 
 impl Read for Watched {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        // Standard input itself sees to it that what was written to it is read.
+        if self.ends_at_stop && self.progress.is_stopped() {
+            return Ok(0);
+        }
         let len = self.reader.read(room)?;
         self.progress.add(len as u64);
         Ok(len)
@@ -179,7 +203,7 @@ impl<'a> Gate<'a> {
         }
         self.read += 1;
         let after = self.options.since.is_none_or(|since| packet.time >= since);
-        let before = self.options.until.is_none_or(|until| packet.time < until);
+        let before = self.options.until.is_none_or(|until| packet.time < until && packet.time != UnixNanos::NONE);
         if !(after && before) {
             return false;
         }

@@ -8,6 +8,7 @@ use crate::{
     tally::{MergeError, Observed, Station, Tally},
     units::noun,
 };
+use std::collections::HashSet;
 
 /// Packets parsed before they are counted, where there are many stations.
 const BLOCK: usize = 32;
@@ -87,8 +88,10 @@ impl Report {
     fn parse<'a>(&mut self, packet: &Packet<'a>) -> Facts<'a> {
         let reading = Reading { told: packet.told, verdict: self.verdict };
         let facts = dot11::parse_as(packet.link, packet.data, packet.original_len, reading);
-        self.first = self.first.min(packet.time.0);
-        self.last = self.last.max(packet.time.0);
+        if packet.time != UnixNanos::NONE {
+            self.first = self.first.min(packet.time.0);
+            self.last = self.last.max(packet.time.0);
+        }
         if let Some(ra) = facts.ra
             && ra.is_group()
             && !matches!(facts.outcome, Outcome::BadFcs | Outcome::Malformed)
@@ -119,11 +122,8 @@ impl Report {
     }
 
     pub(super) fn add_links(&mut self, links: &[LinkType]) {
-        for &link in links {
-            if !self.link_types.contains(&link) {
-                self.link_types.push(link);
-            }
-        }
+        let mut met: HashSet<u16> = self.link_types.iter().map(|link| link.0).collect();
+        self.link_types.extend(links.iter().filter(|link| met.insert(link.0)));
     }
 
     /// The counts.
@@ -138,7 +138,7 @@ impl Report {
         self.tally.capture().frames
     }
 
-    /// Earliest and latest time of a packet; `None` if there was none.
+    /// Earliest and latest time of a packet; `None` if none has a time.
     #[must_use]
     pub fn span(&self) -> Option<(UnixNanos, UnixNanos)> {
         (self.first <= self.last).then_some((UnixNanos(self.first), UnixNanos(self.last)))

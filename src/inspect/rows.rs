@@ -87,9 +87,9 @@ pub struct StationRow<'a> {
     /// How wide the channel is that it announced, in MHz.
     pub width_mhz: Option<u16>,
     /// When its first frame was captured.
-    pub first_seen: UnixNanos,
+    pub first_seen: Option<UnixNanos>,
     /// When its last frame was captured.
-    pub last_seen: UnixNanos,
+    pub last_seen: Option<UnixNanos>,
 }
 
 /// Whose the stations of a report are.
@@ -126,8 +126,8 @@ pub fn station<'a>(station: &Station<'_>, registry: &'a Registry, bases: &Bases<
         security: network.map(|network| network.security.to_string()),
         channel: network.and_then(|network| network.channel),
         width_mhz: network.and_then(|network| network.width_mhz),
-        first_seen: station.first_seen(),
-        last_seen: station.last_seen(),
+        first_seen: station.first_seen().known(),
+        last_seen: station.last_seen().known(),
     }
 }
 

@@ -81,6 +81,9 @@ pub fn batches(
                 Ok(Some(window)) => hand_over(window, false).err().map(Into::into),
                 Err(error) => Some(error.into()),
             };
+            if packet.mended {
+                counter.time_was_mended();
+            }
         };
         let polled = match survey.take() {
             Some(survey) => survey.replay(&mut count),
@@ -94,13 +97,19 @@ pub fn batches(
             (Ok(_), None) => {}
         }
     };
-    if let Some(window) = counter.finish(None) {
+    let last = counter.finish(None);
+    let in_no_window = last.is_none() && counter.without_time() > 0;
+    if let Some(window) = last {
         hand_over(window, true)?;
     }
     ended?;
+    if in_no_window {
+        return Err(CaptureError::NoTimes { name: input.name() }.into());
+    }
     let named = |warning| format!("{}: {warning}", input.name());
     let shown = verdict.warnings().into_iter().map(named);
-    Ok(shown.chain(gate.warning.take()).chain(source.warning().map(str::to_owned)).collect())
+    let stopped = progress.is_stopped().then(|| read::stopped(input, "read to its end"));
+    Ok(shown.chain(gate.warning.take()).chain(source.warnings()).chain(stopped).collect())
 }
 
 fn content(path: &Path) -> Result<identity::ContentHash, CaptureError> {

@@ -300,7 +300,13 @@ impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
             let message = format!("{} is turned off by {by}", phy.name);
             return Err(Trouble { reason: "rfkill", message });
         }
-        let record = match self.record.take().filter(|record| record.is_of(&phy)) {
+        // Of another card, which may still be here: its record is about to give way to this one's.
+        if let Some(other) = self.record.take_if(|record| !record.is_of(&phy))
+            && let Err(error) = other.restore(&mut self.link).await
+        {
+            tracing::error!(%error, "the card before this one could not be given back as it was");
+        }
+        let record = match self.record.take() {
             Some(record) => {
                 // It was changed under us: from what it was before, once more.
                 self.record = Some(record.clone());

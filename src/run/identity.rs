@@ -18,6 +18,10 @@ use uuid::Uuid;
 /// Namespace of the version 5 UUIDs (RFC 9562, 5.5) of file runs. It must never change.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6f2c_3a8e_91d4_5b07_a1c6_2e5d_7f80_9b43);
 
+/// The number of the rules by which frames are counted: classes, roles, names, times, everything that is in a batch. It
+/// goes up with each change to them that a user can notice, so that a file replayed after an upgrade is a new run.
+pub const COUNTING_RULES: u32 = 2;
+
 /// SHA-256 of a file's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContentHash([u8; 32]);
@@ -53,16 +57,22 @@ pub fn is_repeatable(config: &Sensor) -> bool {
     config.privacy.mac != PrivacyMac::Pseudonym
 }
 
-/// The run of one pass over a file: the same whenever the same content is counted with the same settings. Of devices,
-/// the addresses that are tracked count, in the order of the configuration; neither their names nor other flags do.
+/// The run of one pass over a file: the same whenever the same content is counted with the same settings, by the same
+/// rules ([`COUNTING_RULES`]). Of devices, the addresses that are tracked count, in the order of the configuration;
+/// neither their names nor other flags do.
 /// `registry` is the vendor registry's hash.
 #[must_use]
 pub fn of_file(content: ContentHash, config: &Sensor, registry: &str, pass: u64) -> Uuid {
+    of_file_by(COUNTING_RULES, content, config, registry, pass)
+}
+
+fn of_file_by(rules: u32, content: ContentHash, config: &Sensor, registry: &str, pass: u64) -> Uuid {
     /// Every setting that shapes a batch; the order is part of the identity.
     #[derive(Serialize)]
     struct Shape<'a> {
         content: [u8; 32],
         schema: &'static str,
+        rules: u32,
         window: &'a Window,
         tracking: &'a Tracking,
         privacy: &'a Privacy,
@@ -73,6 +83,7 @@ pub fn of_file(content: ContentHash, config: &Sensor, registry: &str, pass: u64)
     let shape = Shape {
         content: content.0,
         schema: BATCH_SCHEMA,
+        rules,
         window: &config.window,
         tracking: &config.tracked(),
         privacy: &Privacy { key_dir: None, ..config.privacy.clone() },
@@ -100,6 +111,7 @@ mod tests {
         assert_ne!(run, of_file(ContentHash([8; 32]), &config, "r", 0));
         assert_ne!(run, of_file(content, &config, "s", 0));
         assert_ne!(run, of_file(content, &config, "r", 1));
+        assert_ne!(run, of_file_by(COUNTING_RULES - 1, content, &config, "r", 0), "another version counts otherwise");
         let mut other = config.clone();
         other.window.length = Duration::from_secs(20);
         assert_ne!(run, of_file(content, &other, "r", 0));

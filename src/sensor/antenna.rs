@@ -56,7 +56,7 @@ impl Feed {
     pub fn drops(&mut self) -> Option<Drops> {
         match self {
             Self::Interface(source) => source.drops(),
-            Self::Card(antenna) => antenna.source.as_mut().and_then(Source::drops),
+            Self::Card(antenna) => antenna.drops(),
         }
     }
 
@@ -93,6 +93,8 @@ pub struct Antenna {
     snaplen: u32,
     buffer_bytes: u32,
     source: Option<Source>,
+    /// What an interface lost that is closed by now, and nobody has asked for.
+    lost: Drops,
     /// Of the tap that `source` was opened for.
     generation: u64,
     /// Not before this.
@@ -111,6 +113,7 @@ impl Antenna {
             snaplen,
             buffer_bytes,
             source: None,
+            lost: Drops::default(),
             generation: 0,
             next_try: Instant::now(),
             backoff: Backoff::new(SOON, LATER),
@@ -143,7 +146,16 @@ impl Antenna {
         }
     }
 
+    fn drops(&mut self) -> Option<Drops> {
+        let now = self.source.as_mut().and_then(Source::drops);
+        let lost = std::mem::take(&mut self.lost);
+        if now.is_none() && lost == Drops::default() { None } else { Some(lost.and(now.unwrap_or_default())) }
+    }
+
     fn close(&mut self) {
+        if let Some(drops) = self.source.as_mut().and_then(Source::drops) {
+            self.lost = self.lost.and(drops);
+        }
         *self.bell.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.source = None;
     }

@@ -4,11 +4,12 @@
 use crate::{
     UnixNanos,
     capture::{CaptureError, Packet, Polled, Source, survey::Survey},
-    config::Pace,
+    config::{self, Pace, SourceKind},
     dot11::{self, Reading, Verdict},
     oui::Registry,
     spool::Held,
     tally::{Closed, Counter, KeyError},
+    time::LEAP,
     watchdog::Beat,
     wire::Clock,
 };
@@ -24,6 +25,8 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 
 /// How long to wait before the async side is asked again whether it has room for a window.
 const FULL_PAUSE: Duration = Duration::from_millis(10);
+/// What is left of a pause that is too long to be one, in nanoseconds.
+const CUT_PAUSE: i64 = 1_000_000_000;
 
 /// What the counting thread hands over, in this order.
 #[derive(Debug)]
@@ -43,6 +46,29 @@ pub enum Counted {
     },
     /// The time is known now: this is the system clock less the time since boot, in nanoseconds. What was held goes out.
     Synchronised(i64),
+}
+
+/// How a capture is replayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replay {
+    /// With the pauses of its time stamps.
+    pub paced: bool,
+    /// It is standard input: what was read of it cannot be read again.
+    pub pipe: bool,
+}
+
+impl Replay {
+    /// What the configuration asks for.
+    #[must_use]
+    pub fn new(source: &config::Source) -> Self {
+        let pipe = source.kind == SourceKind::Stdin;
+        let paced = match source.pace {
+            Pace::Auto => !pipe,
+            Pace::Recorded => true,
+            Pace::Fast => false,
+        };
+        Self { paced, pipe }
+    }
 }
 
 /// Why counting ended early.
@@ -68,14 +94,15 @@ pub struct Signals {
 }
 
 /// Counts one run over a capture: until the source ends or fails, or `signals.stop` is set. The open window is closed
-/// and handed over as the last in each case.
+/// and handed over as the last in each case. Of a [pipe](Replay::pipe) everything that was read is counted, after a stop
+/// too.
 ///
 /// # Errors
 /// When the source fails; what was counted before is handed over all the same.
 pub fn count(
     source: &mut Source,
     counter: &mut Counter,
-    pace: Pace,
+    replay: Replay,
     signals: &Arc<Signals>,
     windows: &mpsc::Sender<Counted>,
 ) -> Result<(), CountingError> {
@@ -83,22 +110,25 @@ pub fn count(
     let verdict = survey.verdict();
     verdict.warnings().iter().for_each(|warning| tracing::warn!("the capture is not what it says: {warning}"));
     let mut sheet = Sheet { counter, windows, signals, failure: None, verdict };
-    let ended = take(source, survey, &mut sheet, pace);
+    let ended = take(source, survey, &mut sheet, replay);
     if let Some(window) = sheet.counter.finish(None) {
         sheet.hand_over(window, true);
     }
     ended
 }
 
-fn take(source: &mut Source, survey: Survey, sheet: &mut Sheet<'_>, pace: Pace) -> Result<(), CountingError> {
+fn take(source: &mut Source, survey: Survey, sheet: &mut Sheet<'_>, replay: Replay) -> Result<(), CountingError> {
     let mut pacer = Pacer::default();
     let mut survey = Some(survey);
     loop {
         let mut count = |packet: Packet<'_>| {
-            if pace == Pace::Recorded {
+            if replay.paced {
                 pacer.wait_for(packet.time, sheet.signals);
             }
-            sheet.frame(packet.time, &packet);
+            // Of a file, the next replay counts what is left; a pipe gives it once.
+            if replay.pipe || !sheet.is_stopped() {
+                sheet.frame(packet.time, &packet);
+            }
         };
         let polled = match survey.take() {
             Some(survey) => survey.replay(&mut count),
@@ -108,7 +138,8 @@ fn take(source: &mut Source, survey: Survey, sheet: &mut Sheet<'_>, pace: Pace) 
         if let Some(failure) = sheet.failure.take() {
             return Err(failure.into());
         }
-        if polled == Polled::End || sheet.is_stopped() {
+        // A pipe that is told to stop ends by itself, when what it holds is read.
+        if polled == Polled::End || (sheet.is_stopped() && !replay.pipe) {
             return Ok(());
         }
     }
@@ -130,7 +161,7 @@ impl Sheet<'_> {
 
     #[inline]
     fn frame(&mut self, time: UnixNanos, packet: &Packet<'_>) {
-        if self.failure.is_some() || self.is_stopped() {
+        if self.failure.is_some() {
             return;
         }
         let reading = Reading { told: packet.told, verdict: self.verdict };
@@ -139,6 +170,9 @@ impl Sheet<'_> {
             Ok(None) => {}
             Ok(Some(window)) => self.hand_over(window, false),
             Err(error) => self.failure = Some(error),
+        }
+        if packet.mended {
+            self.counter.time_was_mended();
         }
     }
 
@@ -159,18 +193,40 @@ pub fn hand_over(mut counted: Counted, windows: &mpsc::Sender<Counted>, signals:
     }
 }
 
-/// Replays a file with the pauses of its own time stamps.
+/// Replays a capture with the pauses of its own time stamps. A pause longer than [`LEAP`] is no pause but a clock that was
+/// set, or a night without frames: it is cut to [`CUT_PAUSE`].
 #[derive(Default)]
 struct Pacer {
-    /// The first frame's stamp, and when it was replayed.
-    origin: Option<(UnixNanos, Instant)>,
+    replayed: Option<Replayed>,
+}
+
+/// How far a replay has come.
+struct Replayed {
+    began: Instant,
+    /// The stamp of the frame replayed last.
+    last: UnixNanos,
+    /// When it was due, in nanoseconds after `began`.
+    due: i64,
 }
 
 impl Pacer {
     /// Sleeps until a frame stamped `time` is due, in short steps so that a stop is noticed.
     fn wait_for(&mut self, time: UnixNanos, signals: &Signals) {
-        let (first, began) = *self.origin.get_or_insert_with(|| (time, Instant::now()));
-        let due = time.saturating_since(first);
+        if time == UnixNanos::NONE {
+            return;
+        }
+        let replayed = self.replayed.get_or_insert_with(|| Replayed { began: Instant::now(), last: time, due: 0 });
+        let mut pause = time.0.saturating_sub(replayed.last.0);
+        if pause.unsigned_abs() > LEAP.unsigned_abs() {
+            tracing::warn!(
+                from = %replayed.last, to = %time,
+                "the times of the capture leap: this pause of the replay is cut to one second"
+            );
+            pause = CUT_PAUSE;
+        }
+        replayed.last = time;
+        replayed.due = replayed.due.saturating_add(pause);
+        let (began, due) = (replayed.began, Duration::from_nanos(replayed.due.max(0).unsigned_abs()));
         while let Some(rest) = due.checked_sub(began.elapsed()).filter(|rest| !rest.is_zero()) {
             if signals.stop.load(Ordering::Relaxed) {
                 return;

@@ -42,7 +42,14 @@ impl KnownTime {
     /// # Errors
     /// When the spool cannot be read.
     pub fn open(spool: &Spool, boot: Uuid, cut_off: Vec<RunInfo>) -> Result<Self, SpoolError> {
-        let kept = spool.state(CLOCK)?.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        let (kept, unreadable) = kept(spool.state(CLOCK)?.as_deref());
+        if let Some(error) = unreadable {
+            tracing::error!(
+                %error,
+                "what was known of the clock is unreadable and begins anew: windows of this run may be of time that had \
+                 its windows, and windows that were held go out marked unsynced"
+            );
+        }
         Ok(Self { boot, kept, began: 0, unknown: false, cut_off })
     }
 
@@ -164,5 +171,28 @@ impl KnownTime {
 fn say_released(records: u64, how: &str) {
     if records > 0 {
         tracing::info!(records, "what was held goes out, {how}");
+    }
+}
+
+/// What was kept of the clock, and why it could not be read, if so.
+fn kept(bytes: Option<&[u8]>) -> (Kept, Option<serde_json::Error>) {
+    match bytes.map(serde_json::from_slice) {
+        None => (Kept::default(), None),
+        Some(Ok(kept)) => (kept, None),
+        Some(Err(error)) => (Kept::default(), Some(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unreadable_state_of_the_clock_is_told() {
+        assert!(kept(None).1.is_none());
+        assert!(kept(serde_json::to_vec(&Kept::default()).ok().as_deref()).1.is_none());
+        for bytes in [&b""[..], b"{", b"[1,2]", b"\xff"] {
+            assert!(kept(Some(bytes)).1.is_some(), "{bytes:?}");
+        }
     }
 }

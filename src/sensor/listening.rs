@@ -76,6 +76,13 @@ pub fn listen(feed: &mut Feed, live: &mut Live, ears: &Ears) -> Result<(), Count
 
 fn take(feed: &mut Feed, live: &mut Live, ears: &Ears) -> Result<(), CountingError> {
     let mut steps = Vec::new();
+    let ended = listen_on(feed, live, ears, &mut steps);
+    // Windows that were closed before something failed.
+    ears.hand_all_over(&mut steps, live);
+    ended
+}
+
+fn listen_on(feed: &mut Feed, live: &mut Live, ears: &Ears, steps: &mut Vec<Step>) -> Result<(), CountingError> {
     // A card's frames are counted as they come: a verdict holds from when it is found.
     let (mut evidence, mut verdict) = (Evidence::default(), Verdict::default());
     loop {
@@ -86,7 +93,7 @@ fn take(feed: &mut Feed, live: &mut Live, ears: &Ears) -> Result<(), CountingErr
                 verdict = ears.judged(&evidence, verdict);
             }
             if failure.is_none() && !ears.is_stopped() {
-                failure = frame(&packet, witness, live, ears, verdict, &mut steps).err();
+                failure = frame(&packet, witness, live, ears, verdict, steps).err();
             }
         })?;
         ears.signals.beat.mark();
@@ -104,7 +111,7 @@ fn take(feed: &mut Feed, live: &mut Live, ears: &Ears) -> Result<(), CountingErr
         let news = live.look(reading);
         ears.tell(news);
         live.tick(reading.boot.saturating_sub(GRACE), &mut |step| steps.push(step))?;
-        ears.hand_all_over(&mut steps, live);
+        ears.hand_all_over(steps, live);
         ears.say_how_the_clock_is(live);
         if polled == Polled::End || ears.is_stopped() {
             return Ok(());
@@ -232,4 +239,100 @@ fn open_until(live: &mut Live) -> i64 {
 #[allow(clippy::cast_precision_loss)] // Of a clock step, a millisecond is precise enough.
 fn seconds(nanos: i64) -> f64 {
     (nanos as f64 / SECOND * 1e3).round() / 1e3
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::{
+        capture::Source,
+        config::Sensor,
+        oui::Registry,
+        run::batches::counter_settings,
+        sensor::anchor::Anchoring,
+        tally::{Counter, Keys, Tracker, settings::PrivacyMac},
+        wire::Status,
+    };
+    use std::{
+        io::{self, Read},
+        path::PathBuf,
+        sync::atomic::AtomicUsize,
+        thread,
+        time::Duration,
+    };
+    use tokio::sync::watch;
+
+    /// Keys for three windows; then the file fails.
+    struct FailingKeys(Arc<AtomicUsize>);
+
+    impl Keys for FailingKeys {
+        fn key(&mut self, _: i64) -> Result<[u8; 32], KeyError> {
+            if self.0.load(Ordering::Relaxed) == 3 {
+                let (action, path) = ("write", PathBuf::from("key"));
+                return Err(KeyError::File { action, path, source: io::Error::other("the disk is full") });
+            }
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok([7; 32])
+        }
+
+        fn forget(&mut self) -> Result<(), KeyError> {
+            Ok(())
+        }
+    }
+
+    /// A capture without a packet that keeps whoever reads it waiting for several windows.
+    struct Slow(usize);
+
+    impl Read for Slow {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let header = [0xa1b2_c3d4, 0x0004_0002, 0, 0, 0x0004_0000, 127].map(u32::to_le_bytes).concat();
+            let rest = header.get(self.0..).unwrap();
+            let len = rest.len().min(buffer.len());
+            buffer.get_mut(..len).unwrap().copy_from_slice(rest.get(..len).unwrap());
+            self.0 += len;
+            if len == 0 {
+                thread::sleep(Duration::from_millis(5_200));
+            }
+            Ok(len)
+        }
+    }
+
+    /// Windows that one look at the clock closes are handed over although the key of the next cannot be had.
+    #[test]
+    fn windows_closed_before_the_key_file_fails_are_handed_over() {
+        let mut config = Sensor::default();
+        config.privacy.mac = PrivacyMac::Pseudonym;
+        config.privacy.rotation = Duration::from_secs(1);
+        config.window.length = Duration::from_secs(1);
+        let clocks = Clocks::new(&config.clock);
+        let reading = clocks.read();
+        let keys = Arc::new(AtomicUsize::new(0));
+        let counter = Counter::new(
+            counter_settings(&config, true),
+            Arc::new(Registry::default()),
+            Tracker::default(),
+            Box::new(FailingKeys(Arc::clone(&keys))),
+        );
+        let mut live = Live::new(counter, Anchoring::start(reading, 0, true, 0, None), reading);
+        let (windows, mut heard) = mpsc::channel(32);
+        let (events, _events) = Events::new(None);
+        let ears = Ears {
+            clocks,
+            boot: Uuid::nil(),
+            signals: Arc::default(),
+            windows,
+            conditions: Conditions::new(watch::channel(Status::online(None)).0),
+            events,
+            airtime: None,
+        };
+        let mut feed = Feed::Interface(Source::from_reader(Box::new(Slow(0)), "slow").unwrap());
+        assert!(matches!(listen(&mut feed, &mut live, &ears), Err(CountingError::Count(_))));
+        let mut spans = Vec::new();
+        while let Ok(Counted::Window { closed, .. }) = heard.try_recv() {
+            spans.push((closed.start, closed.end));
+        }
+        assert_eq!(spans.len(), keys.load(Ordering::Relaxed), "each window that was opened: {spans:?}");
+        assert!(spans.windows(2).all(|pair| matches!(pair, [one, other] if one.1 == other.0)), "{spans:?}");
+    }
 }

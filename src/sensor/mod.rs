@@ -19,7 +19,6 @@ mod opening;
 mod outbox;
 mod recorder;
 mod running;
-mod stdin;
 
 use crate::{
     capture::CaptureError, config::Sensor, mqtt::MqttError, oui::store::OuiError, radio::keeper::RadioError,

@@ -13,12 +13,11 @@ use super::{
     known_time::KnownTime,
     outbox::BROKER,
     recorder::{Recorder, TRACKED},
-    stdin::Stdin,
 };
 use crate::{
     UnixNanos,
     boot::boot_id,
-    capture::{CaptureError, LiveOptions, Source},
+    capture::{CaptureError, LiveOptions, Source, Stdin},
     config::{Sensor, SourceKind, Sync},
     oui::{
         Registry,
@@ -38,7 +37,7 @@ use crate::{
     watchdog::{self, Stages},
     wire::{Addresses, Event, Exposure, Status},
 };
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
@@ -120,7 +119,7 @@ pub(super) async fn open(config: Sensor) -> Result<Opened, SensorError> {
     let vendors = Watch::new(&config.oui.cache, Detail::Names);
     let registry = Arc::new(registry(&config)?);
 
-    let (mut spool, opening) = Spool::open(UnixNanos::now(), spool_settings(&config))?;
+    let (mut spool, opening) = watchdog::while_starting(|| Spool::open(UnixNanos::now(), spool_settings(&config)))?;
     for path in &opening.set_aside {
         if path.exists() {
             tracing::error!(path = %path.display(), "the spool was damaged: it is set aside, and a fresh one begins");
@@ -209,7 +208,14 @@ pub(super) fn open_source(config: &Sensor, signals: &Arc<Signals>) -> Result<Sou
             buffer_bytes: buffer_bytes(config),
         }),
         SourceKind::File | SourceKind::Radio => Source::open_file(&config.source.file),
-        SourceKind::Stdin => Source::from_reader(Box::new(Stdin::new(signals)), "standard input"),
+        SourceKind::Stdin => {
+            let signals = Arc::clone(signals);
+            let is_stopped = move || {
+                signals.beat.mark();
+                signals.stop.load(Ordering::Relaxed)
+            };
+            Source::from_reader(Box::new(Stdin::new(is_stopped)), "standard input")
+        }
     }
 }
 

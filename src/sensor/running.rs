@@ -4,7 +4,7 @@ use super::{
     SensorError,
     antenna::Feed,
     condition::Conditions,
-    counting::{self, Counted, Signals},
+    counting::{self, Counted, Replay, Signals},
     events::Events,
     keeping, keys,
     listening::{self, Ears},
@@ -193,12 +193,11 @@ impl Work {
         let tracker = std::mem::take(&mut self.tracker);
         let mut counter = self.counter(false, tracker);
         loop {
-            counting::count(&mut source, &mut counter, self.config.source.pace, &self.signals, &self.windows)?;
+            let replay = Replay::new(&self.config.source);
+            counting::count(&mut source, &mut counter, replay, &self.signals, &self.windows)?;
             let stopped = self.signals.stop.load(Ordering::Relaxed);
-            if let Some(warning) = source.warning()
-                && !stopped
-            {
-                tracing::warn!("{warning}");
+            if !stopped {
+                source.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
             }
             if !self.config.source.repeat || stopped {
                 return Ok(());

@@ -4,7 +4,7 @@ use super::{
     KINDS, MAX_CHANNELS, Tally,
     ahead::Ahead,
     at, at_mut,
-    station::{Entry, Extra, MAC_BITS, MAX_NAME_LEN, MAX_NAMES, Name, Origin, Rare, flag, join},
+    station::{Entry, Extra, MAC_BITS, MAX_NAME_LEN, MAX_NAMES, Name, Origin, Rare, first_key, flag, join},
 };
 use crate::{
     Mac, UnixNanos,
@@ -148,7 +148,7 @@ impl Tally {
         self.transmitters += 1;
         let entry = self.entries.get_mut(place as usize)?;
         entry.key |= flag::SENT;
-        (entry.first, entry.last) = (time.0, time.0);
+        (entry.first, entry.last) = (first_key(time), time.0);
         Some(place)
     }
 
@@ -185,7 +185,7 @@ impl Tally {
         (entry.bytes, bytes_full) = entry.bytes.overflowing_add(len);
         entry.frames += 1;
         let full = entry.frames == u16::MAX;
-        entry.first = entry.first.min(time.0);
+        entry.first = entry.first.min(first_key(time));
         entry.last = entry.last.max(time.0);
         entry.retries += u16::from(facts.retry);
         if let Some(dbm) = facts.signal_dbm {

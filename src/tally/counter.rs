@@ -52,6 +52,8 @@ pub struct Counter {
     windows: Windows,
     tally: Tally,
     late: u64,
+    mended: u64,
+    without_time: u64,
     drops: (u64, u64),
 }
 
@@ -78,6 +80,8 @@ impl Counter {
             keys,
             key: None,
             late: 0,
+            mended: 0,
+            without_time: 0,
             drops: (0, 0),
         }
     }
@@ -99,7 +103,7 @@ impl Counter {
     /// first, until it gives none, for the empty windows in between.
     ///
     /// # Errors
-    /// [`KeyError`]; the frame is then not counted.
+    /// [`KeyError`]; the frame is then not counted. Nor is one without a time: see [`Self::without_time`].
     #[inline]
     pub fn packet(
         &mut self,
@@ -107,6 +111,10 @@ impl Counter {
         facts: &Facts<'_>,
         original_len: u32,
     ) -> Result<Option<Closed>, KeyError> {
+        if time == UnixNanos::NONE {
+            self.without_time += 1;
+            return Ok(None);
+        }
         let closed = match self.windows.next_for_frame(time) {
             Some(next) => self.open(next)?,
             None => None,
@@ -114,6 +122,18 @@ impl Counter {
         self.late += u64::from(self.windows.open().is_some_and(|open| time < open.start));
         self.tally.add(time, facts, original_len);
         Ok(closed)
+    }
+
+    /// Tells that the time of the frame counted last is not what its capture says.
+    #[inline]
+    pub fn time_was_mended(&mut self) {
+        self.mended += 1;
+    }
+
+    /// Frames that have no time ([`UnixNanos::NONE`]): they are in no window.
+    #[must_use]
+    pub fn without_time(&self) -> u64 {
+        self.without_time
     }
 
     /// Tells a live counter the time. Gives the open window if it is over, one a call: call until there is none.
@@ -226,6 +246,7 @@ impl Counter {
         let mode = Mode::new(privacy, key).unwrap_or(Mode::Vendor);
         let mut contents = privacy::contents(&self.tally, &self.registry, &mode, privacy.ssids, &tracked);
         contents.capture.late = mem::take(&mut self.late);
+        contents.capture.mended_times = Some(mem::take(&mut self.mended)).filter(|&mended| mended > 0);
         let (kernel, interface) = mem::take(&mut self.drops);
         if self.settings.live {
             contents.capture.kernel_drops = Some(kernel);

@@ -35,6 +35,7 @@ pub(super) const MAC_BITS: u64 = (1 << 48) - 1;
 #[repr(align(64))]
 pub(super) struct Entry {
     pub key: u64,
+    /// As [`first_key`] has it.
     pub first: i64,
     pub last: i64,
     /// A bit for each of the tally's first 64 channels.
@@ -55,6 +56,12 @@ pub(super) struct Entry {
 }
 
 const _: () = assert!(size_of::<Entry>() == 64);
+
+/// A time as the earliest one is kept: one less, so that no time at all ([`UnixNanos::NONE`]) is after all others.
+#[inline]
+pub(super) const fn first_key(time: UnixNanos) -> i64 {
+    time.0.wrapping_sub(1)
+}
 
 impl Entry {
     pub(super) fn new(mac: u64) -> Self {
@@ -299,13 +306,13 @@ impl<'a> Station<'a> {
         self.network().map(|network| network.security)
     }
 
-    /// When the earliest of its frames was captured.
+    /// When the earliest of its frames was captured, of those whose time is known; [`UnixNanos::NONE`] if of none it is.
     #[must_use]
     pub fn first_seen(&self) -> UnixNanos {
-        UnixNanos(self.entry.first)
+        UnixNanos(self.entry.first.wrapping_add(1))
     }
 
-    /// When the latest of its frames was captured.
+    /// When the latest of its frames was captured, likewise.
     #[must_use]
     pub fn last_seen(&self) -> UnixNanos {
         UnixNanos(self.entry.last)

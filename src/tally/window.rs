@@ -1,6 +1,6 @@
 //! When a window begins and ends: pure decisions on times that others bring. Counts nothing, reads no clock.
 
-use crate::UnixNanos;
+use crate::{UnixNanos, time::LEAP};
 use std::{collections::VecDeque, time::Duration};
 
 const SECOND: i64 = 1_000_000_000;
@@ -16,7 +16,8 @@ const MOST_OWED: i64 = 6;
 /// *n* ms by the sinks, so no window may begin within a second of another. Windows never overlap, and a later one
 /// never begins before an earlier one ends.
 ///
-/// Files have no empty windows: the next one is the aligned one that its first frame falls into. Live windows
+/// Files have no empty windows: the next one is the aligned one that its first frame falls into. Where the clock of a
+/// file was set back by more than [`LEAP`], the windows go back with it, if the time there has not had any. Live windows
 /// follow each other without a break, until the clock behind them moves ([`Windows::moved`]). Where it moves back into
 /// time that has had its windows, the next one begins after that time; until then frames count in it, and are late.
 #[derive(Clone, Debug)]
@@ -65,6 +66,7 @@ impl Windows {
     pub fn next_for_frame(&self, time: UnixNanos) -> Option<Open> {
         match self.open {
             None => Some(self.beginning(time)),
+            Some(open) if !self.live && time.0 < open.start.0.saturating_sub(LEAP) => self.set_back(time),
             Some(open) if !open.is_over(time) => None,
             Some(open) if self.live => {
                 // Whoever wants the empty windows in between ticks before.
@@ -73,7 +75,36 @@ impl Windows {
             }
             Some(open) => {
                 let start = self.multiple_at_or_before(time).max(open.end.0);
-                Some(self.beginning(UnixNanos(start)))
+                let next = self.beginning(UnixNanos(start));
+                // Time that is taken may lie between.
+                Some(if next.is_over(time) { self.beginning(time) } else { next })
+            }
+        }
+    }
+
+    /// The window that a frame of a clock that was set back opens, if its time has had no windows.
+    fn set_back(&self, time: UnixNanos) -> Option<Open> {
+        let mut then = self.clone();
+        then.end_stretch();
+        let next = then.beginning(UnixNanos(then.multiple_at_or_before(time)));
+        (next.start <= time && !next.is_over(time)).then_some(next)
+    }
+
+    /// The stretch of a file's time that the open window ends has had its windows.
+    fn end_stretch(&mut self) {
+        let Some(open) = self.open else { return };
+        self.taken.push_back((self.since, open.end.0));
+        self.taken.make_contiguous().sort_unstable();
+        while self.taken.len() > MOST_TAKEN {
+            // The two that are nearest to each other become one: more time is taken, and none is free again.
+            let gap = |at: &usize| match (self.taken.get(*at), self.taken.get(at + 1)) {
+                (Some(&(_, to)), Some(&(from, _))) => from.abs_diff(to),
+                _ => u64::MAX,
+            };
+            let nearest = (0..self.taken.len().saturating_sub(1)).min_by_key(gap).unwrap_or_default();
+            let Some((_, to)) = self.taken.remove(nearest + 1) else { return };
+            if let Some(stretch) = self.taken.get_mut(nearest) {
+                stretch.1 = to.max(stretch.1);
             }
         }
     }
@@ -123,8 +154,13 @@ impl Windows {
 
     /// Opens a window that one of the other functions gave, in place of the one that is open.
     pub fn begin(&mut self, open: Open) {
-        if self.open.is_none() {
-            self.since = open.start.0;
+        match self.open {
+            None => self.since = open.start.0,
+            Some(before) if !self.live && before.end.0.abs_diff(open.start.0) > LEAP.unsigned_abs() => {
+                self.end_stretch();
+                self.since = open.start.0;
+            }
+            Some(_) => {}
         }
         self.open = Some(open);
     }
@@ -158,7 +194,7 @@ impl Windows {
     /// `start`, or the end of the taken time that it is in or less than a second before.
     fn after_taken(&self, mut start: i64) -> i64 {
         while let Some(&(_, to)) =
-            self.taken.iter().find(|&&(from, to)| from.saturating_sub(SECOND) < start && start < to)
+            self.taken.iter().find(|&&(from, to)| from < start.saturating_add(SECOND) && start < to)
         {
             start = to;
         }
@@ -228,6 +264,26 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_was_set_back_has_windows_of_its_own_time() {
+        let mut windows = files();
+        for (time, window) in [
+            (5_000.0, Some((5_000.0, 5_010.0))),
+            (900_000.0, Some((900_000.0, 900_010.0))),
+            (5_012.0, Some((5_010.0, 5_020.0))),
+            (5_013.0, None),
+            // Time that has had its windows: late.
+            (5_001.0, None),
+            (900_001.0, Some((900_010.0, 900_020.0))),
+            (900_009.0, None),
+            (10.0, Some((10.0, 20.0))),
+        ] {
+            let next = windows.next_for_frame(at(time));
+            assert_eq!(next.map(|next| span(Some(next))), window, "{time}");
+            windows.begin(next.or(windows.open()).unwrap());
+        }
+    }
+
+    #[test]
     fn live_windows_follow_each_other_by_the_clock() {
         let mut windows = Windows::new(Duration::from_secs(10), None, true);
         windows.begin(windows.beginning(at(103.0)));
@@ -265,6 +321,7 @@ mod tests {
             4 => -100 * SECOND..500 * SECOND,
             1 => (-20i64..50).prop_map(|seconds| seconds * SECOND),
             1 => any::<i64>(),
+            2 => (-3i64..4, 0i64..200).prop_map(|(day, second)| (day * 86_400 + second) * SECOND),
             1 => Just(i64::MAX),
             1 => Just(i64::MIN),
         ]
@@ -280,16 +337,22 @@ mod tests {
                 times.sort_unstable();
             }
             let mut windows = Windows::new(Duration::from_secs(length), cut.map(Duration::from_secs), live);
-            let mut ended = None;
+            let mut had: Vec<Open> = Vec::new();
             for time in times.into_iter().map(UnixNanos) {
                 if let Some(next) = windows.next_for_frame(time) {
-                    prop_assert!(ended.is_none_or(|ended| ended <= next.start));
+                    for open in &had {
+                        prop_assert!(open.end <= next.start || next.end <= open.start, "{:?} and {:?}", open, next);
+                    }
                     prop_assert!(!live || windows.open().is_none_or(|open| open.end == next.start));
-                    prop_assert!(next.start <= time && (time < next.end || time.0 == i64::MAX));
+                    let in_it = next.start <= time && (time < next.end || time.0 == i64::MAX);
+                    // Of a clock that runs again through time that had its windows.
+                    let late = !live && !sorted && time < next.start;
+                    prop_assert!(in_it || late, "{:?} in {:?}", time, next);
                     prop_assert!(next.end.0.saturating_sub(next.start.0) >= SECOND || next.end.0 == i64::MAX);
-                    prop_assert!(next.end.0 % (length as i64 * SECOND) == 0 || next.end.0 == i64::MAX
+                    let front = had.iter().any(|open| open.start == next.end);
+                    prop_assert!(next.end.0 % (length as i64 * SECOND) == 0 || next.end.0 == i64::MAX || front
                         || cut.is_some_and(|cut| next.end.0 % (cut as i64 * SECOND) == 0));
-                    ended = Some(next.end);
+                    had.push(next);
                     windows.begin(next);
                 }
                 // Belongs here, or is late.

@@ -155,6 +155,10 @@ pub struct Capture {
     pub overflow_frames: u64,
     /// Frames older than the window's start, counted in it all the same.
     pub late: u64,
+    /// Frames of a capture whose time could not be right and was mended, or that have none and got that of the frame
+    /// before; absent where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mended_times: Option<u64>,
     /// Frames that the kernel dropped; absent for files.
     #[serde(default)]
     pub kernel_drops: Option<u64>,

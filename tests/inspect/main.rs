@@ -2,10 +2,12 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
 mod bad;
+mod compressed;
 mod corpus;
 mod strangers;
 #[path = "../support/mod.rs"]
 mod support;
 mod synth;
+mod times;
 mod tshark;
 mod window;

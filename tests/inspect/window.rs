@@ -121,3 +121,20 @@ fn line_protocol_is_that_of_the_batches() {
     });
     assert_eq!(frames.sum::<u64>(), tally.frames);
 }
+
+/// What sensor.toml refuses as `window.length` is no `--window` either.
+#[test]
+fn a_window_that_no_sensor_could_have_is_refused() {
+    let dir = temp_dir();
+    let (capture, _) = synthesise(dir.path(), &Options { frames: 10, ..Options::default() });
+    for length in ["1500ms", "999ms", "0s", "2days"] {
+        let output = program::airtally().args(["inspect", "--window", length]).arg(&capture).output().unwrap();
+        let said = program::text(&output);
+        assert!(output.status.code() == Some(2) && said.contains("--window"), "{length}: {said}");
+        let mut config = pipeline::sensor(dir.path(), "refused", 1, &capture);
+        config.window.length = humantime::parse_duration(length).unwrap();
+        let file = pipeline::write(dir.path(), "refused", &config);
+        let output = program::airtally().arg("check").arg(file).output().unwrap();
+        assert_ne!(output.status.code(), Some(0), "{length}: {}", program::text(&output));
+    }
+}

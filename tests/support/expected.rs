@@ -47,6 +47,9 @@ pub fn tables(records: &[Record]) -> Tables {
                     ("parts", batch.parts.into()),
                 ],
             );
+            if let Some(mended) = capture.mended_times {
+                add("wifi_sensor", "", &[("mended_times", mended)]);
+            }
             if let (Some(kernel), Some(interface)) = (capture.kernel_drops, capture.interface_drops) {
                 add("wifi_sensor", "", &[("kernel_drops", kernel), ("interface_drops", interface)]);
             }

@@ -158,6 +158,7 @@ fn window() -> impl Strategy<Value = Vec<Batch>> {
             group_ta,
             overflow_frames,
             late,
+            mended_times: (late % 3 == 0).then_some(late),
             kernel_drops: drops.map(|(kernel, _)| kernel),
             interface_drops: drops.map(|(_, interface)| interface),
             switching_ms: None,

@@ -53,9 +53,13 @@ pub fn points(record: &Record) -> Result<Vec<Point>, Unwritable> {
 }
 
 /// Part n is stamped n milliseconds after the window's start: a part never overwrites another of its window, and
-/// databases that keep milliseconds can tell them apart.
+/// databases that keep milliseconds can tell them apart. Where there are more parts than milliseconds in the window, they
+/// are nearer to each other, so that the last does not meet the next window's first.
 fn stamp(batch: &Batch) -> UnixNanos {
-    batch.start.saturating_add(Duration::from_millis(batch.part.into()))
+    let millisecond = Duration::from_millis(1);
+    let window = batch.end.saturating_since(batch.start);
+    let room = window.checked_div(batch.parts).filter(|room| !room.is_zero()).unwrap_or(millisecond);
+    batch.start.saturating_add(room.min(millisecond).saturating_mul(batch.part))
 }
 
 fn point(batch: &Batch, measurement: &'static str, tag: Option<(&'static str, String)>) -> Point {
@@ -101,6 +105,7 @@ fn sensor_point(batch: &Batch) -> Point {
             ("group_ta", Some(capture.group_ta)),
             ("overflow_frames", Some(capture.overflow_frames)),
             ("late", Some(capture.late)),
+            ("mended_times", capture.mended_times),
             ("kernel_drops", capture.kernel_drops),
             ("interface_drops", capture.interface_drops),
         ];
@@ -361,4 +366,26 @@ fn gap_point(gap: &Gap) -> Point {
 fn cut(text: &str) -> String {
     let end = (0..=LONGEST_TEXT.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
     text.get(..end).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Clock, Contents, Identity, split};
+    use uuid::Uuid;
+
+    /// However many parts a window has, their stamps differ, and none meets the next window's first.
+    #[test]
+    fn no_part_meets_the_next_window() {
+        let identity = Identity { site: String::new(), sensor: String::new(), run: Uuid::nil(), seq: 0 };
+        let (start, end) = (UnixNanos(5_000_000_000), UnixNanos(6_000_000_000));
+        let batch = split(&identity, start, end, Clock::System, false, Contents::default(), 1 << 20).pop();
+        for parts in [1, 7, 1_000, 1_001, 5_000] {
+            let stamps: Vec<_> = (0..parts)
+                .filter_map(|part| batch.clone().map(|batch| stamp(&Batch { part, parts, ..batch })))
+                .collect();
+            assert!(stamps.is_sorted_by(|one, other| one < other), "{parts}");
+            assert!(stamps.first() == Some(&start) && stamps.last().is_some_and(|last| *last < end), "{parts}");
+        }
+    }
 }
