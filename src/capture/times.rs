@@ -2,7 +2,11 @@
 //! in and go out, in their order; a few wait for those behind them where these must tell what is right.
 
 use super::Packet;
-use crate::{UnixNanos, dot11::LinkType, time::LEAP as NEIGHBOURS};
+use crate::{
+    UnixNanos,
+    dot11::{LinkType, Told},
+    time::LEAP as NEIGHBOURS,
+};
 use std::collections::VecDeque;
 
 const SECOND: u64 = 1_000_000_000;
@@ -26,6 +30,7 @@ struct Held {
     link: LinkType,
     data: Vec<u8>,
     original_len: u32,
+    told: Told,
 }
 
 /// What is said of a packet once those behind it are known.
@@ -102,6 +107,7 @@ impl Times {
                     link: packet.link,
                     data: packet.data.to_vec(),
                     original_len: packet.original_len,
+                    told: packet.told,
                 });
                 self.release(false, each);
             }
@@ -130,16 +136,20 @@ impl Times {
             let Some(verdict) = verdict else { return };
             let Some(front) = self.held.pop_front() else { return };
             self.held_octets -= front.data.len();
-            let Held { time, mended, link, data, original_len } = &front;
-            let (link, original_len) = (*link, *original_len);
+            let Held { time, mended, link, data, original_len, told } = &front;
+            let (link, original_len, told) = (*link, *original_len, *told);
             match verdict {
                 Verdict::Right => {
-                    self.hand_over(Packet { time: *time, link, data, original_len, mended: *mended }, *mended, each);
+                    self.hand_over(
+                        Packet { time: *time, link, data, original_len, told, mended: *mended },
+                        *mended,
+                        each,
+                    );
                 }
                 Verdict::Mended(time) => {
                     self.counts.wild += 1;
                     // Of two faults of one packet, the greater is counted.
-                    self.hand_over(Packet { time, link, data, original_len, mended: true }, false, each);
+                    self.hand_over(Packet { time, link, data, original_len, told, mended: true }, false, each);
                 }
             }
         }

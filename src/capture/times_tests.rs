@@ -17,6 +17,7 @@ fn mend_by(size: usize, times: &[i64]) -> (Vec<i64>, Times) {
             link: LinkType::RADIOTAP,
             data: &[1, 2, 3],
             original_len: 3,
+            told: Told::default(),
             mended: false,
         })
         .collect();

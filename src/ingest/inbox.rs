@@ -184,7 +184,8 @@ mod tests {
             let (site, sensor) = ("home".to_owned(), "attic".to_owned());
             let (schema, run, reason) = (GAP_SCHEMA.to_owned(), uuid::Uuid::from_u128(1), GapReason::Unavailable);
             let (start, end) = (UnixNanos(0), UnixNanos(0));
-            let gap = Gap { schema, site, sensor, run, reason, first_seq, last_seq, start, end, frames: None };
+            let gap =
+                Gap { schema, site, sensor, run, reason, first_seq, last_seq, start, end, frames: None, detail: None };
             SpoolInbox::read("home", "attic", Record::Gap(gap).encode()).map(drop).map_err(|(reason, _)| reason)
         };
         assert_eq!(read(0, Some(LAST_BELIEVED)), Ok(()));

@@ -196,7 +196,7 @@ pub fn vendors<'a>(report: &Report, registry: &'a Registry) -> Vec<VendorRow<'a>
     let mut rows: BTreeMap<(bool, Option<&str>), VendorRow<'a>> = BTreeMap::new();
     for station in report.stations_unsorted() {
         let (mac, counts) = (station.mac(), station.counts());
-        let (randomised, vendor) = (mac.is_randomised(), vendor(registry, mac).or_else(|| protocol(registry, mac)));
+        let (randomised, vendor) = (mac.is_randomised(), registry.vendor(mac).or_else(|| protocol(registry, mac)));
         let empty = VendorRow { vendor, randomised, stations: 0, frames_sent: 0, bytes_sent: 0 };
         let row = rows.entry((randomised, vendor)).or_insert(empty);
         row.stations += 1;

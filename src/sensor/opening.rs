@@ -145,7 +145,7 @@ pub(super) async fn open(config: Sensor) -> Result<Opened, SensorError> {
     let tracker = tracker(&spool, &runs);
     let mut known = KnownTime::open(&spool, boot_id(), opening.unfinished)?;
     let batches = Batches::new(&config, registry.hash(), runs);
-    let mut live = || -> Result<Box<LiveTime>, SensorError> {
+    let live = || -> Result<Box<LiveTime>, SensorError> {
         let settle = i64::try_from(config.clock.settle.as_nanos()).unwrap_or(i64::MAX);
         let anchoring = known.start(&mut spool, reading, settle, config.clock.sync == Sync::Never)?;
         let begin = UnixNanos(reading.boot.saturating_add(anchoring.anchor()));

@@ -193,6 +193,7 @@ mod tests {
             age_out: Duration::from_secs(60),
             durable: false,
             ledger: false,
+            privacy: None,
             readers: vec![BROKER.to_owned()],
         };
         let (mut spool, _) = Spool::open(UnixNanos(0), settings).unwrap();

@@ -23,7 +23,6 @@ use crate::{
     watchdog,
 };
 use std::{
-    io,
     sync::{Arc, atomic::Ordering},
     thread,
     time::Duration,

@@ -175,7 +175,7 @@ fn the_history_is_one_json_object_with_null_where_nobody_knows() {
     let mut store = |seq, drops, station: &Station| {
         let mut batch = records::simple("home", "attic", seq, station.clone());
         batch.capture.as_mut().unwrap().kernel_drops = drops;
-        support::block_on(sink.store(&[Record::Batch(Box::new(batch))])).unwrap();
+        crate::support::block_on(sink.store(&[Record::Batch(Box::new(batch))])).unwrap();
     };
     store(0, None, &station);
     let history = |format: &str| {
