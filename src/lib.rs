@@ -11,7 +11,7 @@
 //!     dot11::{self, LinkType},
 //!     oui::Registry,
 //!     tally::{Counter, CounterSettings, NoKeys, Tracker, settings::{Privacy, Tracking, Window}},
-//!     wire::{Clock, Identity, Record, split},
+//!     wire::{TimeSource, Identity, Record, split},
 //! };
 //! use std::sync::Arc;
 //!
@@ -36,7 +36,7 @@
 //! let window = counter.finish(None).expect("a frame was counted");
 //!
 //! let identity = Identity { site: "lab".into(), sensor: "desk".into(), run: uuid::Uuid::nil(), seq: 0 };
-//! let parts = split(&identity, window.start, window.end, Clock::Capture, true, window.contents, 256 << 10);
+//! let parts = split(&identity, window.start, window.end, TimeSource::Capture, true, window.contents, 256 << 10);
 //! let station = &parts[0].stations[0];
 //! assert_eq!((station.mac.to_string().as_str(), station.frames_sent), ("02:00:00:00:00:01", 1));
 //! let json = String::from_utf8(Record::Batch(Box::new(parts[0].clone())).encode())?;

@@ -10,8 +10,8 @@ use airtally::{
     config::{Radio, RadioMode},
     radio::{
         baseline::Baseline,
+        control::{InterfaceType, Refusal},
         keeper::{Condition, RadioError},
-        link::{Kind, Refusal},
     },
 };
 use radio_support::{Air, Stage, wait};
@@ -144,7 +144,7 @@ async fn it_lives_through_what_happens_to_the_card() {
     stage.set("airtally0", |interface| interface.up = false);
     wait(CYCLE, || stage.shown()[0] == "airtally0 monitor up").await;
     // Its type changed under us.
-    stage.set("airtally0", |interface| interface.kind = Kind::MANAGED);
+    stage.set("airtally0", |interface| interface.kind = InterfaceType::MANAGED);
     wait(CYCLE, || play.condition() == Some(Condition::Degraded("radio_changed"))).await;
     wait(CYCLE * 3, || good() && stage.shown()[0] == "airtally0 monitor up").await;
     // Turned off, and on.
@@ -168,7 +168,7 @@ async fn a_card_whose_place_another_takes_is_given_back_too() {
     // Renamed, and another card comes under its name: ours is then of the wrong card.
     stage.set("wlan1", |interface| interface.name = "wlan9".into());
     stage.plug("wlan1");
-    stage.set("airtally0", |interface| interface.kind = Kind::MANAGED);
+    stage.set("airtally0", |interface| interface.kind = InterfaceType::MANAGED);
     wait(CYCLE * 4, || stage.shown().contains(&"wlan1 managed down".to_owned())).await;
     play.stop().await;
     assert_eq!(stage.shown(), ["wlan1 managed up", "wlan9 managed up"]);
@@ -206,9 +206,9 @@ async fn what_only_a_person_can_mend_is_refused_at_the_start_and_nothing_is_touc
     let named = Radio { interface: Some("wlan1".into()), ..radio() };
     assert!(refused(named.clone()).await.contains("carries the default route"));
     stage.set("wlan1", |interface| interface.default_route = false);
-    stage.world(|world| world.phys[0].kinds = vec![Kind::MANAGED]);
+    stage.world(|world| world.phys[0].kinds = vec![InterfaceType::MANAGED]);
     assert!(refused(named).await.contains("has no monitor mode"));
-    stage.world(|world| world.phys[0].kinds = vec![Kind::MANAGED, Kind::MONITOR]);
+    stage.world(|world| world.phys[0].kinds = vec![InterfaceType::MANAGED, InterfaceType::MONITOR]);
     let elsewhere = Radio { channels: "36-48".parse().unwrap(), ..radio() };
     assert!(refused(elsewhere).await.contains("may listen to none of the channels"));
     let wired = Radio { interface: Some("lo".into()), ..radio() };

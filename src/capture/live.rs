@@ -1,4 +1,4 @@
-//! Live capture from an interface through libpcap (crate `pcap`, which does not leave this file).
+//! LiveCapture capture from an interface through libpcap (crate `pcap`, which does not leave this file).
 
 use super::{CaptureError, Packet, Polled};
 use crate::{
@@ -51,7 +51,7 @@ impl Waker {
 }
 
 /// An interface being listened to.
-pub(super) struct Live {
+pub(super) struct LiveCapture {
     capture: Capture<Active>,
     interface: String,
     link: LinkType,
@@ -59,7 +59,7 @@ pub(super) struct Live {
     last: Option<Stat>,
 }
 
-impl Live {
+impl LiveCapture {
     pub(super) fn open(options: &LiveOptions) -> Result<Self, CaptureError> {
         let refused = |error| refused(&options.interface, error);
         let capture = Capture::from_device(options.interface.as_str())

@@ -69,15 +69,15 @@ pub enum Polled {
 
 /// A source of packets.
 pub struct Source {
-    kind: Kind,
+    kind: Reader,
     times: Times,
 }
 
-enum Kind {
+enum Reader {
     Classic(classic::Classic),
     Ng(Box<ng::Ng>),
     #[cfg(feature = "pcap")]
-    Live(live::Live),
+    LiveCapture(live::LiveCapture),
 }
 
 impl Source {
@@ -97,14 +97,14 @@ impl Source {
         Self::open(Input::new(reader, name)?)
     }
 
-    fn of(kind: Kind) -> Self {
+    fn of(kind: Reader) -> Self {
         Self { kind, times: Times::default() }
     }
 
     fn open(mut input: Input) -> Result<Self, CaptureError> {
         Ok(Self::of(match input.format()? {
-            Format::Classic => Kind::Classic(classic::Classic::new(input)?),
-            Format::Ng => Kind::Ng(Box::new(ng::Ng::new(input))),
+            Format::Classic => Reader::Classic(classic::Classic::new(input)?),
+            Format::Ng => Reader::Ng(Box::new(ng::Ng::new(input))),
         }))
     }
 
@@ -114,7 +114,7 @@ impl Source {
     /// When there is no such interface, it is down, this user may not capture, or its link type is not supported.
     #[cfg(feature = "pcap")]
     pub fn open_live(options: &LiveOptions) -> Result<Self, CaptureError> {
-        live::Live::open(options).map(|live| Self::of(Kind::Live(live)))
+        live::LiveCapture::open(options).map(|live| Self::of(Reader::LiveCapture(live)))
     }
 
     /// Hands every packet that is at hand to `each`: those of one buffer of a file, or what an interface received,
@@ -137,11 +137,11 @@ impl Source {
     pub fn poll_blocks<F: FnMut(&[Packet<'_>])>(&mut self, each: &mut F) -> Result<Polled, CaptureError> {
         let times = &mut self.times;
         let polled = match &mut self.kind {
-            Kind::Classic(classic) => classic.poll_blocks(&mut |block| times.block(block, each)),
-            Kind::Ng(ng) => ng.poll(&mut |packet| times.block(&[packet], each)),
+            Reader::Classic(classic) => classic.poll_blocks(&mut |block| times.block(block, each)),
+            Reader::Ng(ng) => ng.poll(&mut |packet| times.block(&[packet], each)),
             // The kernel's stamps are the sensor's to judge: it has clocks to hold them against.
             #[cfg(feature = "pcap")]
-            Kind::Live(live) => return live.poll(&mut |packet| each(&[packet])),
+            Reader::LiveCapture(live) => return live.poll(&mut |packet| each(&[packet])),
         };
         if matches!(polled, Ok(Polled::End) | Err(_)) {
             times.end(each);
@@ -156,10 +156,10 @@ impl Source {
         let with_times =
             |name: &str, more: &mut dyn Iterator<Item = String>| more.chain(self.times.notes(name)).collect();
         match &self.kind {
-            Kind::Classic(classic) => with_times(classic.name(), &mut classic.warnings()),
-            Kind::Ng(ng) => with_times(ng.name(), &mut ng.warnings()),
+            Reader::Classic(classic) => with_times(classic.name(), &mut classic.warnings()),
+            Reader::Ng(ng) => with_times(ng.name(), &mut ng.warnings()),
             #[cfg(feature = "pcap")]
-            Kind::Live(_) => Vec::new(),
+            Reader::LiveCapture(_) => Vec::new(),
         }
     }
 
@@ -167,10 +167,10 @@ impl Source {
     /// more. Does nothing for live sources.
     pub fn limit(&mut self, octets: u64) {
         match &mut self.kind {
-            Kind::Classic(classic) => classic.input_mut().limit(octets),
-            Kind::Ng(ng) => ng.input_mut().limit(octets),
+            Reader::Classic(classic) => classic.input_mut().limit(octets),
+            Reader::Ng(ng) => ng.input_mut().limit(octets),
             #[cfg(feature = "pcap")]
-            Kind::Live(_) => {}
+            Reader::LiveCapture(_) => {}
         }
     }
 
@@ -178,10 +178,10 @@ impl Source {
     #[must_use]
     pub fn offset(&self) -> u64 {
         match &self.kind {
-            Kind::Classic(classic) => classic.offset(),
-            Kind::Ng(ng) => ng.offset(),
+            Reader::Classic(classic) => classic.offset(),
+            Reader::Ng(ng) => ng.offset(),
             #[cfg(feature = "pcap")]
-            Kind::Live(_) => 0,
+            Reader::LiveCapture(_) => 0,
         }
     }
 
@@ -190,8 +190,8 @@ impl Source {
     pub fn drops(&mut self) -> Option<Drops> {
         match &mut self.kind {
             #[cfg(feature = "pcap")]
-            Kind::Live(live) => live.drops(),
-            Kind::Classic(_) | Kind::Ng(_) => None,
+            Reader::LiveCapture(live) => live.drops(),
+            Reader::Classic(_) | Reader::Ng(_) => None,
         }
     }
 
@@ -201,8 +201,8 @@ impl Source {
     pub fn waker(&mut self) -> Option<Waker> {
         match &mut self.kind {
             #[cfg(feature = "pcap")]
-            Kind::Live(live) => Some(live.waker()),
-            Kind::Classic(_) | Kind::Ng(_) => None,
+            Reader::LiveCapture(live) => Some(live.waker()),
+            Reader::Classic(_) | Reader::Ng(_) => None,
         }
     }
 
@@ -210,10 +210,10 @@ impl Source {
     #[must_use]
     pub fn link_types(&self) -> Vec<LinkType> {
         match &self.kind {
-            Kind::Classic(classic) => vec![classic.link()],
-            Kind::Ng(ng) => ng.link_types().to_vec(),
+            Reader::Classic(classic) => vec![classic.link()],
+            Reader::Ng(ng) => ng.link_types().to_vec(),
             #[cfg(feature = "pcap")]
-            Kind::Live(live) => vec![live.link()],
+            Reader::LiveCapture(live) => vec![live.link()],
         }
     }
 }

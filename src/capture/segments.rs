@@ -7,7 +7,7 @@
 //! answer is thrown away, and the file is read from one end to the other.
 
 use super::{
-    CaptureError, Kind, Source,
+    CaptureError, Reader, Source,
     classic::{Classic, FILE_HEADER, Header},
     input::Input,
 };
@@ -91,7 +91,7 @@ impl Segments {
             Ok(file)
         };
         let file = open().map_err(|source| CaptureError::Open { name: name.clone(), source })?;
-        Ok(Source::of(Kind::Classic(Classic::part(Input::part(file, &name, start), self.header, end))))
+        Ok(Source::of(Reader::Classic(Classic::part(Input::part(file, &name, start), self.header, end))))
     }
 
     /// Whether the segments, each read to its end and given in order, fit together: whether their records are
@@ -100,10 +100,10 @@ impl Segments {
     #[must_use]
     pub fn fit(&self, read: &[Source]) -> bool {
         let ends = read.iter().map(|source| match &source.kind {
-            Kind::Classic(classic) => Some(classic.offset()),
-            Kind::Ng(_) => None,
+            Reader::Classic(classic) => Some(classic.offset()),
+            Reader::Ng(_) => None,
             #[cfg(feature = "pcap")]
-            Kind::Live(_) => None,
+            Reader::LiveCapture(_) => None,
         });
         let alike = |pair: &[Source]| matches!(pair, [one, other] if one.times.continues(&other.times));
         read.len() == self.starts.len()

@@ -4,7 +4,7 @@ use super::{
     format::{UsageError, tell_line},
     printable::{printable, printable_lines},
 };
-use crate::config::{Kind, load_ingest, load_sensor};
+use crate::config::{ConfigKind, load_ingest, load_sensor};
 use clap::{Args, ValueEnum};
 use std::{
     io::{self, Write as _},
@@ -34,13 +34,13 @@ pub fn run(arguments: &CheckArgs) -> anyhow::Result<()> {
     let mut bad = 0;
     for path in &arguments.files {
         let kind = match arguments.kind {
-            Some(KindArg::Sensor) => Ok(Kind::Sensor),
-            Some(KindArg::Ingest) => Ok(Kind::Ingest),
-            None => Kind::of(path),
+            Some(KindArg::Sensor) => Ok(ConfigKind::Sensor),
+            Some(KindArg::Ingest) => Ok(ConfigKind::Ingest),
+            None => ConfigKind::of(path),
         };
         let checked = kind.and_then(|kind| match kind {
-            Kind::Sensor => load_sensor(path).map(|_| "sensor"),
-            Kind::Ingest => load_ingest(path).map(|_| "ingest"),
+            ConfigKind::Sensor => load_sensor(path).map(|_| "sensor"),
+            ConfigKind::Ingest => load_ingest(path).map(|_| "ingest"),
         });
         match checked {
             Ok(kind) => {

@@ -47,7 +47,7 @@ enum Format {
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct HistoryRow<'a> {
     mac: &'a str,
     vendor: Option<&'a str>,
     randomised: bool,
@@ -64,10 +64,10 @@ struct Row<'a> {
 #[derive(Serialize)]
 struct Document<'a> {
     totals: &'a Totals,
-    stations: &'a [Row<'a>],
+    stations: &'a [HistoryRow<'a>],
 }
 
-impl<'a> From<&'a StationTotal> for Row<'a> {
+impl<'a> From<&'a StationTotal> for HistoryRow<'a> {
     fn from(station: &'a StationTotal) -> Self {
         Self {
             mac: &station.station,
@@ -92,7 +92,7 @@ pub fn run(arguments: &HistoryArgs) -> anyhow::Result<()> {
     }
     let history = History::open(&arguments.db)?;
     let stations = history.busiest(arguments.top)?;
-    let rows: Vec<Row<'_>> = stations.iter().map(Row::from).collect();
+    let rows: Vec<HistoryRow<'_>> = stations.iter().map(HistoryRow::from).collect();
     let mut out = BufWriter::new(io::stdout().lock());
     match arguments.format {
         Format::Json => {
@@ -123,7 +123,7 @@ const CSV_HEADER: [&str; 11] = [
     "last_seen",
 ];
 
-fn csv_row(row: &Row<'_>) -> Vec<String> {
+fn csv_row(row: &HistoryRow<'_>) -> Vec<String> {
     vec![
         row.mac.to_owned(),
         row.vendor.unwrap_or_default().to_owned(),
@@ -139,7 +139,7 @@ fn csv_row(row: &Row<'_>) -> Vec<String> {
     ]
 }
 
-fn table(out: &mut impl Write, history: &History, rows: &[Row<'_>]) -> anyhow::Result<()> {
+fn table(out: &mut impl Write, history: &History, rows: &[HistoryRow<'_>]) -> anyhow::Result<()> {
     let cells: Vec<Vec<String>> = rows
         .iter()
         .map(|row| {

@@ -9,7 +9,7 @@ use super::format::{self, Format, UsageError};
 use crate::{
     UnixNanos,
     oui::{
-        Answer, Entry, Query, Registry,
+        Answer, Query, Registry, RegistryEntry,
         store::{Detail, cache},
     },
 };
@@ -225,7 +225,7 @@ fn search(out: &mut impl Write, registry: &Registry, text: &str, format: Format)
     if text.trim().is_empty() {
         return Err(UsageError("say which name to search for".into()).into());
     }
-    let entries: Vec<Entry> = registry.search(text.trim()).collect();
+    let entries: Vec<RegistryEntry> = registry.search(text.trim()).collect();
     match format {
         Format::Json => format::json(out, &entries)?,
         Format::Csv => format::csv(out, &ENTRY_HEADER, &entries.iter().map(entry_row).collect::<Vec<_>>())?,
@@ -249,7 +249,7 @@ fn search(out: &mut impl Write, registry: &Registry, text: &str, format: Format)
 
 const ENTRY_HEADER: [&str; 6] = ["prefix", "prefix_bits", "registry", "short_name", "organisation", "address"];
 
-fn entry_row(entry: &Entry<'_>) -> Vec<String> {
+fn entry_row(entry: &RegistryEntry<'_>) -> Vec<String> {
     vec![
         entry.prefix.to_string(),
         entry.prefix.bits().to_string(),

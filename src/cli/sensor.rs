@@ -31,7 +31,7 @@ pub fn run(arguments: &SensorArgs) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(sensor::run(config)).map_err(|error| match error {
         // What only a person can mend: the configuration, or the card that it names.
-        SensorError::Radio(error) if !matches!(error, RadioError::Link(_)) => UsageError(error.to_string()).into(),
+        SensorError::Radio(error) if !matches!(error, RadioError::Control(_)) => UsageError(error.to_string()).into(),
         error => anyhow::Error::from(error),
     })
 }

@@ -9,7 +9,7 @@ use crate::{
     config::{Mqtt, SecretFile, load_ingest, load_sensor},
     mqtt,
     radio::{
-        link::{Link as _, Phy},
+        control::{CardControl as _, Phy},
         nl80211::Kernel,
         select::{Wanted, choose, title},
     },

@@ -39,7 +39,7 @@ pub enum ConfigError {
     },
     /// Neither a sensor's nor an ingest's file.
     #[error("{path}: cannot tell whether this is for the sensor or for ingest: {message}")]
-    Kind {
+    ConfigKind {
         /// The file.
         path: PathBuf,
         /// Why.
@@ -49,14 +49,14 @@ pub enum ConfigError {
 
 /// Which daemon a configuration is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ConfigKind {
     /// `airtally sensor`.
     Sensor,
     /// `airtally ingest`.
     Ingest,
 }
 
-impl Kind {
+impl ConfigKind {
     /// Tells which daemon the file at `path` is for, by the top-level keys that only one of them has.
     ///
     /// # Errors
@@ -65,7 +65,7 @@ impl Kind {
         let text = read(path)?;
         let table: toml::Table = toml::from_str(&text).map_err(|error| parse_error(path, &text, &error))?;
         let has = |keys: &[&str]| keys.iter().any(|key| table.contains_key(*key));
-        let kind_error = |message: &str| ConfigError::Kind { path: path.to_owned(), message: message.into() };
+        let kind_error = |message: &str| ConfigError::ConfigKind { path: path.to_owned(), message: message.into() };
         match (
             has(&["sensor", "source", "radio", "window", "tracking", "devices", "privacy", "oui", "clock"]),
             has(&["name", "replay", "dead_letters", "influx", "sqlite", "web"]),

@@ -10,7 +10,7 @@ mod secret;
 mod sensor;
 
 pub use ingest::{DeadLetters, Influx, InfluxApi, Ingest, IngestSpool, Sqlite, Web};
-pub use load::{ConfigError, Kind, load_ingest, load_sensor, parse_ingest, parse_sensor};
+pub use load::{ConfigError, ConfigKind, load_ingest, load_sensor, parse_ingest, parse_sensor};
 pub use mqtt::{Mqtt, Tls};
 pub use radio::{Order, Radio, RadioMode};
 pub use secret::{SecretError, SecretFile};

@@ -12,7 +12,7 @@ mod card;
 mod clock;
 mod disk;
 mod host;
-mod radio;
+mod monitor_mode;
 mod rights;
 mod rivals;
 mod trouble;
@@ -85,7 +85,7 @@ pub struct Report {
 pub async fn examine(host: &Host, config: &Sensor, now: UnixNanos) -> Report {
     let mut findings = Vec::new();
     match config.source.kind {
-        SourceKind::Radio => findings.extend(radio::check(host, &config.radio).await),
+        SourceKind::Radio => findings.extend(monitor_mode::check(host, &config.radio).await),
         SourceKind::Interface => {
             let name = config.source.interface.as_str();
             findings.extend(card::check(host, name));

@@ -15,7 +15,7 @@ pub mod elements;
 pub mod evidence;
 pub mod fcs;
 pub mod kind;
-pub mod link;
+pub mod link_type;
 pub mod mac_header;
 pub mod network;
 pub mod ppi;
@@ -26,7 +26,7 @@ pub mod wired;
 
 pub use evidence::{Reading, Told, Verdict};
 pub use kind::{Class, FrameKind};
-pub use link::LinkType;
+pub use link_type::LinkType;
 pub use network::Network;
 pub use security::Security;
 

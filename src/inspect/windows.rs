@@ -15,7 +15,7 @@ use crate::{
         key_file::PassingKeys,
     },
     tally::{Closed, Counter, KeyError, Tracker},
-    wire::{Clock, Record},
+    wire::{Record, TimeSource},
 };
 use std::{io, path::Path, sync::Arc};
 
@@ -67,7 +67,8 @@ pub fn batches(
     let survey = Survey::begin(&mut source);
     let verdict = survey.verdict();
     let mut survey = Some(survey);
-    let mut hand_over = |window: Closed, last| batches.records(window, Clock::Capture, last).try_for_each(&mut *take);
+    let mut hand_over =
+        |window: Closed, last| batches.records(window, TimeSource::Capture, last).try_for_each(&mut *take);
     let ended = loop {
         let mut failure = None::<WindowsError>;
         let mut count = |packet: Packet<'_>| {

@@ -10,9 +10,9 @@
 //! `docs/mqtt.md` describes topics, payloads and promises for people who read them with other programs.
 
 mod answerer;
+mod connection;
 mod fault;
 mod lane;
-mod link;
 mod outbox;
 mod publisher;
 mod publishing;

@@ -3,7 +3,7 @@
 use super::{
     MqttError, Topics,
     answerer::Answerer,
-    link::{Link, Plan},
+    connection::{Connection, Plan},
     outbox::Outbox,
     publishing::{Logged, PublisherSettings, Publishing},
     reconnect::Reconnect,
@@ -74,12 +74,12 @@ pub async fn publish<O: Outbox>(
 }
 
 /// Begins a connection, whose last will says that it was lost.
-fn open<O: Outbox>(publisher: &Publishing<O>) -> Result<Link<Item>, MqttError> {
+fn open<O: Outbox>(publisher: &Publishing<O>) -> Result<Connection<Item>, MqttError> {
     let PublisherSettings { mqtt, site, sensor, .. } = &publisher.settings;
     let mut lost = publisher.status.borrow().clone();
     lost.state = State::Offline;
     lost.reason = Some("connection_lost".to_owned());
-    Link::open(
+    Connection::open(
         mqtt,
         Plan {
             client_id: mqtt.client_id.clone().unwrap_or_else(|| format!("airtally-{site}-{sensor}")),

@@ -3,7 +3,7 @@
 use super::{
     Leaf, Topics,
     answerer::Answerer,
-    link::Message,
+    connection::Message,
     outbox::{Offer, Outbox},
     reconnect::Reconnect,
     requests::Answer,

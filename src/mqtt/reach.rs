@@ -1,6 +1,6 @@
 //! Whether a broker can be reached: one connection, as a daemon would make it, and its end.
 
-use super::link::{Link, Plan, Signal};
+use super::connection::{Connection, Plan, Signal};
 use crate::config::Mqtt;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub async fn reach(mqtt: &Mqtt, client_id: &str, patience: Duration) -> Result<S
         window: 1,
         will: None,
     };
-    let mut link: Link<()> = Link::open(mqtt, plan).map_err(|error| error.to_string())?;
+    let mut link: Connection<()> = Connection::open(mqtt, plan).map_err(|error| error.to_string())?;
     let address = link.broker().address();
     let connected = async {
         loop {

@@ -3,8 +3,8 @@
 
 use super::{
     Leaf,
+    connection::{Connection, Delivery, Signal, Verdict},
     lane::{Lane, Trouble},
-    link::{Delivery, Link, Signal, Verdict},
     outbox::{Offer, OfferKind, Outbox, OutboxError},
     publishing::Publishing,
     requests::{Answer, Requests},
@@ -62,7 +62,7 @@ pub(super) enum End {
 
 pub(super) struct Session<'a, O> {
     publisher: &'a mut Publishing<O>,
-    link: &'a mut Link<Item>,
+    link: &'a mut Connection<Item>,
     batches: Lane,
     gaps: Lane,
     flying_bytes: usize,
@@ -79,7 +79,7 @@ pub(super) struct Session<'a, O> {
 }
 
 impl<'a, O: Outbox> Session<'a, O> {
-    pub(super) fn new(publisher: &'a mut Publishing<O>, link: &'a mut Link<Item>) -> Self {
+    pub(super) fn new(publisher: &'a mut Publishing<O>, link: &'a mut Connection<Item>) -> Self {
         let requests = Requests::new(&publisher.answerers);
         Self {
             publisher,

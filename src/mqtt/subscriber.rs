@@ -3,7 +3,7 @@
 
 use super::{
     Leaf, MqttError, Topics,
-    link::{Delivery, Link, Message, Plan, Signal},
+    connection::{Connection, Delivery, Message, Plan, Signal},
     reconnect::Reconnect,
 };
 use crate::{
@@ -152,9 +152,9 @@ pub async fn subscribe<I: Inbox>(
 }
 
 impl<I: Inbox> Subscriber<I> {
-    fn open(&self) -> Result<Link<()>, MqttError> {
+    fn open(&self) -> Result<Connection<()>, MqttError> {
         let SubscriberSettings { mqtt, name, .. } = &self.settings;
-        Link::open(
+        Connection::open(
             mqtt,
             Plan {
                 client_id: mqtt.client_id.clone().unwrap_or_else(|| format!("airtally-ingest-{name}")),
@@ -168,7 +168,7 @@ impl<I: Inbox> Subscriber<I> {
         )
     }
 
-    async fn run(&mut self, link: &mut Link<()>) -> End {
+    async fn run(&mut self, link: &mut Connection<()>) -> End {
         let mut session = false;
         let mut ready = false;
         let mut left = None;
@@ -238,7 +238,7 @@ impl<I: Inbox> Subscriber<I> {
         }
     }
 
-    fn welcome(&mut self, link: &Link<()>, session_present: bool) {
+    fn welcome(&mut self, link: &Connection<()>, session_present: bool) {
         let broker = link.broker();
         tracing::info!("connected to the broker at {} as '{}'", broker.address(), broker.client_id);
         if self.known && !session_present {
@@ -253,7 +253,7 @@ impl<I: Inbox> Subscriber<I> {
 
     /// Delivers a message and those that have come with it, and acknowledges them. What came then and is no message
     /// is handed back.
-    async fn take(&self, link: &mut Link<()>, first: Delivery) -> Result<Option<Signal<()>>, String> {
+    async fn take(&self, link: &mut Connection<()>, first: Delivery) -> Result<Option<Signal<()>>, String> {
         let mut messages = Vec::new();
         let mut acks = Vec::new();
         let mut held = Vec::new(); // Their share of the memory bound is free after the commit.
@@ -281,7 +281,7 @@ impl<I: Inbox> Subscriber<I> {
     }
 
     /// Says how this ingest is, if there is room; the next minute says it again.
-    fn say(&mut self, link: &mut Link<()>) {
+    fn say(&mut self, link: &mut Connection<()>) {
         self.sinks.mark_unchanged();
         if link.room() > 0 {
             link.send(self.status(None), ());
@@ -315,7 +315,7 @@ impl<I: Inbox> Subscriber<I> {
     }
 }
 
-async fn next(left: &mut Option<Signal<()>>, link: &mut Link<()>) -> Signal<()> {
+async fn next(left: &mut Option<Signal<()>>, link: &mut Connection<()>) -> Signal<()> {
     match left.take() {
         Some(signal) => signal,
         None => link.next().await,
@@ -323,7 +323,7 @@ async fn next(left: &mut Option<Signal<()>>, link: &mut Link<()>) -> Signal<()> 
 }
 
 /// Ends the connection after the acknowledgements given so far have left.
-async fn leave(link: &mut Link<()>) {
+async fn leave(link: &mut Connection<()>) {
     link.disconnect();
     let gone = async { while !matches!(link.next().await, Signal::Closed | Signal::Lost(_)) {} };
     let _ = tokio::time::timeout(STOP_PATIENCE, gone).await;

@@ -14,7 +14,7 @@ pub mod table;
 
 pub use answer::Answer;
 pub use prefix::{Prefix, Query, QueryError};
-pub use table::{Entry, Registry};
+pub use table::{Registry, RegistryEntry};
 
 use serde::Serialize;
 use std::fmt;

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 /// What the registry says about a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry<'a> {
+pub struct RegistryEntry<'a> {
     /// The prefix that was assigned.
     pub prefix: Prefix,
     /// By which registry; absent where only Wireshark's list has it.
@@ -28,7 +28,7 @@ pub struct Entry<'a> {
 pub struct Registry {
     text: String,
     names: Vec<Names>,
-    rows: Vec<Row>,
+    rows: Vec<PrefixRow>,
     special: Vec<(Prefix, Box<str>)>,
     /// Whether any of them begins with this octet: most addresses need no further look.
     special_octets: Vec<bool>,
@@ -37,7 +37,7 @@ pub struct Registry {
 
 /// An assignment in 16 octets, so that 50,000 of them are no burden on a small machine.
 #[derive(Clone, Copy, Debug)]
-struct Row {
+struct PrefixRow {
     /// From the top: the lowest address (48 bits), the length of the prefix (8), the registry (8; 0 where there is none).
     key: u64,
     /// The row in `names`.
@@ -55,7 +55,7 @@ struct Names {
     lens: [u16; 3],
 }
 
-impl Row {
+impl PrefixRow {
     fn new(prefix: Prefix, registry: Option<Assignment>, names: u32) -> Self {
         let registry = Assignment::ALL.iter().zip(1u64..).find(|(one, _)| Some(**one) == registry);
         let key = prefix.first() << 16 | u64::from(prefix.bits()) << 8 | registry.map_or(0, |(_, code)| code);
@@ -85,9 +85,9 @@ pub const LONGEST_OF_MANY: u8 = 36;
 /// The hash of a registry that knows nothing: the SHA-256 of no bytes.
 pub const EMPTY_HASH: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-impl Serialize for Entry<'_> {
+impl Serialize for RegistryEntry<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut entry = serializer.serialize_struct("Entry", 6)?;
+        let mut entry = serializer.serialize_struct("RegistryEntry", 6)?;
         entry.serialize_field("prefix", &self.prefix)?;
         entry.serialize_field("prefix_bits", &self.prefix.bits())?;
         entry.serialize_field("registry", &self.registry)?;
@@ -131,14 +131,14 @@ impl Registry {
 
     /// The entry with the longest prefix of `mac`; none for the all-zero address, which nobody holds.
     #[must_use]
-    pub fn lookup(&self, mac: Mac) -> Option<Entry<'_>> {
+    pub fn lookup(&self, mac: Mac) -> Option<RegistryEntry<'_>> {
         self.owner_of(mac).map(|row| self.entry(*row))
     }
 
     /// The entry with the longest prefix that holds for all that `query` asks about: for a prefix, one that is not
     /// longer than it.
     #[must_use]
-    pub fn lookup_query(&self, query: Query) -> Option<Entry<'_>> {
+    pub fn lookup_query(&self, query: Query) -> Option<RegistryEntry<'_>> {
         let prefix = query.prefix();
         if let Some(mac) = query.mac() {
             return self.lookup(mac);
@@ -168,12 +168,12 @@ impl Registry {
     }
 
     /// All entries, by prefix.
-    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+    pub fn entries(&self) -> impl Iterator<Item = RegistryEntry<'_>> {
         self.rows.iter().map(|row| self.entry(*row))
     }
 
     /// The entries with `text` somewhere in the organisation's or the short name, whatever the case, by prefix.
-    pub fn search(&self, text: &str) -> impl Iterator<Item = Entry<'_>> {
+    pub fn search(&self, text: &str) -> impl Iterator<Item = RegistryEntry<'_>> {
         let text = text.to_lowercase();
         self.entries().filter(move |entry| {
             [entry.organisation, entry.short_name].into_iter().flatten().any(|name| name.to_lowercase().contains(&text))
@@ -204,12 +204,12 @@ impl Registry {
     }
 
     /// The row of an address that somebody can hold.
-    fn owner_of(&self, mac: Mac) -> Option<&Row> {
+    fn owner_of(&self, mac: Mac) -> Option<&PrefixRow> {
         if mac == Mac::default() { None } else { self.owner(mac.to_u64()) }
     }
 
     /// The row with the longest prefix of an address.
-    fn owner(&self, address: u64) -> Option<&Row> {
+    fn owner(&self, address: u64) -> Option<&PrefixRow> {
         let after = self.rows.partition_point(|row| row.first() <= address);
         let mut row = self.rows.get(after.checked_sub(1)?)?;
         // Whatever begins between the prefix sought and the address lies within that prefix.
@@ -219,15 +219,15 @@ impl Registry {
         Some(row)
     }
 
-    fn row(&self, index: u32) -> Option<&Row> {
+    fn row(&self, index: u32) -> Option<&PrefixRow> {
         self.rows.get(usize::try_from(index).ok()?)
     }
 
-    fn entry(&self, row: Row) -> Entry<'_> {
+    fn entry(&self, row: PrefixRow) -> RegistryEntry<'_> {
         let [short_name, organisation, address] =
             self.names(row.names).map(|name| name.filter(|name| !name.is_empty()));
         let organisation = organisation.or(short_name);
-        Entry { prefix: row.prefix(), registry: row.registry(), short_name, organisation, address }
+        RegistryEntry { prefix: row.prefix(), registry: row.registry(), short_name, organisation, address }
     }
 
     /// Short name, organisation and address of that row in `names`.
@@ -279,16 +279,16 @@ impl Builder {
     fn end_of_holders(&mut self) {
         if let Some((prefix, registry, names)) = self.shared.take() {
             let names = self.names(["", &names, ""]);
-            self.registry.rows.push(Row::new(prefix, Some(registry), names));
+            self.registry.rows.push(PrefixRow::new(prefix, Some(registry), names));
         }
     }
 
     /// Adds an entry. A name longer than 65,535 octets is left out.
-    pub fn row(&mut self, entry: Entry<'_>) {
+    pub fn row(&mut self, entry: RegistryEntry<'_>) {
         self.end_of_holders();
         let names = [entry.short_name, entry.organisation, entry.address];
         let names = self.names(names.map(Option::unwrap_or_default));
-        self.registry.rows.push(Row::new(entry.prefix, entry.registry, names));
+        self.registry.rows.push(PrefixRow::new(entry.prefix, entry.registry, names));
     }
 
     /// The row in `names` that says this: a new one, if there is none. What is too long to be a name is none.
@@ -338,7 +338,7 @@ impl Builder {
 }
 
 /// Fills in the parents of sorted rows.
-fn nest(rows: &mut [Row]) {
+fn nest(rows: &mut [PrefixRow]) {
     // The prefixes over the place reached, longest last: row and last address.
     let mut over: Vec<(u32, u64)> = Vec::new();
     for (index, row) in (0u32..).zip(rows) {
@@ -360,7 +360,13 @@ mod tests {
         let mut builder = Builder::default();
         for (prefix, name) in &rows {
             let short_name = Some(name.as_str());
-            builder.row(Entry { prefix: *prefix, registry: None, short_name, organisation: None, address: None });
+            builder.row(RegistryEntry {
+                prefix: *prefix,
+                registry: None,
+                short_name,
+                organisation: None,
+                address: None,
+            });
         }
         builder.build(String::new())
     }
@@ -417,7 +423,7 @@ mod tests {
         for (first, [short, organisation, address]) in (0u64..).zip(names) {
             let prefix = Prefix::new(first << 24, 24);
             let (short_name, organisation, address) = (some(short), some(organisation), some(address));
-            builder.row(Entry { prefix, registry: Some(Assignment::Cid), short_name, organisation, address });
+            builder.row(RegistryEntry { prefix, registry: Some(Assignment::Cid), short_name, organisation, address });
         }
         let registry = builder.build(String::new());
         let found: Vec<_> =
@@ -436,7 +442,7 @@ mod tests {
     #[test]
     fn every_registry_is_told_from_the_others() {
         for registry in Assignment::ALL.map(Some).into_iter().chain([None]) {
-            assert_eq!(Row::new(Prefix::new(0x70_b3d5 << 24, 36), registry, 0).registry(), registry);
+            assert_eq!(PrefixRow::new(Prefix::new(0x70_b3d5 << 24, 36), registry, 0).registry(), registry);
         }
     }
 

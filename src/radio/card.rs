@@ -1,8 +1,8 @@
 //! A card in our hands: made to listen, mended, and tuned. Each function either leaves it listening or says why not.
 
 use super::{
-    link::{Kind, Link, LinkError, Phy, Refusal},
-    record::Record,
+    before::CardBefore,
+    control::{CardControl, ControlError, InterfaceType, Phy, Refusal},
 };
 use crate::config::RadioMode;
 
@@ -23,30 +23,32 @@ pub struct Card {
 }
 
 /// Which interface of `phy` would be converted: the one named, else a monitor, else the first.
-fn own_interface<'a>(phy: &'a Phy, wanted: Option<&str>) -> Option<&'a super::link::Interface> {
+fn own_interface<'a>(phy: &'a Phy, wanted: Option<&str>) -> Option<&'a super::control::Interface> {
     let named = phy.interfaces.iter().find(|interface| Some(interface.name.as_str()) == wanted);
-    named.or_else(|| phy.interfaces.iter().find(|interface| interface.kind == Kind::MONITOR)).or(phy.interfaces.first())
+    named
+        .or_else(|| phy.interfaces.iter().find(|interface| interface.kind == InterfaceType::MONITOR))
+        .or(phy.interfaces.first())
 }
 
 /// The name that an interface of our own on this card gets.
 #[must_use]
-pub fn free_name(link: &impl Link) -> &'static str {
+pub fn free_name(link: &impl CardControl) -> &'static str {
     NAMES.into_iter().find(|name| !link.knows(name)).unwrap_or(NAMES[0])
 }
 
 /// Makes a card listen. `record` must have been written before.
 ///
 /// # Errors
-/// The kernel's refusal; the card may then be half way, and [`Record::restore`] puts it back.
+/// The kernel's refusal; the card may then be half way, and [`CardBefore::restore`] puts it back.
 pub async fn make(
-    link: &mut impl Link,
+    link: &mut impl CardControl,
     phy: &Phy,
     mode: RadioMode,
     wanted: Option<&str>,
-    record: &Record,
-) -> Result<Card, LinkError> {
+    record: &CardBefore,
+) -> Result<Card, ControlError> {
     let existing = own_interface(phy, wanted);
-    let is_monitor = existing.is_some_and(|interface| interface.kind == Kind::MONITOR);
+    let is_monitor = existing.is_some_and(|interface| interface.kind == InterfaceType::MONITOR);
     quell(link, phy, existing.filter(|_| is_monitor).map(|interface| interface.index)).await?;
     let card = |index, name: &str, dedicated| Card { phy: phy.clone(), index, name: name.to_owned(), dedicated };
     // What listens already needs no second one beside it.
@@ -64,21 +66,21 @@ pub async fn make(
     }
     let Some(interface) = existing else {
         let what = format!("convert an interface of {}, which has none", phy.name);
-        return Err(LinkError { what, refusal: Refusal::Unsupported });
+        return Err(ControlError { what, refusal: Refusal::Unsupported });
     };
     convert(link, interface.index).await?;
     Ok(card(interface.index, &interface.name, false))
 }
 
 /// Makes a monitor of an interface, whatever it is.
-async fn convert(link: &mut impl Link, index: u32) -> Result<(), LinkError> {
-    let gone = || LinkError { what: "convert the interface".into(), refusal: Refusal::Gone };
+async fn convert(link: &mut impl CardControl, index: u32) -> Result<(), ControlError> {
+    let gone = || ControlError { what: "convert the interface".into(), refusal: Refusal::Gone };
     let now = link.interface(index).await?.ok_or_else(gone)?;
-    if now.kind != Kind::MONITOR {
+    if now.kind != InterfaceType::MONITOR {
         if now.up {
             link.set_up(index, false).await?;
         }
-        link.set_kind(index, Kind::MONITOR).await?;
+        link.set_kind(index, InterfaceType::MONITOR).await?;
     }
     link.set_up(index, true).await
 }
@@ -88,7 +90,7 @@ async fn convert(link: &mut impl Link, index: u32) -> Result<(), LinkError> {
 ///
 /// # Errors
 /// The kernel's refusal.
-pub async fn quell(link: &mut impl Link, phy: &Phy, but: Option<u32>) -> Result<Vec<String>, LinkError> {
+pub async fn quell(link: &mut impl CardControl, phy: &Phy, but: Option<u32>) -> Result<Vec<String>, ControlError> {
     let mut quelled = Vec::new();
     for &device in &phy.p2p {
         match link.set_p2p(device, false).await {
@@ -97,7 +99,7 @@ pub async fn quell(link: &mut impl Link, phy: &Phy, but: Option<u32>) -> Result<
         }
     }
     for interface in &phy.interfaces {
-        if interface.up && interface.kind != Kind::MONITOR && Some(interface.index) != but {
+        if interface.up && interface.kind != InterfaceType::MONITOR && Some(interface.index) != but {
             link.set_up(interface.index, false).await?;
             quelled.push(interface.name.clone());
         }
@@ -110,7 +112,7 @@ impl Card {
     ///
     /// # Errors
     /// The kernel's refusal.
-    pub async fn bounce(&self, link: &mut impl Link) -> Result<(), LinkError> {
+    pub async fn bounce(&self, link: &mut impl CardControl) -> Result<(), ControlError> {
         link.set_up(self.index, false).await?;
         link.set_up(self.index, true).await
     }
@@ -119,7 +121,7 @@ impl Card {
     ///
     /// # Errors
     /// The kernel's refusal.
-    pub async fn remake(&mut self, link: &mut impl Link) -> Result<(), LinkError> {
+    pub async fn remake(&mut self, link: &mut impl CardControl) -> Result<(), ControlError> {
         if self.dedicated {
             match link.delete(self.index).await {
                 Err(error) if error.refusal != Refusal::Gone => return Err(error),
@@ -128,8 +130,8 @@ impl Card {
             self.index = link.add_monitor(self.phy.index, &self.name).await?;
         } else {
             link.set_up(self.index, false).await?;
-            link.set_kind(self.index, Kind::MANAGED).await?;
-            link.set_kind(self.index, Kind::MONITOR).await?;
+            link.set_kind(self.index, InterfaceType::MANAGED).await?;
+            link.set_kind(self.index, InterfaceType::MONITOR).await?;
         }
         link.set_up(self.index, true).await
     }

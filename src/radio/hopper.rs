@@ -3,10 +3,10 @@
 use super::{
     airtime::Stay,
     card::{Card, quell},
+    control::{CardControl, ControlError, Interface, InterfaceType, Phy, Refusal},
     exposure::Doing,
     health::{Hearing, Observed, Step},
-    keeper::{Clock, Condition, Keeper, Observer, Trouble},
-    link::{Interface, Kind, Link, LinkError, Phy, Refusal},
+    keeper::{Condition, Keeper, Observer, Timer, Trouble},
     plan::{Visit, cycle, plan},
 };
 use crate::{dot11::channels::Tuning, pace::Backoff};
@@ -41,7 +41,7 @@ struct Round {
     cycle: (usize, Duration),
 }
 
-impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
+impl<L: CardControl, C: Timer, O: Observer> Keeper<L, C, O> {
     /// Hops until something is wrong that takes getting the card anew.
     pub(super) async fn listen(&mut self, card: Card) -> Trouble {
         let mut round = Round {
@@ -123,9 +123,9 @@ impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
         Ok(())
     }
 
-    async fn tune(&mut self, round: &Round, tuning: Tuning) -> Result<(), LinkError> {
+    async fn tune(&mut self, round: &Round, tuning: Tuning) -> Result<(), ControlError> {
         match self.link.tune(round.card.index, tuning).await {
-            Err(LinkError { refusal: Refusal::Busy, .. }) => {
+            Err(ControlError { refusal: Refusal::Busy, .. }) => {
                 // Somebody has brought another interface of the card up.
                 let phys = self.link.phys().await?;
                 if let Some(phy) = phys.iter().find(|phy| phy.index == round.card.phy.index) {
@@ -138,7 +138,7 @@ impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
     }
 
     /// Takes down what others have brought up on the card.
-    async fn quell(&mut self, round: &Round, phy: &Phy) -> Result<(), LinkError> {
+    async fn quell(&mut self, round: &Round, phy: &Phy) -> Result<(), ControlError> {
         let quelled = quell(&mut self.link, phy, Some(round.card.index)).await?;
         if !quelled.is_empty() {
             let message = format!(
@@ -152,7 +152,7 @@ impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
     }
 
     /// A channel could not be tuned to: it, or the whole card?
-    async fn refused(&mut self, round: &mut Round, tuning: Tuning, error: LinkError) -> Result<(), Trouble> {
+    async fn refused(&mut self, round: &mut Round, tuning: Tuning, error: ControlError) -> Result<(), Trouble> {
         if !self.interface(round).await?.up {
             return self.raise(round).await;
         }
@@ -203,7 +203,7 @@ impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
     async fn interface(&mut self, round: &Round) -> Result<Interface, Trouble> {
         let gone = || Trouble { reason: "radio_absent", message: format!("{} is gone", round.card.name) };
         let now = self.link.interface(round.card.index).await?.ok_or_else(gone)?;
-        if now.kind != Kind::MONITOR {
+        if now.kind != InterfaceType::MONITOR {
             let message = format!("{} was changed to type {} by another program", round.card.name, now.kind);
             return Err(Trouble { reason: "radio_changed", message });
         }

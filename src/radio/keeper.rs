@@ -4,12 +4,12 @@
 use super::{
     airtime::Airtime,
     baseline::Baseline,
+    before::CardBefore,
     card::{self, Card},
+    control::{CardControl, ControlError, Phy, Refusal},
     exposure::Doing,
     health::Health,
-    link::{Link, LinkError, Phy, Refusal},
     plan::Activity,
-    record::Record,
     select::{SelectError, Wanted, choose},
 };
 use crate::{Mac, config::Radio, pace::Backoff, watchdog::Beat};
@@ -66,7 +66,7 @@ pub trait Observer: Send {
 }
 
 /// A clock for exposure.
-pub trait Clock: Send {
+pub trait Timer: Send {
     /// Nanoseconds of CLOCK_BOOTTIME.
     fn boot_nanos(&self) -> i64;
 }
@@ -75,7 +75,7 @@ pub trait Clock: Send {
 #[derive(Clone, Copy, Debug)]
 pub struct BootClock;
 
-impl Clock for BootClock {
+impl Timer for BootClock {
     fn boot_nanos(&self) -> i64 {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         now.tv_sec.saturating_mul(1_000_000_000).saturating_add(now.tv_nsec)
@@ -90,7 +90,7 @@ pub enum RadioError {
     Select(#[from] SelectError),
     /// The kernel.
     #[error(transparent)]
-    Link(#[from] LinkError),
+    Control(#[from] ControlError),
     /// The privileges.
     #[error(
         "this user may not set up a radio: it takes the capabilities CAP_NET_ADMIN and CAP_NET_RAW, which the service \
@@ -136,8 +136,8 @@ pub(super) struct Trouble {
     pub message: String,
 }
 
-impl From<LinkError> for Trouble {
-    fn from(error: LinkError) -> Self {
+impl From<ControlError> for Trouble {
+    fn from(error: ControlError) -> Self {
         let reason = match error.refusal {
             Refusal::Gone => "radio_absent",
             Refusal::Busy => "radio_busy",
@@ -164,7 +164,7 @@ pub struct Keeper<L, C, O> {
     pub(super) airtime: Airtime,
     files: Files,
     /// The card as it was, while it is in our hands.
-    record: Option<Record>,
+    record: Option<CardBefore>,
     /// The address of the card that was taken last.
     remembered: Option<Mac>,
     pub(super) health: Health,
@@ -178,7 +178,7 @@ pub struct Keeper<L, C, O> {
     pub(super) beat: Beat,
 }
 
-impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
+impl<L: CardControl, C: Timer, O: Observer> Keeper<L, C, O> {
     /// A keeper without a card yet.
     #[must_use]
     pub fn new(link: L, clock: C, observer: O, radio: Radio, airtime: &Airtime, files: Files) -> Self {
@@ -216,12 +216,12 @@ impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
         if !self.link.is_privileged() {
             return Err(RadioError::Permission);
         }
-        if let Some(record) = Record::read(&self.files.record) {
+        if let Some(record) = CardBefore::read(&self.files.record) {
             self.remembered = record.mac();
             record.restore(&mut self.link).await?;
             tracing::info!("gave back the card that an earlier run was cut off with");
         }
-        Record::remove(&self.files.record);
+        CardBefore::remove(&self.files.record);
         let phys = self.link.phys().await?;
         match self.choose(&phys) {
             Ok(phy) => {
@@ -314,7 +314,7 @@ impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
                 record
             }
             None => {
-                let record = Record::of(&phy, Some(card::free_name(&self.link)));
+                let record = CardBefore::of(&phy, Some(card::free_name(&self.link)));
                 let written = record.write(&self.files.record);
                 written.map_err(|error| self.unwritten(&error))?;
                 record
@@ -368,7 +368,7 @@ impl<L: Link, C: Clock, O: Observer> Keeper<L, C, O> {
         match record.restore(&mut self.link).await {
             Ok(()) => {
                 tracing::info!("the card is as it was before");
-                Record::remove(&self.files.record);
+                CardBefore::remove(&self.files.record);
             }
             Err(error) => tracing::error!("the card could not be given back as it was: {error}"),
         }

@@ -2,21 +2,21 @@
 //! frames mean.
 //!
 //! [`plan`], [`select`], [`exposure`], [`baseline`] and [`health`] are pure: what to listen to, for how
-//! long, with which card, for how long it really was, and whether that can be right. [`link`] is what they need of the
+//! long, with which card, for how long it really was, and whether that can be right. [`control`] is what they need of the
 //! kernel, [`nl80211`] the kernel itself. [`keeper`] is the task that does it all, with a [`card`] in its hands and a
-//! [`record`] of how it was; [`airtime`] is what it shares with the thread that counts.
+//! [`before`] of how it was; [`airtime`] is what it shares with the thread that counts.
 
 pub mod airtime;
 pub mod baseline;
+pub mod before;
 pub mod card;
+pub mod control;
 pub mod exposure;
 pub mod health;
 mod hopper;
 pub mod keeper;
-pub mod link;
 pub mod nl80211;
 pub mod plan;
-pub mod record;
 pub mod select;
 
 pub use crate::dot11::channels::{Selection, Tuning, Width};

@@ -1,7 +1,7 @@
-//! The kernel's side of [`Link`]: nl80211 for radios, rtnetlink for interfaces and routes, and sysfs for what neither
+//! The kernel's side of [`CardControl`]: nl80211 for radios, rtnetlink for interfaces and routes, and sysfs for what neither
 //! tells. The only file that uses the crates `wl-nl80211` and `rtnetlink`.
 
-use super::link::{Interface, Kind, Link, LinkError, Phy, PhyChannel, Refusal, Rfkill};
+use super::control::{CardControl, ControlError, Interface, InterfaceType, Phy, PhyChannel, Refusal, Rfkill};
 use crate::{
     Mac,
     dot11::channels::{Tuning, Width},
@@ -43,8 +43,8 @@ impl Drop for Kernel {
     }
 }
 
-fn failed(what: impl Into<String>, refusal: Refusal) -> LinkError {
-    LinkError { what: what.into(), refusal }
+fn failed(what: impl Into<String>, refusal: Refusal) -> ControlError {
+    ControlError { what: what.into(), refusal }
 }
 
 /// Names for the kernel's error numbers (errno-base.h, errno.h).
@@ -67,7 +67,7 @@ impl Kernel {
     ///
     /// # Errors
     /// When the system gives no socket.
-    pub fn open() -> Result<Self, LinkError> {
+    pub fn open() -> Result<Self, ControlError> {
         let refused =
             |error: io::Error| failed("open a netlink socket", refusal(error.raw_os_error().unwrap_or_default()));
         let (radio_reader, radios, _) = wl_nl80211::new_connection().map_err(refused)?;
@@ -84,7 +84,7 @@ impl Kernel {
         cmd: Nl80211Command,
         flags: u16,
         attributes: Vec<Nl80211Attr>,
-    ) -> Result<Vec<Vec<Nl80211Attr>>, LinkError> {
+    ) -> Result<Vec<Vec<Nl80211Attr>>, ControlError> {
         let mut message = NetlinkMessage::from(GenlMessage::from_payload(Nl80211Message { cmd, attributes }));
         message.header.flags = NLM_F_REQUEST | flags;
         let answers = async {
@@ -152,7 +152,7 @@ impl Kernel {
     }
 }
 
-impl Link for Kernel {
+impl CardControl for Kernel {
     fn is_privileged(&self) -> bool {
         // Capabilities 12 and 13 (linux/capability.h).
         const NEEDED: u64 = 1 << 12 | 1 << 13;
@@ -167,7 +167,7 @@ impl Link for Kernel {
         !name.contains('/') && Path::new("/sys/class/net").join(name).exists()
     }
 
-    async fn phys(&mut self) -> Result<Vec<Phy>, LinkError> {
+    async fn phys(&mut self) -> Result<Vec<Phy>, ControlError> {
         let mut phys: Vec<Phy> = Vec::new();
         let answers = self.ask(
             "list the wireless cards",
@@ -177,7 +177,7 @@ impl Link for Kernel {
         );
         match answers.await {
             Ok(answers) => answers.iter().for_each(|attributes| add_to(&mut phys, attributes)),
-            Err(LinkError { refusal: Refusal::Gone, .. }) => return Ok(phys),
+            Err(ControlError { refusal: Refusal::Gone, .. }) => return Ok(phys),
             Err(error) => return Err(error),
         }
         let answers =
@@ -207,7 +207,7 @@ impl Link for Kernel {
         Ok(phys)
     }
 
-    async fn interface(&mut self, index: u32) -> Result<Option<Interface>, LinkError> {
+    async fn interface(&mut self, index: u32) -> Result<Option<Interface>, ControlError> {
         let asked =
             self.ask("read the interface", Nl80211Command::GetInterface, 0, vec![Nl80211Attr::IfIndex(index)]).await;
         match asked {
@@ -218,12 +218,12 @@ impl Link for Kernel {
                 }
                 Ok(interface)
             }
-            Err(LinkError { refusal: Refusal::Gone, .. }) => Ok(None),
+            Err(ControlError { refusal: Refusal::Gone, .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    async fn add_monitor(&mut self, phy: u32, name: &str) -> Result<u32, LinkError> {
+    async fn add_monitor(&mut self, phy: u32, name: &str) -> Result<u32, ControlError> {
         let what = format!("create the monitor interface '{name}'");
         let answers = self
             .ask(
@@ -241,18 +241,18 @@ impl Link for Kernel {
         created.map(|interface| interface.index).ok_or_else(|| failed(what, Refusal::Unsupported))
     }
 
-    async fn delete(&mut self, index: u32) -> Result<(), LinkError> {
+    async fn delete(&mut self, index: u32) -> Result<(), ControlError> {
         let attributes = vec![Nl80211Attr::IfIndex(index)];
         self.ask("remove the interface", Nl80211Command::DelInterface, NLM_F_ACK, attributes).await.map(|_| ())
     }
 
-    async fn set_kind(&mut self, index: u32, kind: Kind) -> Result<(), LinkError> {
+    async fn set_kind(&mut self, index: u32, kind: InterfaceType) -> Result<(), ControlError> {
         let what = format!("set the interface to type {kind}");
         let attributes = vec![Nl80211Attr::IfIndex(index), Nl80211Attr::IfType(kind.0.into())];
         self.ask(&what, Nl80211Command::SetInterface, NLM_F_ACK, attributes).await.map(|_| ())
     }
 
-    async fn set_up(&mut self, index: u32, up: bool) -> Result<(), LinkError> {
+    async fn set_up(&mut self, index: u32, up: bool) -> Result<(), ControlError> {
         let link = LinkUnspec::new_with_index(index);
         let message = if up { link.up() } else { link.down() }.build();
         let what = if up { "bring the interface up" } else { "take the interface down" };
@@ -269,7 +269,7 @@ impl Link for Kernel {
         }
     }
 
-    async fn set_p2p(&mut self, device: u64, started: bool) -> Result<(), LinkError> {
+    async fn set_p2p(&mut self, device: u64, started: bool) -> Result<(), ControlError> {
         let (what, cmd) = match started {
             true => ("start the P2P device", Nl80211Command::StartP2PDevice),
             false => ("stop the P2P device", Nl80211Command::StopP2PDevice),
@@ -277,7 +277,7 @@ impl Link for Kernel {
         self.ask(what, cmd, NLM_F_ACK, vec![Nl80211Attr::Wdev(device)]).await.map(|_| ())
     }
 
-    async fn tune(&mut self, index: u32, tuning: Tuning) -> Result<(), LinkError> {
+    async fn tune(&mut self, index: u32, tuning: Tuning) -> Result<(), ControlError> {
         let what = format!("tune to channel {tuning} ({} MHz)", tuning.freq_mhz);
         let mut attributes = vec![Nl80211Attr::IfIndex(index), Nl80211Attr::WiphyFreq(tuning.freq_mhz.into())];
         match tuning.width {
@@ -320,7 +320,7 @@ fn add_to(phys: &mut Vec<Phy>, attributes: &[Nl80211Attr]) {
         match attribute {
             Nl80211Attr::WiphyName(name) => phy.name.clone_from(name),
             Nl80211Attr::SupportedIftypes(modes) => {
-                phy.kinds = modes.iter().map(|&mode| Kind(u16::from(mode).into())).collect();
+                phy.kinds = modes.iter().map(|&mode| InterfaceType(u16::from(mode).into())).collect();
             }
             Nl80211Attr::WiphyBands(bands) => {
                 // Frames of the other bands (below 1 GHz, 60 GHz) are laid out otherwise.
@@ -353,13 +353,13 @@ fn channel(infos: &[Nl80211FrequencyInfo]) -> Option<PhyChannel> {
 /// The interface of one answer; `None` for devices without one (P2P).
 fn interface(attributes: &[Nl80211Attr]) -> Option<Interface> {
     let (mut index, mut name, mut phy) = (None, None, None);
-    let (mut kind, mut mac, mut freq_mhz) = (Kind(0), None, None);
+    let (mut kind, mut mac, mut freq_mhz) = (InterfaceType(0), None, None);
     for attribute in attributes {
         match attribute {
             Nl80211Attr::IfIndex(value) => index = Some(*value),
             Nl80211Attr::IfName(value) => name = Some(value.clone()),
             Nl80211Attr::Wiphy(value) => phy = Some(*value),
-            Nl80211Attr::IfType(value) => kind = Kind((*value).into()),
+            Nl80211Attr::IfType(value) => kind = InterfaceType((*value).into()),
             Nl80211Attr::Mac(value) => mac = Some(Mac(*value)),
             Nl80211Attr::WiphyFreq(value) => freq_mhz = u16::try_from(*value).ok(),
             _ => {}

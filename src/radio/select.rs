@@ -1,6 +1,6 @@
 //! Which card to listen with: a pure choice among those there are, and one sentence where there is none to make.
 
-use super::link::{Interface, Kind, Phy};
+use super::control::{Interface, InterfaceType, Phy};
 use crate::Mac;
 
 /// What is asked for.
@@ -52,7 +52,7 @@ pub enum SelectError {
         /// The card.
         card: String,
         /// What it serves as.
-        kind: Kind,
+        kind: InterfaceType,
         /// The interface that does.
         interface: String,
     },
@@ -98,7 +98,7 @@ fn is_named(phy: &Phy, wanted: &str) -> bool {
 
 /// An interface that others depend on: all but stations, monitors and what has no use yet.
 fn serving(phy: &Phy) -> Option<&Interface> {
-    let harmless = [Kind(0), Kind::MANAGED, Kind::MONITOR];
+    let harmless = [InterfaceType(0), InterfaceType::MANAGED, InterfaceType::MONITOR];
     phy.interfaces.iter().find(|interface| interface.up && !harmless.contains(&interface.kind))
 }
 
@@ -160,10 +160,10 @@ pub fn choose<'a>(phys: &'a [Phy], wanted: Wanted<'_>) -> Result<&'a Phy, Select
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::control::Rfkill;
     use super::*;
-    use crate::radio::link::Rfkill;
 
-    fn card(number: u32, kinds: &[Kind], kind: Kind, default_route: bool) -> Phy {
+    fn card(number: u32, kinds: &[InterfaceType], kind: InterfaceType, default_route: bool) -> Phy {
         let mac = Some(Mac([2, 0, 0, 0, 0, u8::try_from(number).unwrap()]));
         Phy {
             index: number,
@@ -190,7 +190,7 @@ mod tests {
     }
 
     fn able(number: u32) -> Phy {
-        card(number, &[Kind::MANAGED, Kind::MONITOR], Kind::MANAGED, false)
+        card(number, &[InterfaceType::MANAGED, InterfaceType::MONITOR], InterfaceType::MANAGED, false)
     }
 
     fn said(phys: &[Phy], wanted: Wanted<'_>) -> String {
@@ -203,9 +203,9 @@ mod tests {
 
     #[test]
     fn the_only_card_that_can_listen_and_is_not_the_uplink_is_chosen() {
-        let uplink = card(0, &[Kind::MANAGED, Kind::MONITOR], Kind::MANAGED, true);
-        let dumb = card(1, &[Kind::MANAGED], Kind::MANAGED, false);
-        let serving = card(2, &[Kind::AP, Kind::MONITOR], Kind::AP, false);
+        let uplink = card(0, &[InterfaceType::MANAGED, InterfaceType::MONITOR], InterfaceType::MANAGED, true);
+        let dumb = card(1, &[InterfaceType::MANAGED], InterfaceType::MANAGED, false);
+        let serving = card(2, &[InterfaceType::AP, InterfaceType::MONITOR], InterfaceType::AP, false);
         let mut phys = vec![uplink, dumb, serving];
         let sentence = said(&phys, Wanted::default());
         assert!(sentence.contains("phy0 (wlan0) with the default route"), "{sentence}");
@@ -239,9 +239,9 @@ mod tests {
     #[test]
     fn a_named_card_that_cannot_be_had_gets_one_sentence() {
         let phys = [
-            card(0, &[Kind::MONITOR], Kind::MANAGED, true),
-            card(1, &[Kind::MANAGED], Kind::MANAGED, false),
-            card(2, &[Kind::MONITOR], Kind::AP, false),
+            card(0, &[InterfaceType::MONITOR], InterfaceType::MANAGED, true),
+            card(1, &[InterfaceType::MANAGED], InterfaceType::MANAGED, false),
+            card(2, &[InterfaceType::MONITOR], InterfaceType::AP, false),
         ];
         for (name, words) in [
             ("wlan0", "phy0 (wlan0) carries the default route by wlan0"),

@@ -5,7 +5,7 @@ use super::identity;
 use crate::{
     config::Sensor,
     tally::{Closed, CounterSettings},
-    wire::{Clock, Identity, Record, split},
+    wire::{Identity, Record, TimeSource, split},
 };
 use std::sync::Arc;
 use uuid::Uuid;
@@ -76,7 +76,7 @@ impl Batches {
     }
 
     /// The records of the next window, whose times come from `clock`; `last` if it is the last of its pass.
-    pub fn records(&mut self, window: Closed, clock: Clock, last: bool) -> impl Iterator<Item = Record> + use<> {
+    pub fn records(&mut self, window: Closed, clock: TimeSource, last: bool) -> impl Iterator<Item = Record> + use<> {
         let (site, sensor) = (self.config.site.clone(), self.config.sensor.clone());
         let identity = Identity { site, sensor, run: self.run, seq: self.seq };
         let room = usize::try_from(self.config.mqtt.max_message.0.saturating_sub(ENVELOPE)).unwrap_or(usize::MAX);

@@ -33,14 +33,14 @@ const NAP: Duration = Duration::from_millis(50);
 pub type Bell = Arc<Mutex<Option<Waker>>>;
 
 /// Where live frames come from.
-pub enum Feed {
+pub enum LiveSource {
     /// An interface as it is.
     Interface(Source),
     /// A card of ours.
     Card(Antenna),
 }
 
-impl Feed {
+impl LiveSource {
     /// As [`Source::poll`]; each packet of a card comes with the witness, who is to be told its channel.
     ///
     /// # Errors
@@ -209,14 +209,14 @@ pub fn expose(airtime: &Airtime, contents: &mut Contents, end: i64) {
 }
 
 /// Tells the sensor's status and events of the radio.
-pub struct Told {
+pub struct RadioReporter {
     /// How it is.
     pub conditions: Conditions,
     /// What happened.
     pub events: Events,
 }
 
-impl Observer for Told {
+impl Observer for RadioReporter {
     fn condition(&mut self, condition: Condition) {
         self.conditions.report(
             Part::Radio,

@@ -11,7 +11,7 @@ use crate::{
     tally::{Closed, Counter, KeyError},
     time::LEAP,
     watchdog::Beat,
-    wire::Clock,
+    wire::TimeSource,
 };
 use std::{
     sync::{
@@ -38,7 +38,7 @@ pub enum Counted {
         /// Whether it is the last of a run that ends cleanly.
         last: bool,
         /// Where its times come from.
-        clock: Clock,
+        clock: TimeSource,
         /// Set where it must wait for the time to be known.
         held: Option<Held>,
         /// Time that has had its windows, this one included.
@@ -109,7 +109,7 @@ pub fn count(
     let survey = Survey::begin(source);
     let verdict = survey.verdict();
     verdict.warnings().iter().for_each(|warning| tracing::warn!("the capture is not what it says: {warning}"));
-    let mut sheet = Sheet { counter, windows, signals, failure: None, verdict };
+    let mut sheet = CaptureCounting { counter, windows, signals, failure: None, verdict };
     let ended = take(source, survey, &mut sheet, replay);
     if let Some(window) = sheet.counter.finish(None) {
         sheet.hand_over(window, true);
@@ -117,7 +117,12 @@ pub fn count(
     ended
 }
 
-fn take(source: &mut Source, survey: Survey, sheet: &mut Sheet<'_>, replay: Replay) -> Result<(), CountingError> {
+fn take(
+    source: &mut Source,
+    survey: Survey,
+    sheet: &mut CaptureCounting<'_>,
+    replay: Replay,
+) -> Result<(), CountingError> {
     let mut pacer = Pacer::default();
     let mut survey = Some(survey);
     loop {
@@ -146,7 +151,7 @@ fn take(source: &mut Source, survey: Survey, sheet: &mut Sheet<'_>, replay: Repl
 }
 
 /// The counter and where its windows go.
-struct Sheet<'a> {
+struct CaptureCounting<'a> {
     counter: &'a mut Counter,
     windows: &'a mpsc::Sender<Counted>,
     signals: &'a Signals,
@@ -154,7 +159,7 @@ struct Sheet<'a> {
     verdict: Verdict,
 }
 
-impl Sheet<'_> {
+impl CaptureCounting<'_> {
     fn is_stopped(&self) -> bool {
         self.signals.stop.load(Ordering::Relaxed)
     }
@@ -177,7 +182,7 @@ impl Sheet<'_> {
     }
 
     fn hand_over(&self, closed: Closed, last: bool) {
-        let (closed, clock) = (Box::new(closed), Clock::Capture);
+        let (closed, clock) = (Box::new(closed), TimeSource::Capture);
         let counted = Counted::Window { closed, last, clock, held: None, taken: Vec::new() };
         hand_over(counted, self.windows, self.signals);
     }

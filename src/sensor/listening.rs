@@ -3,12 +3,12 @@
 
 use super::{
     anchor::{News, Standing},
-    antenna::{Feed, expose},
+    antenna::{LiveSource, expose},
     clock::{self, Clocks},
     condition::{Condition, Conditions, Part},
     counting::{self, Counted, CountingError, Signals},
     events::Events,
-    live::{Live, Step},
+    live::{LiveCounter, Step},
 };
 use crate::{
     UnixNanos,
@@ -17,7 +17,7 @@ use crate::{
     radio::airtime::{Airtime, Witness},
     spool::Held,
     tally::KeyError,
-    wire::Clock,
+    wire::TimeSource,
 };
 use std::sync::{Arc, atomic::Ordering};
 use tokio::sync::mpsc;
@@ -29,7 +29,7 @@ const GRACE: i64 = 500_000_000;
 const SECOND: f64 = 1e9;
 
 /// What a thread that listens needs beside its source and counter.
-pub struct Ears {
+pub struct Listener {
     /// The clocks.
     pub clocks: Clocks,
     /// Which boot this is.
@@ -51,7 +51,7 @@ pub struct Ears {
 ///
 /// # Errors
 /// When the source fails; what was counted before is handed over all the same.
-pub fn listen(feed: &mut Feed, live: &mut Live, ears: &Ears) -> Result<(), CountingError> {
+pub fn listen(feed: &mut LiveSource, live: &mut LiveCounter, ears: &Listener) -> Result<(), CountingError> {
     live.begin()?;
     if live.anchoring().standing() == Standing::Held {
         tracing::warn!(
@@ -74,7 +74,7 @@ pub fn listen(feed: &mut Feed, live: &mut Live, ears: &Ears) -> Result<(), Count
     ended
 }
 
-fn take(feed: &mut Feed, live: &mut Live, ears: &Ears) -> Result<(), CountingError> {
+fn take(feed: &mut LiveSource, live: &mut LiveCounter, ears: &Listener) -> Result<(), CountingError> {
     let mut steps = Vec::new();
     let ended = listen_on(feed, live, ears, &mut steps);
     // Windows that were closed before something failed.
@@ -82,7 +82,12 @@ fn take(feed: &mut Feed, live: &mut Live, ears: &Ears) -> Result<(), CountingErr
     ended
 }
 
-fn listen_on(feed: &mut Feed, live: &mut Live, ears: &Ears, steps: &mut Vec<Step>) -> Result<(), CountingError> {
+fn listen_on(
+    feed: &mut LiveSource,
+    live: &mut LiveCounter,
+    ears: &Listener,
+    steps: &mut Vec<Step>,
+) -> Result<(), CountingError> {
     // A card's frames are counted as they come: a verdict holds from when it is found.
     let (mut evidence, mut verdict) = (Evidence::default(), Verdict::default());
     loop {
@@ -123,8 +128,8 @@ fn listen_on(feed: &mut Feed, live: &mut Live, ears: &Ears, steps: &mut Vec<Step
 fn frame(
     packet: &Packet<'_>,
     witness: Option<&mut Witness>,
-    live: &mut Live,
-    ears: &Ears,
+    live: &mut LiveCounter,
+    ears: &Listener,
     verdict: Verdict,
     steps: &mut Vec<Step>,
 ) -> Result<(), KeyError> {
@@ -140,7 +145,7 @@ fn frame(
     Ok(())
 }
 
-impl Ears {
+impl Listener {
     fn is_stopped(&self) -> bool {
         self.signals.stop.load(Ordering::Relaxed)
     }
@@ -156,7 +161,7 @@ impl Ears {
         verdict
     }
 
-    fn hand_all_over(&self, steps: &mut Vec<Step>, live: &mut Live) {
+    fn hand_all_over(&self, steps: &mut Vec<Step>, live: &mut LiveCounter) {
         if steps.is_empty() {
             return;
         }
@@ -168,19 +173,20 @@ impl Ears {
         }
     }
 
-    fn hand_over(&self, step: Step, live: &mut Live, last: bool) {
+    fn hand_over(&self, step: Step, live: &mut LiveCounter, last: bool) {
         let counted = match step {
             Step::Window { mut closed, standing, anchor } => {
                 if let Some(airtime) = &self.airtime {
                     expose(airtime, &mut closed.contents, closed.end.0.saturating_sub(anchor));
                 }
                 let (clock, held) = match standing {
-                    Standing::Anchored => (Clock::System, None),
-                    Standing::Unsynced => (Clock::Unsynced, None),
+                    Standing::Anchored => (TimeSource::System, None),
+                    Standing::Unsynced => (TimeSource::Unsynced, None),
                     // Until it is restamped, it is what it would be if it never were.
-                    Standing::Held => {
-                        (Clock::Unsynced, Some(Held { boot: self.boot, start: closed.start.0.saturating_sub(anchor) }))
-                    }
+                    Standing::Held => (
+                        TimeSource::Unsynced,
+                        Some(Held { boot: self.boot, start: closed.start.0.saturating_sub(anchor) }),
+                    ),
                 };
                 let taken = live.counter().taken().collect();
                 Counted::Window { closed, last, clock, held, taken }
@@ -217,7 +223,7 @@ impl Ears {
         }
     }
 
-    fn say_how_the_clock_is(&self, live: &Live) {
+    fn say_how_the_clock_is(&self, live: &LiveCounter) {
         let anchoring = live.anchoring();
         let condition = match anchoring.standing() {
             Standing::Held => Condition::Degraded("clock"),
@@ -230,7 +236,7 @@ impl Ears {
 }
 
 /// Where the open window ends, after boot.
-fn open_until(live: &mut Live) -> i64 {
+fn open_until(live: &mut LiveCounter) -> i64 {
     let anchor = live.anchoring().anchor();
     live.counter().open_window().map_or(i64::MAX, |open| open.end.0.saturating_sub(anchor))
 }
@@ -314,10 +320,10 @@ mod tests {
             Tracker::default(),
             Box::new(FailingKeys(Arc::clone(&keys))),
         );
-        let mut live = Live::new(counter, Anchoring::start(reading, 0, true, 0, None), reading);
+        let mut live = LiveCounter::new(counter, Anchoring::start(reading, 0, true, 0, None), reading);
         let (windows, mut heard) = mpsc::channel(32);
         let (events, _events) = Events::new(None);
-        let ears = Ears {
+        let ears = Listener {
             clocks,
             boot: Uuid::nil(),
             signals: Arc::default(),
@@ -326,7 +332,7 @@ mod tests {
             events,
             airtime: None,
         };
-        let mut feed = Feed::Interface(Source::from_reader(Box::new(Slow(0)), "slow").unwrap());
+        let mut feed = LiveSource::Interface(Source::from_reader(Box::new(Slow(0)), "slow").unwrap());
         assert!(matches!(listen(&mut feed, &mut live, &ears), Err(CountingError::Count(_))));
         let mut spans = Vec::new();
         while let Ok(Counted::Window { closed, .. }) = heard.try_recv() {

@@ -32,7 +32,7 @@ pub enum Step {
 }
 
 /// A live counter.
-pub struct Live {
+pub struct LiveCounter {
     counter: Counter,
     anchoring: Anchoring,
     stamps: Stamps,
@@ -40,7 +40,7 @@ pub struct Live {
     began: i64,
 }
 
-impl Live {
+impl LiveCounter {
     /// A live counter before its first window. `reading` is the look at the clocks that `anchoring` began with.
     #[must_use]
     pub fn new(counter: Counter, anchoring: Anchoring, reading: Reading) -> Self {

@@ -4,7 +4,7 @@
 use super::{
     SensorError,
     anchor::{Anchoring, Reading},
-    antenna::{Antenna, Told},
+    antenna::{Antenna, RadioReporter},
     clock::Clocks,
     condition::Conditions,
     counting::Signals,
@@ -84,7 +84,7 @@ enum Frames {
 }
 
 /// The keeper of this machine's card.
-pub(super) type OwnCard = Keeper<Kernel, BootClock, Told>;
+pub(super) type OwnCard = Keeper<Kernel, BootClock, RadioReporter>;
 
 /// This machine's clocks, and how a run begins by them.
 pub(super) struct LiveTime {
@@ -187,7 +187,7 @@ pub(super) async fn open(config: Sensor) -> Result<Opened, SensorError> {
 async fn open_card(config: &Sensor, conditions: &Conditions, events: &Events) -> Result<Frames, SensorError> {
     let airtime = Airtime::default();
     let link = Kernel::open().map_err(RadioError::from)?;
-    let told = Told { conditions: conditions.clone(), events: events.clone() };
+    let told = RadioReporter { conditions: conditions.clone(), events: events.clone() };
     let files = Files::new(&config.spool.runtime_dir, &config.spool.state_dir);
     let mut keeper = Keeper::new(link, BootClock, told, config.radio.clone(), &airtime, files);
     keeper.check().await?;

@@ -3,7 +3,7 @@
 use crate::{
     UnixNanos,
     mqtt::{Offer, OfferKind, Outbox, OutboxError},
-    spool::{Entry, Kind, NewEntry, SharedSpool, Spool, SpoolError, Want},
+    spool::{Entry, EntryKind, NewEntry, SharedSpool, Spool, SpoolError, Want},
     wire::{BATCH_SCHEMA, GAP_SCHEMA, Gap, GapReason, Record, ReplayAnswer, ReplayRequest},
 };
 use std::{
@@ -68,8 +68,8 @@ fn failed(error: SpoolError) -> OutboxError {
 
 fn offer(entry: Entry) -> Offer {
     let (kind, schema) = match entry.kind {
-        Kind::Batch => (OfferKind::Batch, BATCH_SCHEMA),
-        Kind::Gap(_) => (OfferKind::Gap, GAP_SCHEMA),
+        EntryKind::Batch => (OfferKind::Batch, BATCH_SCHEMA),
+        EntryKind::Gap(_) => (OfferKind::Gap, GAP_SCHEMA),
     };
     Offer { id: entry.id, kind, run: entry.key.run, seq: entry.key.seq, part: entry.key.part, schema, body: entry.body }
 }
@@ -200,7 +200,7 @@ mod tests {
         spool.begin_run(UnixNanos(0), "home", "attic", BEGUN, None).unwrap();
         for seq in [0, 1, 4] {
             let window = NewEntry {
-                kind: Kind::Batch,
+                kind: EntryKind::Batch,
                 key: crate::spool::Key { site: "home".into(), sensor: "attic".into(), run: RUN, seq, part: 0 },
                 parts: 1,
                 last_seq: None,

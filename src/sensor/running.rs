@@ -2,13 +2,13 @@
 
 use super::{
     SensorError,
-    antenna::Feed,
+    antenna::LiveSource,
     condition::Conditions,
     counting::{self, Counted, Replay, Signals},
     events::Events,
     keeping, keys,
-    listening::{self, Ears},
-    live::Live,
+    listening::{self, Listener},
+    live::LiveCounter,
     opening::{self, Counting, LiveTime, Opened},
     outbox::SpoolOutbox,
 };
@@ -85,14 +85,14 @@ pub(super) fn start(opened: Opened) -> Result<Running, SensorError> {
     let counting = match counting {
         Counting::Card(keeper, antenna, time) => {
             let (stop, stopped) = watch::channel(false);
-            let feed = listened_to(Feed::Card(antenna), &mut keepers, &signals);
+            let feed = listened_to(LiveSource::Card(antenna), &mut keepers, &signals);
             let counting = thread.spawn(move || work.listen(feed, *time, conditions, tell))?;
             let keeper = keeper.with_beat(stages.add("radio"));
             radio = Some((stop, tokio::spawn(keeper.run(stopped))));
             counting
         }
         Counting::Interface(source, time) => {
-            let feed = listened_to(Feed::Interface(source), &mut keepers, &signals);
+            let feed = listened_to(LiveSource::Interface(source), &mut keepers, &signals);
             thread.spawn(move || work.listen(feed, *time, conditions, tell))?
         }
         Counting::Capture(source) => {
@@ -125,7 +125,7 @@ pub(super) fn start(opened: Opened) -> Result<Running, SensorError> {
 }
 
 /// Sees to it that the wait for frames of a quiet interface ends from time to time.
-fn listened_to(mut feed: Feed, keepers: &mut JoinSet<()>, signals: &Arc<Signals>) -> Feed {
+fn listened_to(mut feed: LiveSource, keepers: &mut JoinSet<()>, signals: &Arc<Signals>) -> LiveSource {
     keepers.spawn(keeping::wake(feed.bell(), Arc::clone(signals)));
     feed
 }
@@ -169,7 +169,7 @@ impl Work {
 
     fn listen(
         mut self,
-        mut feed: Feed,
+        mut feed: LiveSource,
         time: LiveTime,
         conditions: Conditions,
         events: Events,
@@ -179,10 +179,10 @@ impl Work {
         let mut counter = self.counter(true, tracker);
         counter.take(&earlier);
         let Self { signals, windows, .. } = self;
-        let mut live = Live::new(counter, anchoring, reading);
+        let mut live = LiveCounter::new(counter, anchoring, reading);
         let finished = Arc::clone(&signals);
         let airtime = feed.airtime().cloned();
-        let ears = Ears { clocks, boot, signals, windows, conditions, events, airtime };
+        let ears = Listener { clocks, boot, signals, windows, conditions, events, airtime };
         let listened = listening::listen(&mut feed, &mut live, &ears);
         finished.beat.done();
         Ok(listened?)

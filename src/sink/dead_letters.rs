@@ -3,13 +3,13 @@
 
 use super::{
     OpenError,
-    sqlite_file::{self, Kind},
+    sqlite_file::{self, FileMark},
 };
 use crate::{UnixNanos, config};
 use rusqlite::{Connection, Row, params};
 use std::path::Path;
 
-const LETTERS: Kind = Kind {
+const LETTERS: FileMark = FileMark {
     name: "a table of dead letters",
     application_id: 0x6174_6c31,
     version: 1,

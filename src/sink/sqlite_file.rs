@@ -7,7 +7,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::{path::Path, time::Duration};
 
 /// One kind of file.
-pub(super) struct Kind {
+pub(super) struct FileMark {
     /// What it is, in words.
     pub name: &'static str,
     /// Tells the kind apart in the file's header (`PRAGMA application_id`).
@@ -18,7 +18,7 @@ pub(super) struct Kind {
     pub schema: &'static str,
 }
 
-impl Kind {
+impl FileMark {
     fn is(&self, content: &Content) -> bool {
         matches!(content, Content::Sqlite(header) if header.application_id == self.application_id)
     }
@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When the file is newer, another program's (which is left as it is), or cannot be opened.
-pub(super) fn open(path: &Path, kind: &Kind) -> Result<Connection, OpenError> {
+pub(super) fn open(path: &Path, kind: &FileMark) -> Result<Connection, OpenError> {
     let fail = |reason: String| OpenError::File { path: path.to_owned(), reason };
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory).map_err(|error| fail(format!("its directory cannot be made: {error}")))?;
@@ -60,7 +60,7 @@ pub(super) fn open(path: &Path, kind: &Kind) -> Result<Connection, OpenError> {
 ///
 /// # Errors
 /// When it does not, or is newer, another program's, or damaged.
-pub(super) fn open_to_read(path: &Path, kind: &Kind) -> Result<Connection, OpenError> {
+pub(super) fn open_to_read(path: &Path, kind: &FileMark) -> Result<Connection, OpenError> {
     let fail = |reason: String| OpenError::File { path: path.to_owned(), reason };
     // Before SQLite does: opening a database with a log makes files beside it.
     let content = own_file::look(path).map_err(|error| fail(error.to_string()))?;
@@ -87,7 +87,7 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
 }
 
 /// Renames the file, which was of this kind when it was opened, and what SQLite keeps beside it to `….corrupt`.
-pub(super) fn set_aside(path: &Path, kind: &Kind, why: &rusqlite::Error) -> std::io::Result<()> {
+pub(super) fn set_aside(path: &Path, kind: &FileMark, why: &rusqlite::Error) -> std::io::Result<()> {
     // Its mark may be what is damaged; a sound database of another kind has taken its place meanwhile.
     let content = own_file::look(path)?;
     if !kind.is(&content) && content != Content::File {
@@ -113,7 +113,7 @@ enum Trouble {
     Empty,
 }
 
-fn try_open(path: &Path, kind: &Kind) -> Result<Connection, Trouble> {
+fn try_open(path: &Path, kind: &FileMark) -> Result<Connection, Trouble> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(PATIENCE)?;
     let known = recognise(&connection, kind)?;
@@ -137,7 +137,7 @@ fn try_open(path: &Path, kind: &Kind) -> Result<Connection, Trouble> {
 }
 
 /// False for an empty file.
-fn recognise(connection: &Connection, kind: &Kind) -> Result<bool, Trouble> {
+fn recognise(connection: &Connection, kind: &FileMark) -> Result<bool, Trouble> {
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     match (tables, number("application_id")?, number("user_version")?) {

@@ -16,14 +16,14 @@ const MAX_BODY: usize = 64 << 20;
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum EntryKind {
     /// Part of a window.
     Batch,
     /// A declared loss.
     Gap(GapReason),
 }
 
-/// Whose an entry is. Together with its [`Kind`] it is unique: the same again replaces what is stored.
+/// Whose an entry is. Together with its [`EntryKind`] it is unique: the same again replaces what is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     /// The place.
@@ -58,7 +58,7 @@ impl Held {
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewEntry {
     /// What it is.
-    pub kind: Kind,
+    pub kind: EntryKind,
     /// Whose it is.
     pub key: Key,
     /// Parts of its window; 1 for a gap.
@@ -89,7 +89,7 @@ impl NewEntry {
         let (site, sensor, run) = (record.site().to_owned(), record.sensor().to_owned(), record.run());
         let entry = match record {
             Record::Batch(batch) => Self {
-                kind: Kind::Batch,
+                kind: EntryKind::Batch,
                 key: Key { site, sensor, run, seq: batch.identity.seq, part: batch.part },
                 parts: batch.parts,
                 last_seq: None,
@@ -101,7 +101,7 @@ impl NewEntry {
                 body,
             },
             Record::Gap(gap) => Self {
-                kind: Kind::Gap(gap.reason),
+                kind: EntryKind::Gap(gap.reason),
                 key: Key { site, sensor, run, seq: gap.first_seq, part: 0 },
                 parts: 1,
                 last_seq: gap.last_seq,
@@ -163,7 +163,7 @@ pub struct Entry {
     /// Its position in the log: ascending, and never used again while the spool is open.
     pub id: u64,
     /// What it is.
-    pub kind: Kind,
+    pub kind: EntryKind,
     /// Whose it is.
     pub key: Key,
     /// Parts of its window; 1 for a gap.
@@ -191,7 +191,7 @@ pub(super) mod code {
     pub(in crate::spool) const ERASED_HERE: i64 = 5;
 }
 
-impl Kind {
+impl EntryKind {
     pub(super) const fn code(self) -> i64 {
         match self {
             Self::Batch => code::BATCH,
@@ -213,7 +213,7 @@ impl Kind {
 
 /// An entry as it is stored: compressed, with its cursors.
 #[derive(Clone, Debug)]
-pub(super) struct Row {
+pub(super) struct PackedEntry {
     pub id: u64,
     pub code: i64,
     pub key: Key,
@@ -234,7 +234,7 @@ pub(super) struct Row {
     pub body: Vec<u8>,
 }
 
-impl Row {
+impl PackedEntry {
     /// Compresses `entry`; the position comes later.
     pub fn pack(entry: &NewEntry, added: UnixNanos, pending: u64, packer: &mut Packer) -> Self {
         Self {
@@ -260,7 +260,7 @@ impl Row {
         let body = zstd::bulk::decompress(&self.body, usize::try_from(self.size).ok()?.min(MAX_BODY)).ok()?;
         (body.len() as u64 == self.size).then_some(Entry {
             id: self.id,
-            kind: Kind::from_code(self.code),
+            kind: EntryKind::from_code(self.code),
             key: self.key,
             parts: self.parts,
             start: self.start,

@@ -5,7 +5,7 @@
 
 use super::{
     NewEntry, Spool, SpoolError,
-    entry::{Held, Kind, Packer, Row, code},
+    entry::{EntryKind, Held, PackedEntry, Packer, code},
     failure::Failure,
     ring::{SLACK, needed_for},
     rows::{Head, Rows, Spot, signed},
@@ -207,7 +207,7 @@ impl Spool {
     /// Declares windows that could not be stored at all.
     pub(super) fn give_up_unstored(&mut self, now: UnixNanos, entries: &[NewEntry]) -> Result<Vec<Gap>, SpoolError> {
         let mask = self.everyone();
-        let lost = entries.iter().filter(|entry| entry.kind == Kind::Batch);
+        let lost = entries.iter().filter(|entry| entry.kind == EntryKind::Batch);
         let (windows, gaps) = self.declare(self.home_is_hot(), Why::Evicted, |tier| {
             let mut losses: Vec<Loss> = Vec::new();
             for NewEntry { key, start, end, frames, held, .. } in lost {
@@ -352,7 +352,10 @@ fn put_gap(
     added: UnixNanos,
 ) -> Result<(), Failure> {
     if let Ok(entry) = NewEntry::encode(&Record::Gap(gap.clone())) {
-        tier.put(run_id, &Row { id, code, held, ..Row::pack(&entry, added, mask, &mut Packer::default()) })?;
+        tier.put(
+            run_id,
+            &PackedEntry { id, code, held, ..PackedEntry::pack(&entry, added, mask, &mut Packer::default()) },
+        )?;
     }
     Ok(())
 }
@@ -361,7 +364,7 @@ fn load_gap(tier: &Rows<'_>, id: u64) -> Result<Option<(u64, Gap)>, Failure> {
     Ok(tier.load(id)?.and_then(|row| Some((row.pending, decode(row)?))))
 }
 
-fn decode(row: Row) -> Option<Gap> {
+fn decode(row: PackedEntry) -> Option<Gap> {
     match Record::decode(&row.unpack()?.body) {
         Ok(Record::Gap(gap)) => Some(gap),
         _ => None,

@@ -3,7 +3,7 @@
 
 use super::{
     NewEntry, Spool, SpoolError,
-    entry::{Packer, Row},
+    entry::{PackedEntry, Packer},
     rows::Spot,
     store::Safety,
 };
@@ -25,7 +25,7 @@ impl Spool {
         // Who is on disk came first.
         for in_hot in [false, true] {
             while let Some(tier) = self.tier(in_hot) {
-                let rows: Vec<(Spot, Option<Row>)> = tier.read(|tier| {
+                let rows: Vec<(Spot, Option<PackedEntry>)> = tier.read(|tier| {
                     let heads = tier.held(boot, TOGETHER)?;
                     heads.into_iter().map(|head| Ok((head.spot, tier.load(head.id)?))).collect()
                 })?;
@@ -36,7 +36,7 @@ impl Spool {
                 let (mut restamped, mut damaged) = (Vec::with_capacity(rows.len()), Vec::new());
                 for (spot, row) in rows {
                     match row.and_then(|row| restamp(row, anchor, &mut packer)) {
-                        Some(row) => restamped.push((spot, Row { id: self.take_id(), ..row })),
+                        Some(row) => restamped.push((spot, PackedEntry { id: self.take_id(), ..row })),
                         None => damaged.push((in_hot, spot)),
                     }
                 }
@@ -73,7 +73,7 @@ impl Spool {
 }
 
 /// The row of the same record at its true time; `None` if its body is damaged.
-fn restamp(row: Row, anchor: i64, packer: &mut Packer) -> Option<Row> {
+fn restamp(row: PackedEntry, anchor: i64, packer: &mut Packer) -> Option<PackedEntry> {
     let held = row.held?;
     let shift = held.start.saturating_add(anchor).saturating_sub(row.start.0);
     let (added, pending, code) = (row.added, row.pending, row.code);
@@ -81,5 +81,5 @@ fn restamp(row: Row, anchor: i64, packer: &mut Packer) -> Option<Row> {
     let record = Record::decode(&entry.body).ok()?.restamped(shift);
     let entry = NewEntry::encode(&record).ok()?;
     debug_assert_eq!(entry.start, UnixNanos(held.start.saturating_add(anchor)));
-    Some(Row { code, ..Row::pack(&entry, added, pending, packer) })
+    Some(PackedEntry { code, ..PackedEntry::pack(&entry, added, pending, packer) })
 }

@@ -5,7 +5,7 @@
 
 use super::{
     RunInfo,
-    entry::{Kind, NewEntry},
+    entry::{EntryKind, NewEntry},
     failure::SqlResult,
     rows::{Rows, signed, unsigned, uuid},
 };
@@ -135,11 +135,11 @@ impl Rows<'_> {
     pub fn settle(&self, run_id: i64, entry: &NewEntry) -> SqlResult<()> {
         let seq = signed(entry.key.seq);
         match entry.kind {
-            Kind::Gap(_) => self.add_range(run_id, seq, entry.last_seq.map_or(i64::MAX, signed)),
-            Kind::Batch if entry.parts == 1 || self.parts_stored(run_id, seq)? == i64::from(entry.parts) => {
+            EntryKind::Gap(_) => self.add_range(run_id, seq, entry.last_seq.map_or(i64::MAX, signed)),
+            EntryKind::Batch if entry.parts == 1 || self.parts_stored(run_id, seq)? == i64::from(entry.parts) => {
                 self.add_range(run_id, seq, seq)
             }
-            Kind::Batch => Ok(()),
+            EntryKind::Batch => Ok(()),
         }
     }
 

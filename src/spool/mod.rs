@@ -33,7 +33,7 @@ mod shared;
 mod store;
 mod tiers;
 
-pub use entry::{Entry, Held, Key, Kind, NewEntry, Want};
+pub use entry::{Entry, EntryKind, Held, Key, NewEntry, Want};
 pub use error::SpoolError;
 pub use privacy::{Erased, Privacy};
 pub use ring::Spool;

@@ -6,7 +6,7 @@
 
 use super::{
     Spool, SpoolError,
-    entry::Row,
+    entry::PackedEntry,
     evict::Why,
     files::{self, COLD, HOT},
     rows::Spot,
@@ -130,7 +130,7 @@ fn written(tier: &Store, privacy: &Privacy) -> Result<Written, SpoolError> {
             let Some(last) = heads.last() else { break };
             after = last.id;
             for head in heads {
-                let entry = tier.load(head.id)?.and_then(Row::unpack);
+                let entry = tier.load(head.id)?.and_then(PackedEntry::unpack);
                 let record = entry.and_then(|entry| Record::decode(&entry.body).ok());
                 exposure = exposure.and(record.as_ref().map_or(Exposure::EVERYTHING, Exposure::of));
             }

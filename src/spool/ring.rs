@@ -3,7 +3,7 @@
 
 use super::{
     Appended, Counts, Entry, NewEntry, Offered, Opening, RunInfo, Settings, SpoolError,
-    entry::{Kind, Packer, Row, Want},
+    entry::{EntryKind, PackedEntry, Packer, Want},
     files::{self, COLD, HOT, Opened},
     rows::{Head, Rows, Spot},
     run_info::progress_of,
@@ -103,7 +103,8 @@ impl Spool {
         entries.iter().try_for_each(NewEntry::check)?;
         let everyone = self.everyone();
         let mut packer = Packer::default();
-        let mut rows: Vec<Row> = entries.iter().map(|entry| Row::pack(entry, now, everyone, &mut packer)).collect();
+        let mut rows: Vec<PackedEntry> =
+            entries.iter().map(|entry| PackedEntry::pack(entry, now, everyone, &mut packer)).collect();
         let state_bytes: usize = state.iter().map(|(key, value)| key.len() + value.len()).sum();
         let need = needed(&rows) + state_bytes as u64;
         if need > self.budget() / 2
@@ -122,7 +123,7 @@ impl Spool {
         }
         let mut ids = Vec::with_capacity(rows.len());
         for (row, entry) in rows.iter_mut().zip(entries) {
-            let stored = fits || entry.kind != Kind::Batch;
+            let stored = fits || entry.kind != EntryKind::Batch;
             row.id = if stored { self.take_id() } else { 0 };
             ids.push(row.id);
         }
@@ -157,7 +158,7 @@ impl Spool {
         })?;
         self.home().trim_log()?;
         self.displace_in_cold(entries)?;
-        if entries.iter().any(|entry| entry.kind != Kind::Batch) {
+        if entries.iter().any(|entry| entry.kind != EntryKind::Batch) {
             self.bound_gaps()?;
         }
         Ok(Appended { ids, evicted })
@@ -219,7 +220,7 @@ impl Spool {
                 break;
             }
             let tier = self.hot.as_ref().filter(|_| is_hot).unwrap_or(&self.cold);
-            match tier.read(|tier| tier.load(head.id))?.and_then(Row::unpack) {
+            match tier.read(|tier| tier.load(head.id))?.and_then(PackedEntry::unpack) {
                 Some(entry) => entries.push(((is_hot, head.spot), entry)),
                 None => damaged.push((is_hot, head.spot)),
             }
@@ -417,7 +418,7 @@ fn halves(entries: &[NewEntry]) -> Option<(&[NewEntry], &[NewEntry])> {
 }
 
 /// What an append of `rows` adds to a file, at most: bodies, metadata and its indexes, and pages begun.
-pub(super) fn needed(rows: &[Row]) -> u64 {
+pub(super) fn needed(rows: &[PackedEntry]) -> u64 {
     rows.iter().map(|row| needed_for(row.body.len() as u64)).sum::<u64>() + SLACK
 }
 

@@ -1,7 +1,7 @@
 //! The rows of a tier: entries, bodies, cursors, state. Knows no file and begins no transaction.
 
 use super::{
-    entry::{Held, Key, Row, Want},
+    entry::{Held, Key, PackedEntry, Want},
     failure::SqlResult,
 };
 use crate::UnixNanos;
@@ -181,7 +181,7 @@ impl Rows<'_> {
     }
 
     /// A stored entry.
-    pub fn load(&self, id: u64) -> SqlResult<Option<Row>> {
+    pub fn load(&self, id: u64) -> SqlResult<Option<PackedEntry>> {
         let mut statement = self.conn.prepare_cached(
             "SELECT e.id, e.kind, r.site, r.sensor, r.run, e.seq, e.part, e.parts, e.last_seq, e.start, e.end,
                     e.frames, e.last, e.added, e.pending, e.size, b.body, e.boot, e.boot_start
@@ -189,7 +189,7 @@ impl Rows<'_> {
              WHERE e.id = ?",
         )?;
         let row = statement.query_row([signed(id)], |row| {
-            Ok(Row {
+            Ok(PackedEntry {
                 id: unsigned(row.get(0)?),
                 code: row.get(1)?,
                 key: Key {
@@ -216,7 +216,7 @@ impl Rows<'_> {
     }
 
     /// Stores `row` in place of the same entry, and of parts of the same window cut otherwise.
-    pub fn put(&self, run_id: i64, row: &Row) -> SqlResult<()> {
+    pub fn put(&self, run_id: i64, row: &PackedEntry) -> SqlResult<()> {
         let spot = Spot { run_id, code: row.code, seq: row.key.seq };
         self.displace(spot, row.key.part, row.parts)?;
         self.change("INSERT INTO bodies (body) VALUES (?)", [&row.body])?;

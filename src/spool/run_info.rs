@@ -1,6 +1,6 @@
 //! What is known of a run, and how more becomes known.
 
-use super::{NewEntry, entry::Kind};
+use super::{NewEntry, entry::EntryKind};
 use crate::{UnixNanos, wire::GapReason};
 use uuid::Uuid;
 
@@ -40,7 +40,7 @@ impl RunInfo {
 
 /// What an entry says of its run's progress.
 pub(super) fn progress_of(entry: &NewEntry) -> RunInfo {
-    let window = (entry.kind == Kind::Batch).then_some(entry.key.seq);
+    let window = (entry.kind == EntryKind::Batch).then_some(entry.key.seq);
     RunInfo {
         site: String::new(),
         sensor: String::new(),
@@ -48,7 +48,7 @@ pub(super) fn progress_of(entry: &NewEntry) -> RunInfo {
         first_seq: window,
         last_seq: window,
         last_end: if window.is_some() { entry.end } else { UnixNanos(i64::MIN) },
-        finished: entry.last || entry.kind == Kind::Gap(GapReason::Crash),
+        finished: entry.last || entry.kind == EntryKind::Gap(GapReason::Crash),
         guess: None,
     }
 }

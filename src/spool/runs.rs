@@ -2,7 +2,7 @@
 
 use super::{
     NewEntry, RunInfo, Spool, SpoolError,
-    entry::{Packer, Row},
+    entry::{PackedEntry, Packer},
     store::Safety,
 };
 use crate::{
@@ -76,8 +76,12 @@ impl Spool {
             frames: None,
             detail: None,
         };
-        let mut row =
-            Row::pack(&NewEntry::encode(&Record::Gap(gap.clone()))?, now, self.everyone(), &mut Packer::default());
+        let mut row = PackedEntry::pack(
+            &NewEntry::encode(&Record::Gap(gap.clone()))?,
+            now,
+            self.everyone(),
+            &mut Packer::default(),
+        );
         row.id = self.take_id();
         self.cold.write(Safety::Synced, |tier| {
             let run_id = tier.run_id(&run.site, &run.sensor, run.run, run.last_end, now)?;

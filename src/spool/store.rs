@@ -253,16 +253,16 @@ mod tests {
     use crate::{
         UnixNanos,
         spool::{
-            Key, Kind, NewEntry,
-            entry::{Packer, Row},
+            EntryKind, Key, NewEntry,
+            entry::{PackedEntry, Packer},
         },
         wire::GapReason,
     };
     use uuid::Uuid;
 
-    fn row(id: u64, seq: u64, len: usize) -> Row {
+    fn row(id: u64, seq: u64, len: usize) -> PackedEntry {
         let entry = NewEntry {
-            kind: Kind::Gap(GapReason::Crash),
+            kind: EntryKind::Gap(GapReason::Crash),
             key: Key { site: "home".into(), sensor: "s".into(), run: Uuid::nil(), seq, part: 0 },
             parts: 1,
             last_seq: None,
@@ -273,7 +273,7 @@ mod tests {
             held: None,
             body: Vec::new(),
         };
-        Row { id, body: vec![7; len], ..Row::pack(&entry, UnixNanos(0), 1, &mut Packer::default()) }
+        PackedEntry { id, body: vec![7; len], ..PackedEntry::pack(&entry, UnixNanos(0), 1, &mut Packer::default()) }
     }
 
     #[test]

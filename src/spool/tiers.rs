@@ -5,7 +5,7 @@
 
 use super::{
     Erased, Moved, RunInfo, Spool, SpoolError,
-    entry::{Row, Want},
+    entry::{PackedEntry, Want},
     failure::Failure,
     files::{self, HOT},
     ring::{SLACK, needed_for},
@@ -75,7 +75,7 @@ impl Spool {
             }
             after = last;
             let Some(hot) = &mut self.hot else { return Ok(moved) };
-            let rows: Vec<Row> = hot.read(|tier| {
+            let rows: Vec<PackedEntry> = hot.read(|tier| {
                 let mut rows = Vec::new();
                 for &spot in &places {
                     for head in tier.window(spot)? {

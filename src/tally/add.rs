@@ -4,7 +4,7 @@ use super::{
     KINDS, MAX_CHANNELS, Tally,
     ahead::Ahead,
     at, at_mut,
-    station::{Entry, Extra, MAC_BITS, MAX_NAME_LEN, MAX_NAMES, Name, Origin, Rare, first_key, flag, join},
+    station::{Extra, MAC_BITS, MAX_NAME_LEN, MAX_NAMES, Name, Origin, Rare, Slot, first_key, flag, join},
 };
 use crate::{
     Mac, UnixNanos,
@@ -103,12 +103,12 @@ impl Tally {
     }
 
     /// Gives an address a place. It must not have one.
-    pub(super) fn enter(&mut self, entry: Entry) -> Option<u32> {
+    pub(super) fn enter(&mut self, entry: Slot) -> Option<u32> {
         let place = u32::try_from(self.entries.len()).ok()?;
         let hash = self.index.hash(entry.mac());
         let entries = &self.entries;
         self.index.insert(hash, place, |index, place| {
-            index.hash(entries.get(place as usize).map(Entry::mac).unwrap_or_default())
+            index.hash(entries.get(place as usize).map(Slot::mac).unwrap_or_default())
         });
         self.entries.push(entry);
         Some(place)
@@ -143,7 +143,7 @@ impl Tally {
                 self.receivers -= 1;
                 place
             }
-            None => self.enter(Entry::new(ta.to_u64()))?,
+            None => self.enter(Slot::new(ta.to_u64()))?,
         };
         self.transmitters += 1;
         let entry = self.entries.get_mut(place as usize)?;
@@ -164,7 +164,7 @@ impl Tally {
                     self.receiver_overflow += 1;
                     return;
                 }
-                let Some(place) = self.enter(Entry::new(mac)) else { return };
+                let Some(place) = self.enter(Slot::new(mac)) else { return };
                 self.receivers += 1;
                 self.most_receivers = self.most_receivers.max(self.receivers);
                 place

@@ -53,7 +53,7 @@ fn middle(Mac([_, b, c, d, e, _]): Mac) -> [u8; 4] {
 mod tests {
     use super::*;
     use crate::{
-        oui::{Assignment, Entry, Prefix, table::Builder},
+        oui::{Assignment, Prefix, RegistryEntry, table::Builder},
         tally::testing::{Frame, tally},
     };
 
@@ -62,7 +62,7 @@ mod tests {
         let mut builder = Builder::default();
         for (address, name) in [(0x00bb_cc00_0000, "Acme"), (0x10bb_cc00_0000, "Bolt")] {
             let (prefix, registry) = (Prefix::new(address, 24), Some(Assignment::MaL));
-            builder.row(Entry { prefix, registry, short_name: None, organisation: Some(name), address: None });
+            builder.row(RegistryEntry { prefix, registry, short_name: None, organisation: Some(name), address: None });
         }
         let registry = builder.build(String::new());
         let vendor = |base: &[u64], second: u64, kind: u16| {

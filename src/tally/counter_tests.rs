@@ -10,8 +10,8 @@ use super::{
 use crate::{
     Mac, UnixNanos,
     dot11::Outcome,
-    oui::{Entry, Prefix, Registry, table::Builder},
-    wire::{Address, Clock, Contents, Identity, Record, split},
+    oui::{Prefix, Registry, RegistryEntry, table::Builder},
+    wire::{Address, Contents, Identity, Record, TimeSource, split},
 };
 use proptest::prelude::*;
 use std::{
@@ -83,7 +83,7 @@ fn neighbourhood() -> Vec<Frame> {
 fn wire(closed: &[Closed]) -> String {
     let identity = Identity { site: "home".into(), sensor: "attic".into(), run: Uuid::nil(), seq: 0 };
     let parts = closed.iter().flat_map(|window| {
-        split(&identity, window.start, window.end, Clock::Capture, false, window.contents.clone(), 16 << 10)
+        split(&identity, window.start, window.end, TimeSource::Capture, false, window.contents.clone(), 16 << 10)
     });
     parts.map(|part| String::from_utf8(Record::Batch(Box::new(part)).encode()).unwrap() + "\n").collect()
 }
@@ -199,7 +199,7 @@ fn vendors_are_named_by_the_registry_that_was_there_when_the_window_began() {
     for (address, name) in [(AP, "Coffee Works"), (Mac([0xda, 0x5a, 0xa5, 0, 0, 0]), "Nobody")] {
         let prefix = Prefix::new(address.to_u64(), 24);
         let (organisation, short_name) = (Some(name), None);
-        builder.row(Entry { prefix, registry: None, short_name, organisation, address: None });
+        builder.row(RegistryEntry { prefix, registry: None, short_name, organisation, address: None });
     }
     let registry = Arc::new(builder.build(String::new()));
     let name = registry.vendor(AP).unwrap().to_owned();

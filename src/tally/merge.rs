@@ -2,7 +2,7 @@
 
 use super::{
     Tally,
-    station::{Entry, Extra, MAC_BITS, flag, join},
+    station::{Extra, MAC_BITS, Slot, flag, join},
 };
 
 /// A bound was reached: which stations have counts of their own depends on the order of all frames, so only
@@ -76,13 +76,13 @@ impl Tally {
     }
 
     /// Adds an entry's own counts; gives its place here.
-    fn merge_entry(&mut self, more: &Entry) -> Result<u32, MergeError> {
+    fn merge_entry(&mut self, more: &Slot) -> Result<u32, MergeError> {
         let hash = self.index.hash(more.mac());
         let place = match self.find(more.mac(), hash) {
             Some(place) => place,
             None => {
                 self.receivers += 1;
-                self.enter(Entry::new(more.mac())).ok_or(MergeError)?
+                self.enter(Slot::new(more.mac())).ok_or(MergeError)?
             }
         };
         let own = self.entries.get_mut(place as usize).ok_or(MergeError)?;
@@ -131,9 +131,9 @@ impl Tally {
 
 /// Adds narrow counts to narrow counts; changes nothing and says so if one would overflow. What is left after
 /// [`Tally::carry`] is zero, so a second try always succeeds.
-fn add_narrow(own: &mut Entry, more: &Entry) -> bool {
+fn add_narrow(own: &mut Slot, more: &Slot) -> bool {
     let added = (|| {
-        Some(Entry {
+        Some(Slot {
             frames: own.frames.checked_add(more.frames)?,
             bytes: own.bytes.checked_add(more.bytes)?,
             received: own.received.checked_add(more.received)?,

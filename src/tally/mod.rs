@@ -36,7 +36,7 @@ use crate::{
     dot11::FrameKind,
     wire::{Capture, Channel},
 };
-use station::{Entry, Extra, Name, Rare, flag};
+use station::{Extra, Name, Rare, Slot, flag};
 use table::Index;
 
 /// Frequencies with counts of their own.
@@ -66,7 +66,7 @@ pub struct Tally {
     /// For each frequency its place in `channels`, counted from 1; 0 is none.
     channel_places: Box<[u8; 1 << 16]>,
     index: Index,
-    entries: Vec<Entry>,
+    entries: Vec<Slot>,
     rares: Vec<Rare>,
     extras: Vec<Extra>,
     names: Vec<Name>,
@@ -161,7 +161,7 @@ impl Tally {
 
     /// The transmitters, by address.
     pub fn stations(&self) -> impl Iterator<Item = Station<'_>> {
-        let mut order: Vec<&Entry> = Vec::with_capacity(self.transmitters);
+        let mut order: Vec<&Slot> = Vec::with_capacity(self.transmitters);
         order.extend(self.entries.iter().filter(|entry| entry.has(flag::SENT)));
         order.sort_unstable_by_key(|entry| entry.mac());
         order.into_iter().map(|entry| Station::new(self, entry))
@@ -172,7 +172,7 @@ impl Tally {
         self.entries.iter().filter(|entry| entry.has(flag::SENT)).map(|entry| Station::new(self, entry))
     }
 
-    fn rare_of(&self, entry: &Entry) -> Rare {
+    fn rare_of(&self, entry: &Slot) -> Rare {
         at(&self.rares, entry.rare).copied().unwrap_or_default()
     }
 

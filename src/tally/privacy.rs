@@ -205,7 +205,7 @@ impl Mode<'_> {
 mod tests {
     use super::*;
     use crate::{
-        oui::{Assignment, Entry, Prefix, table::Builder},
+        oui::{Assignment, Prefix, RegistryEntry, table::Builder},
         tally::testing::{Frame, management, ssid_element, tally},
     };
     use proptest::prelude::*;
@@ -217,7 +217,7 @@ mod tests {
         for &(address, bits) in rows {
             let prefix = Prefix::new(address, bits);
             let (name, registry) = (format!("{prefix:?}"), Some(Assignment::Local));
-            builder.row(Entry { prefix, registry, short_name: None, organisation: Some(&name), address: None });
+            builder.row(RegistryEntry { prefix, registry, short_name: None, organisation: Some(&name), address: None });
         }
         builder.build(String::new())
     }

@@ -13,7 +13,7 @@ pub(super) const MAX_NAMES: u8 = 16;
 /// Octets of a network name at most (IEEE 802.11-2020, 9.4.2.2).
 pub(super) const MAX_NAME_LEN: usize = 32;
 
-/// What a station was seen doing, and which fields mean something: bits above the address in [`Entry::key`].
+/// What a station was seen doing, and which fields mean something: bits above the address in [`Slot::key`].
 pub(super) mod flag {
     pub const SENT: u64 = 1 << 48;
     pub const ACCESS_POINT: u64 = 1 << 49;
@@ -27,13 +27,13 @@ pub(super) mod flag {
     pub const NEITHER: u64 = 1 << 55;
 }
 
-/// The address bits of [`Entry::key`].
+/// The address bits of [`Slot::key`].
 pub(super) const MAC_BITS: u64 = (1 << 48) - 1;
 
 /// What every frame touches. Its counts are narrow; before one of them overflows they move to [`Extra`].
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-pub(super) struct Entry {
+pub(super) struct Slot {
     pub key: u64,
     /// As [`first_key`] has it.
     pub first: i64,
@@ -55,7 +55,7 @@ pub(super) struct Entry {
     pub bssid: [u8; 6],
 }
 
-const _: () = assert!(size_of::<Entry>() == 64);
+const _: () = assert!(size_of::<Slot>() == 64);
 
 /// A time as the earliest one is kept: one less, so that no time at all ([`UnixNanos::NONE`]) is after all others.
 #[inline]
@@ -63,7 +63,7 @@ pub(super) const fn first_key(time: UnixNanos) -> i64 {
     time.0.wrapping_sub(1)
 }
 
-impl Entry {
+impl Slot {
     pub(super) fn new(mac: u64) -> Self {
         Self {
             key: mac,
@@ -117,7 +117,7 @@ pub(super) fn join(earlier: Option<Network>, later: Option<Network>) -> Option<N
     }
 }
 
-/// Counts of busy stations, added to those of the [`Entry`], and what hardly any station has.
+/// Counts of busy stations, added to those of the [`Slot`], and what hardly any station has.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Extra {
     pub counts: Counts,
@@ -176,11 +176,11 @@ pub struct Counts {
 #[derive(Clone, Copy)]
 pub struct Station<'a> {
     tally: &'a Tally,
-    entry: &'a Entry,
+    entry: &'a Slot,
 }
 
 impl<'a> Station<'a> {
-    pub(super) fn new(tally: &'a Tally, entry: &'a Entry) -> Self {
+    pub(super) fn new(tally: &'a Tally, entry: &'a Slot) -> Self {
         Self { tally, entry }
     }
 

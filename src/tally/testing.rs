@@ -100,7 +100,7 @@ pub fn tally<'a>(frames: impl IntoIterator<Item = &'a Frame>, max_stations: usiz
 
 /// Everything that a tally tells, to be compared.
 #[derive(Debug, PartialEq)]
-pub struct Told {
+pub struct Expected {
     pub capture: Capture,
     pub overflows: (u64, u64),
     pub subtypes: Vec<(FrameKind, u64)>,
@@ -123,8 +123,8 @@ pub struct ToldStation {
     pub seen: (UnixNanos, UnixNanos),
 }
 
-pub fn told(tally: &Tally) -> Told {
-    Told {
+pub fn told(tally: &Tally) -> Expected {
+    Expected {
         capture: tally.capture().clone(),
         overflows: (tally.receiver_overflow(), tally.channel_overflow()),
         subtypes: tally.subtypes().collect(),

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::{
-    testing::{Frame, Told, frames, management, ssid_element, tally, told},
+    testing::{Expected, Frame, frames, management, ssid_element, tally, told},
     *,
 };
 use crate::{Mac, UnixNanos, dot11::Outcome, wire::Role};
@@ -22,7 +22,7 @@ fn count(frames: &[Frame], which: impl Fn(&Frame) -> bool) -> u64 {
     frames.iter().filter(|frame| which(frame)).count() as u64
 }
 
-fn conserved(told: &Told) -> bool {
+fn conserved(told: &Expected) -> bool {
     let capture = &told.capture;
     let stations: u64 = told.stations.iter().map(|station| station.counts.frames_sent).sum();
     stations == capture.station_frames

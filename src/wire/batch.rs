@@ -177,7 +177,7 @@ pub struct Capture {
 /// Where a batch's times come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Clock {
+pub enum TimeSource {
     /// The capture file's own time stamps.
     Capture,
     /// The sensor's system clock, synchronised.
@@ -231,7 +231,7 @@ pub struct Batch {
     /// When it ended (exclusive).
     pub end: UnixNanos,
     /// Where the times come from.
-    pub clock: Clock,
+    pub clock: TimeSource,
     /// Set on the parts of the last window of a run that ended cleanly.
     #[serde(rename = "final", default)]
     pub last: bool,

@@ -1,6 +1,6 @@
 //! A batch or a gap: what spool, broker and sinks carry. Reads and writes their JSON.
 
-use super::{BATCH_SCHEMA, Batch, Clock, GAP_SCHEMA, Gap};
+use super::{BATCH_SCHEMA, Batch, GAP_SCHEMA, Gap, TimeSource};
 use crate::UnixNanos;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -75,7 +75,7 @@ impl Record {
         let moved = |time: &mut UnixNanos| time.0 = time.0.saturating_add(shift);
         match &mut self {
             Self::Batch(batch) => {
-                batch.clock = Clock::System;
+                batch.clock = TimeSource::System;
                 moved(&mut batch.start);
                 moved(&mut batch.end);
                 for station in &mut batch.stations {

@@ -1,6 +1,6 @@
 //! A window's contents as parts that fit a message. Knows sizes, not transports.
 
-use super::{BATCH_SCHEMA, Batch, Clock, Contents, Identity, Station, Vendor};
+use super::{BATCH_SCHEMA, Batch, Contents, Identity, Station, TimeSource, Vendor};
 use crate::UnixNanos;
 use serde::Serialize;
 use std::{collections::BTreeMap, io, mem};
@@ -16,7 +16,7 @@ pub fn split(
     identity: &Identity,
     start: UnixNanos,
     end: UnixNanos,
-    clock: Clock,
+    clock: TimeSource,
     last: bool,
     contents: Contents,
     max_bytes: usize,
@@ -42,7 +42,7 @@ pub fn split(
     let mut part = Batch { capture: Some(capture), subtypes, channels, ..empty() };
     let mut len = encoded_len(&part) + r#","vendors":[]"#.len();
     let mut parts = Vec::new();
-    for row in stations.into_iter().map(Row::Station).chain(vendors.into_iter().map(Row::Vendor)) {
+    for row in stations.into_iter().map(PartRow::Station).chain(vendors.into_iter().map(PartRow::Vendor)) {
         let row_len = row.encoded_len() + 1; // and its comma
         let bare = part.stations.is_empty() && part.vendors.is_empty() && part.capture.is_none();
         if len + row_len > max_bytes && !bare {
@@ -51,8 +51,8 @@ pub fn split(
         }
         len += row_len;
         match row {
-            Row::Station(station) => part.stations.push(station),
-            Row::Vendor(vendor) => part.vendors.push(vendor),
+            PartRow::Station(station) => part.stations.push(station),
+            PartRow::Vendor(vendor) => part.vendors.push(vendor),
         }
     }
     parts.push(part);
@@ -63,12 +63,12 @@ pub fn split(
     parts
 }
 
-enum Row {
+enum PartRow {
     Station(Station),
     Vendor(Vendor),
 }
 
-impl Row {
+impl PartRow {
     fn encoded_len(&self) -> usize {
         match self {
             Self::Station(station) => encoded_len(station),
@@ -108,7 +108,7 @@ mod tests {
     }
 
     fn parts(contents: Contents, max_bytes: usize) -> Vec<Batch> {
-        split(&identity(), UnixNanos(5), UnixNanos(10_000_000_000), Clock::System, true, contents, max_bytes)
+        split(&identity(), UnixNanos(5), UnixNanos(10_000_000_000), TimeSource::System, true, contents, max_bytes)
     }
 
     fn station(mac: u64, ssids: Vec<String>, freqs_mhz: Vec<u16>, vendor: Option<String>) -> Station {

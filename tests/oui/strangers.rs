@@ -8,7 +8,7 @@ use airtally::{
     UnixNanos,
     oui::{
         Assignment,
-        store::{Row, cache},
+        store::{RegistryRow, cache},
     },
 };
 use rusqlite::Connection;
@@ -337,7 +337,7 @@ fn a_cache_of_an_earlier_version_shows_no_secrets_and_loses_them_when_it_is_writ
 
     let prefix = "b8:27:eb".parse::<airtally::oui::Query>().unwrap().prefix();
     let name = Some("Ours".to_owned());
-    let row = Row { prefix, registry: Some(Assignment::Local), short: None, organisation: name, address: None };
+    let row = RegistryRow { prefix, registry: Some(Assignment::Local), short: None, organisation: name, address: None };
     assert!(cache::put_local(&db, row, false, UnixNanos(0)).unwrap());
     assert!(!has_secret(&fs::read(&db).unwrap()));
     assert_eq!(fs::metadata(&db).unwrap().permissions().mode() & 0o777, 0o600);

@@ -6,8 +6,8 @@ use airtally::{
     dot11::channels::Tuning,
     radio::{
         airtime::{Airtime, Witness},
-        keeper::{BootClock, Clock as _, Condition, Files, Keeper, News, Observer, RadioError},
-        link::{Interface, Kind, Link, LinkError, Phy, PhyChannel, Refusal, Rfkill},
+        control::{CardControl, ControlError, Interface, InterfaceType, Phy, PhyChannel, Refusal, Rfkill},
+        keeper::{BootClock, Condition, Files, Keeper, News, Observer, RadioError, Timer as _},
     },
 };
 use std::{
@@ -74,7 +74,7 @@ impl Fake {
         what: &str,
         index: u32,
         act: impl FnOnce(&mut World, usize) -> Result<T, Refusal>,
-    ) -> Result<T, LinkError> {
+    ) -> Result<T, ControlError> {
         let mut world = self.0.lock().unwrap();
         let refused = world.refuse.iter().find(|(order, _)| what == *order).map(|(_, refusal)| *refusal);
         let phy = world.phys.iter().position(|phy| {
@@ -85,7 +85,7 @@ impl Fake {
             (None, None) => Err(Refusal::Gone),
             (None, Some(phy)) => act(&mut world, phy),
         };
-        result.map_err(|refusal| LinkError { what: what.to_owned(), refusal })
+        result.map_err(|refusal| ControlError { what: what.to_owned(), refusal })
     }
 }
 
@@ -93,7 +93,7 @@ fn interface_of(phy: &mut Phy, index: u32) -> Result<&mut Interface, Refusal> {
     phy.interfaces.iter_mut().find(|interface| interface.index == index).ok_or(Refusal::Gone)
 }
 
-impl Link for Fake {
+impl CardControl for Fake {
     fn is_privileged(&self) -> bool {
         self.0.lock().unwrap().privileged
     }
@@ -102,31 +102,31 @@ impl Link for Fake {
         name == "lo" || self.0.lock().unwrap().interfaces().any(|interface| interface.name == name)
     }
 
-    async fn phys(&mut self) -> Result<Vec<Phy>, LinkError> {
+    async fn phys(&mut self) -> Result<Vec<Phy>, ControlError> {
         Ok(self.0.lock().unwrap().phys.clone())
     }
 
-    async fn interface(&mut self, index: u32) -> Result<Option<Interface>, LinkError> {
+    async fn interface(&mut self, index: u32) -> Result<Option<Interface>, ControlError> {
         Ok(self.0.lock().unwrap().interfaces().find(|interface| interface.index == index).cloned())
     }
 
-    async fn add_monitor(&mut self, phy: u32, name: &str) -> Result<u32, LinkError> {
+    async fn add_monitor(&mut self, phy: u32, name: &str) -> Result<u32, ControlError> {
         self.order("add", phy, |world, place| {
             world.next += 1;
-            let interface = interface(world.next, name, phy, Kind::MONITOR);
+            let interface = interface(world.next, name, phy, InterfaceType::MONITOR);
             world.phys[place].interfaces.push(interface);
             Ok(world.next)
         })
     }
 
-    async fn delete(&mut self, index: u32) -> Result<(), LinkError> {
+    async fn delete(&mut self, index: u32) -> Result<(), ControlError> {
         self.order("delete", index, |world, place| {
             world.phys[place].interfaces.retain(|interface| interface.index != index);
             Ok(())
         })
     }
 
-    async fn set_kind(&mut self, index: u32, kind: Kind) -> Result<(), LinkError> {
+    async fn set_kind(&mut self, index: u32, kind: InterfaceType) -> Result<(), ControlError> {
         self.order("kind", index, |world, place| {
             let interface = interface_of(&mut world.phys[place], index)?;
             if interface.up {
@@ -137,7 +137,7 @@ impl Link for Fake {
         })
     }
 
-    async fn set_up(&mut self, index: u32, up: bool) -> Result<(), LinkError> {
+    async fn set_up(&mut self, index: u32, up: bool) -> Result<(), ControlError> {
         self.order("up", index, |world, place| {
             if up && world.phys[place].rfkill.is_blocked() {
                 return Err(Refusal::Rfkill);
@@ -147,17 +147,17 @@ impl Link for Fake {
         })
     }
 
-    async fn set_p2p(&mut self, device: u64, started: bool) -> Result<(), LinkError> {
+    async fn set_p2p(&mut self, device: u64, started: bool) -> Result<(), ControlError> {
         assert_eq!(device, 77);
         self.0.lock().unwrap().p2p_started = started;
         Ok(())
     }
 
-    async fn tune(&mut self, index: u32, tuning: Tuning) -> Result<(), LinkError> {
+    async fn tune(&mut self, index: u32, tuning: Tuning) -> Result<(), ControlError> {
         self.order(&format!("tune {}", tuning.freq_mhz), index, |world, place| {
             // As mac80211 has it: a managed interface that is up owns the channel.
             let phy = &mut world.phys[place];
-            if phy.interfaces.iter().any(|interface| interface.up && interface.kind != Kind::MONITOR) {
+            if phy.interfaces.iter().any(|interface| interface.up && interface.kind != InterfaceType::MONITOR) {
                 return Err(Refusal::Busy);
             }
             let interface = interface_of(phy, index)?;
@@ -171,7 +171,7 @@ impl Link for Fake {
     }
 }
 
-fn interface(index: u32, name: &str, phy: u32, kind: Kind) -> Interface {
+fn interface(index: u32, name: &str, phy: u32, kind: InterfaceType) -> Interface {
     Interface {
         index,
         name: name.into(),
@@ -219,7 +219,7 @@ impl Stage {
             world.next += 2;
             let channels = (0..13).map(|n| PhyChannel { freq_mhz: 2412 + 5 * n, ..PhyChannel::default() });
             let (phy, index) = (world.next - 1, world.next);
-            let mut interface = interface(index, name, phy, Kind::MANAGED);
+            let mut interface = interface(index, name, phy, InterfaceType::MANAGED);
             interface.up = true;
             world.phys.push(Phy {
                 index: phy,
@@ -227,7 +227,7 @@ impl Stage {
                 mac: Some(MAC),
                 driver: Some("fake".into()),
                 bus: Some("1-1.4".into()),
-                kinds: vec![Kind::MANAGED, Kind::MONITOR],
+                kinds: vec![InterfaceType::MANAGED, InterfaceType::MONITOR],
                 channels: channels.collect(),
                 rfkill: Rfkill::default(),
                 interfaces: vec![interface],
@@ -301,7 +301,7 @@ async fn count(world: Arc<Mutex<World>>, airtime: Airtime) {
                 Air::Nothing => None,
                 Air::Of(freq_mhz) => Some(freq_mhz),
             };
-            if card.kind == Kind::MONITOR && heard.is_some() {
+            if card.kind == InterfaceType::MONITOR && heard.is_some() {
                 witness.frame(now, heard);
             }
         }

@@ -2,8 +2,8 @@
 use crate::support::{at, open, sensor};
 use airtally::{
     UnixNanos,
-    spool::{Held, Kind, NewEntry, Settings, Spool, Want},
-    wire::{Batch, Capture, Clock, GapReason, Identity, Record},
+    spool::{EntryKind, Held, NewEntry, Settings, Spool, Want},
+    wire::{Batch, Capture, GapReason, Identity, Record, TimeSource},
 };
 use uuid::Uuid;
 
@@ -26,7 +26,7 @@ fn window(run: Uuid, seq: u64, held: bool) -> NewEntry {
         parts: 1,
         start: UnixNanos(began + GUESS),
         end: UnixNanos(began + 10 * SECOND + GUESS),
-        clock: Clock::Unsynced,
+        clock: TimeSource::Unsynced,
         last: false,
         capture: Some(Capture { frames: seq + 1, ..Capture::default() }),
         subtypes: Default::default(),
@@ -56,7 +56,7 @@ fn offered(spool: &mut Spool) -> Vec<Record> {
     entries.iter().map(|entry| Record::decode(&entry.body).unwrap()).collect()
 }
 
-fn starts(spool: &mut Spool) -> Vec<(i64, Clock)> {
+fn starts(spool: &mut Spool) -> Vec<(i64, TimeSource)> {
     let batch = |record| if let Record::Batch(batch) = record { Some((batch.start.0, batch.clock)) } else { None };
     offered(spool).into_iter().filter_map(batch).collect()
 }
@@ -85,7 +85,7 @@ fn what_is_held_waits_and_goes_out_restamped_before_what_came_after() {
         assert_eq!(batch.identity.seq, seq as u64);
         if seq < 310 {
             let start = TRUTH + 10 * SECOND * seq;
-            assert_eq!((batch.start.0, batch.end.0, batch.clock), (start, start + 10 * SECOND, Clock::System));
+            assert_eq!((batch.start.0, batch.end.0, batch.clock), (start, start + 10 * SECOND, TimeSource::System));
             let station = &batch.stations[0];
             let seen = (station.first_seen.0, station.last_seen.0);
             assert_eq!(seen, (start + 3 * SECOND, start + 4 * SECOND));
@@ -109,7 +109,7 @@ fn what_is_held_survives_a_restart_and_the_run_it_belongs_to_ends_when_it_did() 
     assert_eq!(offered(&mut spool), []);
     assert_eq!(spool.release_unsynced(Some(BOOT)).unwrap(), 0, "this boot may still know its time");
     spool.release(BOOT, TRUTH).unwrap();
-    assert_eq!(starts(&mut spool), [(TRUTH, Clock::System), (TRUTH + 10 * SECOND, Clock::System)]);
+    assert_eq!(starts(&mut spool), [(TRUTH, TimeSource::System), (TRUTH + 10 * SECOND, TimeSource::System)]);
     assert_eq!(spool.runs().unwrap()[0].last_end, UnixNanos(TRUTH + 20 * SECOND));
 }
 
@@ -122,7 +122,7 @@ fn what_an_earlier_boot_held_goes_out_as_it_is() {
     drop(spool);
     let mut spool = open(settings(dir.path()));
     assert_eq!(spool.release_unsynced(Some(Uuid::from_u128(1))).unwrap(), 1);
-    assert_eq!(starts(&mut spool), [(GUESS, Clock::Unsynced)]);
+    assert_eq!(starts(&mut spool), [(GUESS, TimeSource::Unsynced)]);
     assert_eq!(spool.runs().unwrap()[0].guess, Some((BOOT, GUESS)), "its times stay a guess for ever");
 }
 
@@ -144,12 +144,12 @@ fn what_gives_way_while_it_is_held_is_declared_at_the_time_it_was() {
     spool.release(BOOT, TRUTH).unwrap();
     let entries = spool.pending(READER, Want::Gaps, 0, 10, 1 << 30).unwrap();
     let [entry] = &entries[..] else { panic!("{} gaps", entries.len()) };
-    assert_eq!(entry.kind, Kind::Gap(GapReason::Evicted));
+    assert_eq!(entry.kind, EntryKind::Gap(GapReason::Evicted));
     let Record::Gap(gap) = Record::decode(&entry.body).unwrap() else { panic!("no gap") };
     let kept = starts(&mut spool);
     let first = gap.last_seq.unwrap() + 1;
     assert_eq!((gap.first_seq, gap.start), (0, UnixNanos(TRUTH)));
     assert_eq!(gap.end.0, TRUTH + 10 * SECOND * first as i64);
-    assert_eq!(kept.first(), Some(&(gap.end.0, Clock::System)), "what is left begins where the gap ends");
+    assert_eq!(kept.first(), Some(&(gap.end.0, TimeSource::System)), "what is left begins where the gap ends");
     assert_eq!(gap.frames, Some((1..=first).sum()));
 }

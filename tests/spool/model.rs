@@ -2,7 +2,7 @@
 //! waiting, or was delivered, or is declared in a gap; and the frames add up.
 use crate::support::*;
 use airtally::{
-    spool::{Entry, Kind, Settings, Spool},
+    spool::{Entry, EntryKind, Settings, Spool},
     wire::Gap,
 };
 use proptest::prelude::*;
@@ -92,7 +92,7 @@ impl Model {
         let entries: Vec<&Entry> = picked.into_iter().map(|index| &waiting[index]).collect();
         spool.acknowledge(name, &entries.iter().map(|entry| entry.id).collect::<Vec<_>>()).unwrap();
         for entry in entries {
-            if entry.kind == Kind::Batch {
+            if entry.kind == EntryKind::Batch {
                 reader.got += reader.owed.remove(&(entry.key.run, entry.key.seq, entry.key.part)).unwrap_or(0);
             } else {
                 let gap = &gaps(std::slice::from_ref(entry))[0];
@@ -109,7 +109,7 @@ impl Model {
     fn check_bodies(&self, spool: &mut Spool) {
         for (name, _) in &self.readers {
             let waiting = all_pending(spool, name);
-            for entry in waiting.iter().filter(|entry| entry.kind == Kind::Batch) {
+            for entry in waiting.iter().filter(|entry| entry.kind == EntryKind::Batch) {
                 let (parts, len) = self.windows[&(entry.key.run, entry.key.seq)];
                 let whole = window_of("s", entry.key.run, entry.key.seq, parts, len, frames(entry.key.seq));
                 assert_eq!(entry.body, whole[entry.key.part as usize].body);
@@ -125,7 +125,7 @@ impl Model {
             let lost: BTreeSet<Window> = declared.iter().flat_map(covered).collect();
             let there: Vec<_> = waiting
                 .iter()
-                .filter(|entry| entry.kind == Kind::Batch)
+                .filter(|entry| entry.kind == EntryKind::Batch)
                 .map(|entry| (entry.key.run, entry.key.seq, entry.key.part))
                 .collect();
             let once: BTreeSet<_> = there.iter().copied().collect();

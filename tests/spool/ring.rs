@@ -2,7 +2,7 @@
 //! and what cannot be kept is declared.
 use crate::support::*;
 use airtally::{
-    spool::{Kind, NewEntry, Offered, SpoolError, Want},
+    spool::{EntryKind, NewEntry, Offered, SpoolError, Want},
     wire::GapReason,
 };
 use std::fs;
@@ -210,7 +210,7 @@ fn a_gap_that_grew_is_not_acknowledged_by_its_shorter_self() {
         }
     };
     fill(&mut spool, 1);
-    let offered = all_pending(&mut spool, "r").into_iter().find(|entry| entry.kind != Kind::Batch).unwrap();
+    let offered = all_pending(&mut spool, "r").into_iter().find(|entry| entry.kind != EntryKind::Batch).unwrap();
     fill(&mut spool, 1);
     spool.acknowledge("r", &[offered.id]).unwrap();
     let now = gaps(&all_pending(&mut spool, "r"));

@@ -3,10 +3,10 @@
 
 use airtally::{
     UnixNanos,
-    spool::{Entry, Key, Kind, NewEntry, Opening, Privacy, Settings, Spool, Want},
+    spool::{Entry, EntryKind, Key, NewEntry, Opening, Privacy, Settings, Spool, Want},
     wire::{
-        Address, Addresses, BATCH_SCHEMA, Batch, Capture, Clock, Exposure, Gap, GapReason, Identity, Record, Role,
-        Station,
+        Address, Addresses, BATCH_SCHEMA, Batch, Capture, Exposure, Gap, GapReason, Identity, Record, Role, Station,
+        TimeSource,
     },
 };
 use std::{fs, path::Path, time::Duration};
@@ -62,7 +62,7 @@ pub fn noise(seed: u64, len: usize) -> Vec<u8> {
 /// A window of `parts` parts of `len` octets each; part 0 has `frames`.
 pub fn window_of(sensor: &str, run: Uuid, seq: u64, parts: u32, len: usize, frames: u64) -> Vec<NewEntry> {
     let part = |part| NewEntry {
-        kind: Kind::Batch,
+        kind: EntryKind::Batch,
         key: Key { site: "home".into(), sensor: sensor.into(), run, seq, part },
         parts,
         last_seq: None,
@@ -95,13 +95,13 @@ pub fn all_pending(spool: &mut Spool, reader: &str) -> Vec<Entry> {
 }
 
 pub fn seqs(entries: &[Entry]) -> Vec<u64> {
-    entries.iter().filter(|entry| entry.kind == Kind::Batch).map(|entry| entry.key.seq).collect()
+    entries.iter().filter(|entry| entry.kind == EntryKind::Batch).map(|entry| entry.key.seq).collect()
 }
 
 pub fn gaps(entries: &[Entry]) -> Vec<Gap> {
     entries
         .iter()
-        .filter(|entry| entry.kind != Kind::Batch)
+        .filter(|entry| entry.kind != EntryKind::Batch)
         .map(|entry| match Record::decode(&entry.body) {
             Ok(Record::Gap(gap)) => gap,
             other => panic!("a gap's body decodes, not to {other:?}"),
@@ -163,7 +163,7 @@ pub fn heard(seq: u64, mac: Address, role: Role, names: usize) -> NewEntry {
         parts: 1,
         start: at(seq as i64),
         end: at(seq as i64 + 1),
-        clock: Clock::System,
+        clock: TimeSource::System,
         last: false,
         capture: Some(Capture { frames: 1, station_frames: 1, ..Capture::default() }),
         subtypes: [].into(),

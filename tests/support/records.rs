@@ -5,8 +5,8 @@
 use airtally::{
     Mac, UnixNanos,
     wire::{
-        Address, BATCH_SCHEMA, Batch, Capture, Channel, Clock, GAP_SCHEMA, Gap, GapReason, Identity, Record, Role,
-        Signal, Station, Vendor,
+        Address, BATCH_SCHEMA, Batch, Capture, Channel, GAP_SCHEMA, Gap, GapReason, Identity, Record, Role, Signal,
+        Station, TimeSource, Vendor,
     },
 };
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
@@ -175,7 +175,7 @@ fn window() -> impl Strategy<Value = Vec<Batch>> {
                 parts: parts as u32,
                 start: UnixNanos(0),
                 end: UnixNanos(0),
-                clock: if last { Clock::Capture } else { Clock::System },
+                clock: if last { TimeSource::Capture } else { TimeSource::System },
                 last,
                 capture: (part == 0).then(|| capture.clone()),
                 subtypes: if part == 0 { [("0x0008".to_owned(), 3)].into() } else { BTreeMap::new() },
@@ -258,7 +258,7 @@ pub fn simple(site: &str, sensor: &str, seq: u64, station: Station) -> Batch {
         parts: 1,
         start,
         end: start.saturating_add(Duration::from_secs(10)),
-        clock: Clock::System,
+        clock: TimeSource::System,
         last: false,
         capture: Some(Capture {
             frames: station.frames_sent,

@@ -7,7 +7,7 @@ use super::super::{
 use crate::{
     dot11::channels::{Band, channel_of},
     radio::{
-        link::{Interface, Link as _, Phy},
+        control::{CardControl as _, Interface, Phy},
         nl80211::Kernel,
         select::{Wanted, choose, title},
     },

@@ -4,7 +4,7 @@ use super::super::format::{self, Format, UsageError};
 use crate::{
     config::{self, Radio, load_sensor},
     radio::{
-        link::{Link as _, Phy},
+        control::{CardControl as _, Phy},
         nl80211::Kernel,
         plan::{Activity, Visit, cycle, plan},
         select::{Wanted, choose, title},
@@ -106,7 +106,7 @@ pub fn visits(phy: &Phy, radio: &Radio) -> Result<Vec<Visit>, UsageError> {
 }
 
 #[derive(Serialize)]
-struct Row {
+struct PlanRow {
     channel: String,
     freq_mhz: u16,
     width_mhz: u16,
@@ -123,10 +123,10 @@ pub async fn run(arguments: &PlanArgs) -> anyhow::Result<()> {
     let visits = visits(phy, &radio)?;
     let revisit_ms = cycle(&visits).as_millis();
     let mut starts_ms = 0;
-    let rows: Vec<Row> = visits
+    let rows: Vec<PlanRow> = visits
         .iter()
         .map(|visit| {
-            let row = Row {
+            let row = PlanRow {
                 channel: visit.tuning.to_string(),
                 freq_mhz: visit.tuning.freq_mhz,
                 width_mhz: visit.tuning.width.mhz(),

@@ -8,12 +8,12 @@ use crate::{
     capture::{CaptureError, LiveOptions, Source, Waker},
     dot11::{self, FrameKind},
     radio::{
+        before::CardBefore,
         card::{free_name, make},
+        control::{CardControl, ControlError, Refusal},
         keeper::Files,
-        link::{Link, LinkError, Refusal},
         nl80211::Kernel,
         plan::Visit,
-        record::Record,
     },
     stop,
 };
@@ -50,7 +50,7 @@ pub struct TestArgs {
 }
 
 #[derive(Serialize)]
-struct Row {
+struct HeardRow {
     channel: String,
     freq_mhz: u16,
     listened_ms: u128,
@@ -78,7 +78,7 @@ pub async fn run(arguments: &TestArgs) -> anyhow::Result<()> {
         return Err(UsageError(message.into()).into());
     }
     let taken = Files::new(&sensor.spool.runtime_dir, &sensor.spool.state_dir).record;
-    if Record::read(&taken).is_some() {
+    if CardBefore::read(&taken).is_some() {
         let message = format!(
             "a sensor has the card (or was cut off with it): {} exists; stop the sensor, or start and stop it once",
             taken.display()
@@ -88,7 +88,7 @@ pub async fn run(arguments: &TestArgs) -> anyhow::Result<()> {
     let phys = link.phys().await?;
     let phy = card(&phys, &sensor.radio)?;
     let plan = visits(phy, &sensor.radio)?;
-    let record = Record::of(phy, Some(free_name(&link)));
+    let record = CardBefore::of(phy, Some(free_name(&link)));
     // Written down where that is possible, so that a sensor's next start could repair what a crash here leaves.
     let written = taken.parent().is_some_and(|directory| directory.is_dir()) && record.write(&taken).is_ok();
     let result = tokio::select! {
@@ -97,7 +97,7 @@ pub async fn run(arguments: &TestArgs) -> anyhow::Result<()> {
     };
     let restored = record.restore(&mut link).await;
     if written && restored.is_ok() {
-        Record::remove(&taken);
+        CardBefore::remove(&taken);
     }
     let rows = result?;
     restored?;
@@ -110,11 +110,11 @@ pub async fn run(arguments: &TestArgs) -> anyhow::Result<()> {
 
 async fn listen(
     link: &mut Kernel,
-    phy: &crate::radio::link::Phy,
+    phy: &crate::radio::control::Phy,
     sensor: &crate::config::Sensor,
-    record: &Record,
+    record: &CardBefore,
     plan: &[Visit],
-) -> anyhow::Result<Vec<Row>> {
+) -> anyhow::Result<Vec<HeardRow>> {
     let card = make(link, phy, sensor.radio.mode, sensor.radio.interface.as_deref(), record).await?;
     let options = LiveOptions {
         interface: card.name.clone(),
@@ -126,7 +126,7 @@ async fn listen(
     listener.thread = Some(thread::spawn(move || count(source, &ended)));
     let mut rows = Vec::new();
     for visit in plan {
-        let mut row = Row {
+        let mut row = HeardRow {
             channel: visit.tuning.to_string(),
             freq_mhz: visit.tuning.freq_mhz,
             listened_ms: 0,
@@ -140,7 +140,7 @@ async fn listen(
                 tokio::time::sleep(visit.dwell).await;
                 row.listened_ms = began.elapsed().as_millis();
             }
-            Err(LinkError { refusal: Refusal::Invalid | Refusal::Unsupported | Refusal::Other(_), what }) => {
+            Err(ControlError { refusal: Refusal::Invalid | Refusal::Unsupported | Refusal::Other(_), what }) => {
                 row.refused = Some(format!("refused: cannot {what}"));
             }
             Err(error) => return Err(error.into()),
@@ -201,7 +201,7 @@ fn count(mut source: Source, ended: &AtomicBool) -> Result<Tally, CaptureError> 
     Ok(heard)
 }
 
-fn print(rows: &[Row], form: Format) -> anyhow::Result<()> {
+fn print(rows: &[HeardRow], form: Format) -> anyhow::Result<()> {
     let header = ["channel", "freq_mhz", "listened_ms", "frames", "beacons", "refused"];
     let cells: Vec<Vec<String>> = rows
         .iter()

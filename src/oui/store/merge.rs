@@ -5,10 +5,10 @@
 //! counts. The order of different prefixes in a file never matters.
 
 use super::{
-    parsed::Row,
+    parsed::RegistryRow,
     source::{Source, hex},
 };
-use crate::oui::{Assignment, Entry, Prefix, Registry, table::Builder};
+use crate::oui::{Assignment, Prefix, Registry, RegistryEntry, table::Builder};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Merged {
     /// The assignments.
-    pub entries: Vec<Row>,
+    pub entries: Vec<RegistryRow>,
     /// The well-known addresses.
     pub special: Vec<(Prefix, String)>,
     /// How many prefixes the IEEE gave to more than one organisation.
@@ -26,11 +26,11 @@ pub struct Merged {
 /// Merges what `sources` say.
 #[must_use]
 pub fn merge(sources: &[Source]) -> Merged {
-    let mut entries: BTreeMap<Prefix, Row> = BTreeMap::new();
+    let mut entries: BTreeMap<Prefix, RegistryRow> = BTreeMap::new();
     let mut special: BTreeMap<Prefix, &String> = BTreeMap::new();
     let mut merged = Merged::default();
     for source in sources {
-        let mut rows: BTreeMap<Prefix, Vec<&Row>> = BTreeMap::new();
+        let mut rows: BTreeMap<Prefix, Vec<&RegistryRow>> = BTreeMap::new();
         for row in &source.parsed.entries {
             rows.entry(row.prefix).or_default().push(row);
         }
@@ -49,7 +49,7 @@ pub fn merge(sources: &[Source]) -> Merged {
 }
 
 /// Fills in what `first` leaves open.
-fn fill(first: &mut Row, next: &Row) {
+fn fill(first: &mut RegistryRow, next: &RegistryRow) {
     let fill = |field: &mut Option<String>, next: &Option<String>| {
         if field.is_none() {
             field.clone_from(next);
@@ -62,7 +62,7 @@ fn fill(first: &mut Row, next: &Row) {
 }
 
 /// What one source says about one prefix, and how many holders it has.
-fn merge_rows(prefix: Prefix, rows: &[&Row]) -> (Row, usize) {
+fn merge_rows(prefix: Prefix, rows: &[&RegistryRow]) -> (RegistryRow, usize) {
     let mut holders: Vec<_> = rows
         .iter()
         .filter(|row| row.registry.is_some())
@@ -74,7 +74,7 @@ fn merge_rows(prefix: Prefix, rows: &[&Row]) -> (Row, usize) {
         let parts: Vec<_> = holders.iter().map(part).filter(|text| !text.is_empty()).collect();
         Some(parts.join(" | ")).filter(|text| !text.is_empty())
     };
-    let row = Row {
+    let row = RegistryRow {
         prefix,
         registry: rows.iter().filter_map(|row| row.registry).min(),
         short: rows.iter().find_map(|row| row.short.clone()),
@@ -116,7 +116,7 @@ impl Registry {
 }
 
 /// Adds one entry to a hash. No name has a tab or a line end in it, so no two entries look alike.
-pub(super) fn hash_entry(hasher: &mut Sha256, entry: Entry<'_>) {
+pub(super) fn hash_entry(hasher: &mut Sha256, entry: RegistryEntry<'_>) {
     let registry = entry.registry.map(Assignment::name);
     hasher.update(format!("{:?}", entry.prefix));
     for field in [registry, entry.short_name, entry.organisation, entry.address] {
@@ -150,7 +150,7 @@ mod tests {
         let rows = |texts: &[&str]| -> Vec<(String, String, Option<String>)> {
             let merged = merge(&sources(texts));
             assert_eq!(merged.shared, 1);
-            let row = |row: Row| (row.short.unwrap(), row.organisation.unwrap(), row.address);
+            let row = |row: RegistryRow| (row.short.unwrap(), row.organisation.unwrap(), row.address);
             merged.entries.into_iter().map(row).collect()
         };
         let row = |short: &str, name: &str, address: Option<&str>| {

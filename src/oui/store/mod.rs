@@ -24,5 +24,5 @@ mod watch;
 
 pub use cache::Detail;
 pub use error::OuiError;
-pub use parsed::{Parsed, Row};
+pub use parsed::{Parsed, RegistryRow};
 pub use watch::Watch;

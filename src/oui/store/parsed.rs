@@ -1,10 +1,10 @@
 //! What a registry file says, whatever its form.
 
-use crate::oui::{Assignment, Entry, Prefix};
+use crate::oui::{Assignment, Prefix, RegistryEntry};
 
 /// One assignment as one file gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct RegistryRow {
     /// What was assigned.
     pub prefix: Prefix,
     /// By which registry; only the IEEE's files say.
@@ -17,11 +17,11 @@ pub struct Row {
     pub address: Option<String>,
 }
 
-impl Row {
+impl RegistryRow {
     /// What it says, borrowed.
     #[must_use]
-    pub fn entry(&self) -> Entry<'_> {
-        Entry {
+    pub fn entry(&self) -> RegistryEntry<'_> {
+        RegistryEntry {
             prefix: self.prefix,
             registry: self.registry,
             short_name: self.short.as_deref(),
@@ -35,7 +35,7 @@ impl Row {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parsed {
     /// Its assignments, in the file's order.
-    pub entries: Vec<Row>,
+    pub entries: Vec<RegistryRow>,
     /// Its well-known addresses, in the file's order.
     pub special: Vec<(Prefix, String)>,
 }
@@ -49,7 +49,7 @@ impl Parsed {
         organisation: Option<String>,
         address: Option<String>,
     ) {
-        self.entries.push(Row { prefix, registry, short, organisation, address });
+        self.entries.push(RegistryRow { prefix, registry, short, organisation, address });
     }
 }
 

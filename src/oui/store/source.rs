@@ -11,7 +11,7 @@ pub const MAX_BYTES: u64 = 64 << 20;
 
 /// What a registry file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
+pub enum FileKind {
     /// One of the IEEE's files, CSV or text; named for the registry of its first row.
     Ieee(Assignment),
     /// Wireshark's `manuf`.
@@ -24,7 +24,7 @@ pub enum Kind {
     Nmap,
 }
 
-impl Kind {
+impl FileKind {
     /// `MA-L`, `MA-M`, `MA-S`, `IAB`, `CID`, `manuf`, `wka`, `arp-scan` or `nmap`.
     #[must_use]
     pub const fn label(self) -> &'static str {
@@ -38,7 +38,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for FileKind {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.pad(self.label())
     }
@@ -50,7 +50,7 @@ pub struct Source {
     /// The file's path, or the address it was fetched from.
     pub origin: String,
     /// What it is.
-    pub kind: Kind,
+    pub kind: FileKind,
     /// The SHA-256 of its bytes, in hexadecimal.
     pub sha256: String,
     /// Its bytes.
@@ -86,7 +86,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn parse(bytes: &[u8]) -> Result<(Kind, Parsed), String> {
+fn parse(bytes: &[u8]) -> Result<(FileKind, Parsed), String> {
     let text = decode(bytes)?;
     let start = text.trim_start();
     if start.is_empty() {
@@ -104,18 +104,18 @@ fn parse(bytes: &[u8]) -> Result<(Kind, Parsed), String> {
         }
         let parsed = ieee::parse(start)?;
         let registry = parsed.entries.first().and_then(|row| row.registry);
-        (registry.map(Kind::Ieee).ok_or("has a header and no entries: fetch it again")?, parsed)
+        (registry.map(FileKind::Ieee).ok_or("has a header and no entries: fetch it again")?, parsed)
     } else if ieee_text::is_one(start) {
         let parsed = ieee_text::parse(text)?;
         let registry = parsed.entries.first().and_then(|row| row.registry);
-        (registry.map(Kind::Ieee).ok_or("has column titles and no entries: fetch it again")?, parsed)
+        (registry.map(FileKind::Ieee).ok_or("has column titles and no entries: fetch it again")?, parsed)
     } else {
         let first = start
             .lines()
             .find(|line| !line.trim().is_empty() && !line.starts_with('#'))
             .ok_or("has only comments: fetch it again")?;
         if let Some(separator) = list::separator(first) {
-            let kind = if separator == '\t' { Kind::ArpScan } else { Kind::Nmap };
+            let kind = if separator == '\t' { FileKind::ArpScan } else { FileKind::Nmap };
             return Ok((kind, list::parse(text, separator)?));
         }
         if ethers::parse_line(first).is_err() {
@@ -127,7 +127,7 @@ fn parse(bytes: &[u8]) -> Result<(Kind, Parsed), String> {
         }
         // wka writes 01-80-C2, manuf 00:00:0C.
         let well_known_only = first.as_bytes().get(2) == Some(&b'-');
-        (if well_known_only { Kind::Wka } else { Kind::Manuf }, ethers::parse(text, well_known_only)?)
+        (if well_known_only { FileKind::Wka } else { FileKind::Manuf }, ethers::parse(text, well_known_only)?)
     };
     Ok((kind, parsed))
 }

@@ -5,7 +5,7 @@ use crate::{
     UnixNanos, config,
     sink::{
         OpenError, Sink, SinkError, Storing,
-        sqlite_file::{self, Kind},
+        sqlite_file::{self, FileMark},
         word,
     },
     wire::{Address, Batch, Gap, Record},
@@ -14,8 +14,8 @@ use rusqlite::{Connection, ToSql, Transaction, params, types::ToSqlOutput};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The history's kind of file.
-pub(super) const HISTORY: Kind =
-    Kind { name: "a history", application_id: 0x6174_6831, version: 1, schema: include_str!("schema.sql") };
+pub(super) const HISTORY: FileMark =
+    FileMark { name: "a history", application_id: 0x6174_6831, version: 1, schema: include_str!("schema.sql") };
 
 /// Gap records kept, at most.
 const MOST_GAPS: i64 = 10_000;

@@ -5,7 +5,7 @@ use super::{super::History, *};
 use crate::{
     Mac,
     units::Bytes,
-    wire::{BATCH_SCHEMA, Capture, Clock, GAP_SCHEMA, GapReason, Identity, Role, Station},
+    wire::{BATCH_SCHEMA, Capture, GAP_SCHEMA, GapReason, Identity, Role, Station, TimeSource},
 };
 use std::{fs, path::Path, time::Duration};
 use uuid::Uuid;
@@ -49,7 +49,7 @@ fn window(seq: u64, stations: u64) -> Record {
         parts: 1,
         start: UnixNanos(0), // Windows of long ago are as new as any: they were stored today.
         end: UnixNanos(1),
-        clock: Clock::Capture,
+        clock: TimeSource::Capture,
         last: false,
         capture: Some(Capture { frames: stations, station_frames: stations, ..Capture::default() }),
         subtypes: [].into(),

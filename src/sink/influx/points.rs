@@ -371,7 +371,7 @@ fn cut(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Clock, Contents, Identity, split};
+    use crate::wire::{Contents, Identity, TimeSource, split};
     use uuid::Uuid;
 
     /// However many parts a window has, their stamps differ, and none meets the next window's first.
@@ -379,7 +379,7 @@ mod tests {
     fn no_part_meets_the_next_window() {
         let identity = Identity { site: String::new(), sensor: String::new(), run: Uuid::nil(), seq: 0 };
         let (start, end) = (UnixNanos(5_000_000_000), UnixNanos(6_000_000_000));
-        let batch = split(&identity, start, end, Clock::System, false, Contents::default(), 1 << 20).pop();
+        let batch = split(&identity, start, end, TimeSource::System, false, Contents::default(), 1 << 20).pop();
         for parts in [1, 7, 1_000, 1_001, 5_000] {
             let stamps: Vec<_> = (0..parts)
                 .filter_map(|part| batch.clone().map(|batch| stamp(&Batch { part, parts, ..batch })))

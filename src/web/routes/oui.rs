@@ -4,8 +4,8 @@
 use crate::{
     UnixNanos,
     oui::{
-        Answer, Assignment, Entry, Query, Registry,
-        store::{Detail, OuiError, Row, Watch, cache, snapshot},
+        Answer, Assignment, Query, Registry, RegistryEntry,
+        store::{Detail, OuiError, RegistryRow, Watch, cache, snapshot},
     },
     web::{
         Method, Request, Response, StatusCode,
@@ -194,7 +194,7 @@ impl OuiApi {
             );
         };
         let state = self.state();
-        let found: Vec<Entry> = state.registry.search(text).take(limit).collect();
+        let found: Vec<RegistryEntry> = state.registry.search(text).take(limit).collect();
         state.versioned(request, json(StatusCode::OK, &found))
     }
 
@@ -249,7 +249,7 @@ fn unknown_parameter(request: &Request, known: &[&str]) -> Option<Response> {
     Some(refusal(StatusCode::BAD_REQUEST, &format!("there is no parameter '{name}' here")))
 }
 
-fn read_change(body: &[u8]) -> Result<Row, String> {
+fn read_change(body: &[u8]) -> Result<RegistryRow, String> {
     let change: Change = serde_json::from_slice(body).map_err(|error| format!("the body is not an entry: {error}"))?;
     let query: Query = change.prefix.parse().map_err(|error: crate::oui::QueryError| error.to_string())?;
     let name = |field: &str, text: Option<String>, max: usize| match text {
@@ -259,7 +259,7 @@ fn read_change(body: &[u8]) -> Result<Row, String> {
         Some(text) if text.chars().count() > max => Err(format!("'{field}' is longer than {max} characters")),
         Some(text) => Ok(Some(text.trim().to_owned())),
     };
-    Ok(Row {
+    Ok(RegistryRow {
         prefix: query.prefix(),
         registry: Some(Assignment::Local),
         short: name("short_name", change.short_name, 64)?,

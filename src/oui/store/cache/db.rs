@@ -8,12 +8,12 @@ use super::{
 use crate::{
     UnixNanos,
     oui::{
-        Assignment, Entry, Prefix, Registry,
+        Assignment, Prefix, Registry, RegistryEntry,
         store::{
             Detail, OuiError,
             merge::{Merged, hash_entry},
             origin::{is_secret, shown},
-            parsed::Row,
+            parsed::RegistryRow,
             source::{Source, hex},
         },
         table::Builder,
@@ -57,7 +57,7 @@ pub(super) fn info(path: &Path) -> Result<Info, OuiError> {
 pub(super) struct Old {
     pub rows: BTreeMap<String, u64>,
     pub hash: Option<String>,
-    pub local: Vec<Row>,
+    pub local: Vec<RegistryRow>,
 }
 
 /// Reads what an update needs to know.
@@ -95,7 +95,7 @@ pub(super) fn create(
     path: &Path,
     merged: &Merged,
     sources: &[Source],
-    local: &[Row],
+    local: &[RegistryRow],
     hash: &str,
     now: UnixNanos,
 ) -> Result<(), OuiError> {
@@ -104,7 +104,7 @@ pub(super) fn create(
 
 /// Replaces the local entries of the cache at `path`, which is nobody else's, and removes secrets that an earlier version
 /// kept in addresses.
-pub(super) fn set_local(path: &Path, local: &[Row]) -> Result<(), OuiError> {
+pub(super) fn set_local(path: &Path, local: &[RegistryRow]) -> Result<(), OuiError> {
     alter(path, |db| {
         db.execute_batch("PRAGMA secure_delete = ON")?;
         let tx = db.transaction()?;
@@ -241,7 +241,7 @@ fn read_registry(db: &Connection, detail: Detail) -> Result<Registry, Fault> {
             Some(name) => Some(Assignment::from_ieee(name).ok_or(Fault::Damage("a registry is unknown"))?),
         };
         let (short_name, organisation, address) = (text(row, 3)?, text(row, 4)?, text(row, 5)?);
-        builder.row(Entry { prefix: prefix(row)?, registry, short_name, organisation, address });
+        builder.row(RegistryEntry { prefix: prefix(row)?, registry, short_name, organisation, address });
         count += 1;
     }
     if meta(db, "entries")? != count.to_string() {
@@ -287,13 +287,13 @@ fn int(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }
 
-fn read_local(db: &Connection) -> Result<Vec<Row>, Fault> {
+fn read_local(db: &Connection) -> Result<Vec<RegistryRow>, Fault> {
     let mut statement =
         db.prepare("SELECT prefix, bits, short, organisation, address FROM local_entry ORDER BY prefix, bits")?;
     let mut rows = statement.query([])?;
     let mut local = Vec::new();
     while let Some(row) = rows.next()? {
-        local.push(Row {
+        local.push(RegistryRow {
             prefix: prefix(row)?,
             registry: Some(Assignment::Local),
             short: row.get(2)?,
@@ -351,7 +351,7 @@ fn write(
     db: &mut Connection,
     merged: &Merged,
     sources: &[Source],
-    local: &[Row],
+    local: &[RegistryRow],
     hash: &str,
     now: UnixNanos,
 ) -> rusqlite::Result<()> {
@@ -395,7 +395,7 @@ fn write_sources(db: &Connection, sources: &[Source], now: UnixNanos) -> rusqlit
     Ok(())
 }
 
-fn write_entries(db: &Connection, entries: &[Row]) -> rusqlite::Result<()> {
+fn write_entries(db: &Connection, entries: &[RegistryRow]) -> rusqlite::Result<()> {
     let mut insert = db.prepare("INSERT INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
     for row in entries {
         let registry = row.registry.map(Assignment::name);
@@ -413,7 +413,7 @@ fn write_special(db: &Connection, special: &[(Prefix, String)]) -> rusqlite::Res
     Ok(())
 }
 
-fn write_local(db: &Connection, local: &[Row]) -> rusqlite::Result<()> {
+fn write_local(db: &Connection, local: &[RegistryRow]) -> rusqlite::Result<()> {
     let mut insert = db.prepare("INSERT INTO local_entry VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for row in local {
         insert.execute(params![

@@ -5,7 +5,7 @@
 mod db;
 mod place;
 
-use super::{OuiError, merge::merge, parsed::Row, snapshot, source::Source};
+use super::{OuiError, merge::merge, parsed::RegistryRow, snapshot, source::Source};
 use crate::{
     UnixNanos,
     oui::{Prefix, Registry},
@@ -181,7 +181,7 @@ pub fn stored(path: &Path, origin: &str) -> Result<Option<(SourceInfo, Vec<u8>)>
 ///
 /// # Errors
 /// When there is one for this prefix already (without `replace`), there are [`MAX_LOCAL`], or the cache cannot be used.
-pub fn put_local(path: &Path, row: Row, replace: bool, now: UnixNanos) -> Result<bool, OuiError> {
+pub fn put_local(path: &Path, row: RegistryRow, replace: bool, now: UnixNanos) -> Result<bool, OuiError> {
     change_local(path, now, |rows| match rows.binary_search_by_key(&row.prefix, |row| row.prefix) {
         Ok(_) if !replace => Err(OuiError::LocalExists { prefix: row.prefix }),
         Ok(place) => {
@@ -216,7 +216,7 @@ pub fn remove_local(path: &Path, prefix: Prefix, now: UnixNanos) -> Result<(), O
 fn change_local<T>(
     path: &Path,
     now: UnixNanos,
-    change: impl FnOnce(&mut Vec<Row>) -> Result<T, OuiError>,
+    change: impl FnOnce(&mut Vec<RegistryRow>) -> Result<T, OuiError>,
 ) -> Result<T, OuiError> {
     let path = &place::real(path);
     may_replace(path)?;

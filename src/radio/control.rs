@@ -8,9 +8,9 @@ use std::{fmt, future::Future};
 /// What an interface does: the kernel's own number (`enum nl80211_iftype`), so that any can be put back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Kind(pub u32);
+pub struct InterfaceType(pub u32);
 
-impl Kind {
+impl InterfaceType {
     /// A station, or not yet one.
     pub const MANAGED: Self = Self(2);
     /// An access point.
@@ -19,7 +19,7 @@ impl Kind {
     pub const MONITOR: Self = Self(6);
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for InterfaceType {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         const NAMES: [&str; 13] = [
             "unspecified",
@@ -83,7 +83,7 @@ pub struct Interface {
     /// The card it is on.
     pub phy: u32,
     /// What it does.
-    pub kind: Kind,
+    pub kind: InterfaceType,
     /// Its address.
     pub mac: Option<Mac>,
     /// Whether it is up.
@@ -110,7 +110,7 @@ pub struct Phy {
     /// Where it sits on its bus, like `1-1.4` (USB) or `0000:01:00.0` (PCI).
     pub bus: Option<String>,
     /// What its interfaces may do.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<InterfaceType>,
     /// Its channels, by frequency.
     pub channels: Vec<PhyChannel>,
     /// Whether it is turned off.
@@ -126,7 +126,7 @@ impl Phy {
     /// Whether the driver knows monitor mode.
     #[must_use]
     pub fn can_monitor(&self) -> bool {
-        self.kinds.contains(&Kind::MONITOR)
+        self.kinds.contains(&InterfaceType::MONITOR)
     }
 
     /// Whether one of its interfaces carries a default route.
@@ -166,7 +166,7 @@ pub enum Refusal {
 /// What was tried, and why it failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot {what}: {}", explain(*.refusal))]
-pub struct LinkError {
+pub struct ControlError {
     /// What was tried.
     pub what: String,
     /// Why it failed.
@@ -191,7 +191,7 @@ fn explain(refusal: Refusal) -> String {
 /// The kernel, as far as radios go. Each call is one question or one order; none waits for anything but the answer.
 ///
 /// All of them fail with the kernel's refusal.
-pub trait Link: Send {
+pub trait CardControl: Send {
     /// Whether this process may change interfaces and capture: has CAP_NET_ADMIN and CAP_NET_RAW.
     fn is_privileged(&self) -> bool;
 
@@ -199,26 +199,26 @@ pub trait Link: Send {
     fn knows(&self, name: &str) -> bool;
 
     /// Every card, with its interfaces.
-    fn phys(&mut self) -> impl Future<Output = Result<Vec<Phy>, LinkError>> + Send;
+    fn phys(&mut self) -> impl Future<Output = Result<Vec<Phy>, ControlError>> + Send;
 
     /// One interface as it is now; `None` if it is gone. Says nothing of routes and managers.
-    fn interface(&mut self, index: u32) -> impl Future<Output = Result<Option<Interface>, LinkError>> + Send;
+    fn interface(&mut self, index: u32) -> impl Future<Output = Result<Option<Interface>, ControlError>> + Send;
 
     /// Creates an interface in monitor mode and gives its number.
-    fn add_monitor(&mut self, phy: u32, name: &str) -> impl Future<Output = Result<u32, LinkError>> + Send;
+    fn add_monitor(&mut self, phy: u32, name: &str) -> impl Future<Output = Result<u32, ControlError>> + Send;
 
     /// Removes an interface.
-    fn delete(&mut self, index: u32) -> impl Future<Output = Result<(), LinkError>> + Send;
+    fn delete(&mut self, index: u32) -> impl Future<Output = Result<(), ControlError>> + Send;
 
     /// Changes what an interface does; it must be down.
-    fn set_kind(&mut self, index: u32, kind: Kind) -> impl Future<Output = Result<(), LinkError>> + Send;
+    fn set_kind(&mut self, index: u32, kind: InterfaceType) -> impl Future<Output = Result<(), ControlError>> + Send;
 
     /// Brings an interface up, or takes it down.
-    fn set_up(&mut self, index: u32, up: bool) -> impl Future<Output = Result<(), LinkError>> + Send;
+    fn set_up(&mut self, index: u32, up: bool) -> impl Future<Output = Result<(), ControlError>> + Send;
 
     /// Starts or stops a P2P device; one that is so already stays so.
-    fn set_p2p(&mut self, device: u64, started: bool) -> impl Future<Output = Result<(), LinkError>> + Send;
+    fn set_p2p(&mut self, device: u64, started: bool) -> impl Future<Output = Result<(), ControlError>> + Send;
 
     /// Tunes an interface in monitor mode.
-    fn tune(&mut self, index: u32, tuning: Tuning) -> impl Future<Output = Result<(), LinkError>> + Send;
+    fn tune(&mut self, index: u32, tuning: Tuning) -> impl Future<Output = Result<(), ControlError>> + Send;
 }

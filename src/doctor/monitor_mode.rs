@@ -5,7 +5,7 @@ use crate::{
     config::Radio,
     dot11::channels::Tuning,
     radio::{
-        link::{Link as _, LinkError, Phy},
+        control::{CardControl as _, ControlError, Phy},
         nl80211::Kernel,
         select::{Wanted, choose, title},
     },
@@ -25,7 +25,7 @@ pub(super) async fn check(host: &Host, radio: &Radio) -> Vec<Finding> {
     }
 }
 
-async fn cards() -> Result<Vec<Phy>, LinkError> {
+async fn cards() -> Result<Vec<Phy>, ControlError> {
     Kernel::open()?.phys().await
 }
 

@@ -120,8 +120,8 @@ enum Raw {
 
 /// One connection. `T` marks a message until its acknowledgement comes back.
 ///
-/// What is asked of a connection that has ended meanwhile does nothing: [`Link::next`] will say that it has ended.
-pub(super) struct Link<T> {
+/// What is asked of a connection that has ended meanwhile does nothing: [`Connection::next`] will say that it has ended.
+pub(super) struct Connection<T> {
     client: AsyncClient,
     signals: mpsc::Receiver<Raw>,
     task: JoinHandle<()>,
@@ -135,13 +135,13 @@ pub(super) struct Link<T> {
     cut: bool,
 }
 
-impl<T> Drop for Link<T> {
+impl<T> Drop for Connection<T> {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-impl<T> Link<T> {
+impl<T> Connection<T> {
     /// Reads the secrets and begins to connect.
     ///
     /// # Errors

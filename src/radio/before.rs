@@ -1,7 +1,7 @@
 //! What a card was like before we took it, in a small file written before anything is changed, so that even after a
 //! crash it can be given back as it was.
 
-use super::link::{Kind, Link, LinkError, Phy, Refusal};
+use super::control::{CardControl, ControlError, InterfaceType, Phy, Refusal};
 use crate::{Mac, boot::boot_id, dot11::channels::Tuning, own_file};
 use serde::{Deserialize, Serialize};
 use std::{io, path::Path};
@@ -15,14 +15,14 @@ const WANTED: &str = "the record of a card that a sensor has taken";
 struct Before {
     index: u32,
     name: String,
-    kind: Kind,
+    kind: InterfaceType,
     up: bool,
     freq_mhz: Option<u16>,
 }
 
 /// A card as it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
+pub struct CardBefore {
     /// The start of the system that this was in: another one knows nothing of what we changed.
     boot: String,
     phy: u32,
@@ -34,7 +34,7 @@ pub struct Record {
     pub ours: Option<String>,
 }
 
-impl Record {
+impl CardBefore {
     /// The card as it is now.
     #[must_use]
     pub fn of(phy: &Phy, ours: Option<&str>) -> Self {
@@ -94,9 +94,9 @@ impl Record {
     ///
     /// # Errors
     /// The first refusal, after everything was tried. That the card, or an interface, is gone is none.
-    pub async fn restore(&self, link: &mut impl Link) -> Result<(), LinkError> {
+    pub async fn restore(&self, link: &mut impl CardControl) -> Result<(), ControlError> {
         let mut first = Ok(());
-        let mut note = |result: Result<(), LinkError>| {
+        let mut note = |result: Result<(), ControlError>| {
             if let Err(error) = result
                 && error.refusal != Refusal::Gone
                 && first.is_ok()
@@ -125,7 +125,7 @@ impl Record {
             if up != before.up {
                 note(link.set_up(before.index, before.up).await);
             }
-            if let Some(freq_mhz) = before.freq_mhz.filter(|_| before.kind == Kind::MONITOR && before.up) {
+            if let Some(freq_mhz) = before.freq_mhz.filter(|_| before.kind == InterfaceType::MONITOR && before.up) {
                 note(link.tune(before.index, Tuning::narrow(freq_mhz)).await);
             }
         }
