@@ -59,8 +59,10 @@ impl Interface {
         match told {
             Some(time) => (time, false),
             // Nanoseconds where microseconds are the rule.
-            None if !self.told => (time(units).unwrap_or(UnixNanos::NONE), true),
-            None => (UnixNanos::NONE, false),
+            None => match time(units).filter(|_| !self.told) {
+                Some(time) => (time, true),
+                None => (UnixNanos::NONE, false),
+            },
         }
     }
 }
