@@ -350,7 +350,8 @@ fn windows_have_the_times_that_tshark_has() {
             .stderr(Stdio::null())
             .output()
             .expect("tshark");
-        let times: Vec<i64> = String::from_utf8(output.stdout).unwrap().lines().map(nanos).collect();
+        let times: Vec<i64> =
+            String::from_utf8(output.stdout).unwrap().lines().filter(|line| !line.is_empty()).map(nanos).collect();
         let batches: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let total = |key: &str| -> u64 { batches.iter().filter_map(|batch| batch["capture"][key].as_u64()).sum() };
         if total("frames") != times.len() as u64 {
