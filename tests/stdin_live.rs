@@ -45,6 +45,7 @@ fn spooled(config: &airtally::config::Sensor) -> (u64, bool) {
         age_out: config.spool.age_out,
         durable: false,
         ledger: false,
+        privacy: None,
         readers: vec!["test".into()],
     };
     let (mut spool, _) = Spool::open(UnixNanos::now(), settings).expect("the sensor's spool");

@@ -147,10 +147,11 @@ impl Input {
             }
         }
         let known = matches!(self.bytes().first_chunk(), Some(&magic) if magic == NG || is_classic(magic));
-        if !known && self.at_least(16)? {
-            if let Some((what, advice)) = compressed::foreign(self.bytes()) {
-                return Err(CaptureError::Foreign { name: self.name.clone(), what, advice });
-            }
+        if !known
+            && self.at_least(16)?
+            && let Some((what, advice)) = compressed::foreign(self.bytes())
+        {
+            return Err(CaptureError::Foreign { name: self.name.clone(), what, advice });
         }
         let bytes = self.bytes();
         let not_a_capture = || CaptureError::NotACapture {

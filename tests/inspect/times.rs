@@ -254,10 +254,8 @@ fn simple_packets_have_no_time_and_never_1970() {
     assert_eq!((&answer["frames"], &answer["first_time"]), (&3.into(), &answer["last_time"]));
     assert_eq!(answer["stations"][0]["first_seen"], "2023-11-14T22:13:20.000000000Z");
     assert_eq!(windows(&path), [(NOW, 2, 0, 1)]);
-    assert_eq!(
-        inspect(&path, &["--format", "json", "--since", "1980-01-01T00:00:00Z"]).0.matches("\"frames\":2").count() > 0,
-        true
-    );
+    let since = inspect(&path, &["--format", "json", "--since", "1980-01-01T00:00:00Z"]).0;
+    assert!(since.contains("\"frames\":2"), "{since}");
 }
 
 /// Stamps with every kind of trouble now and then; large frames, so that the capture can be divided.

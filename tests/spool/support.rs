@@ -153,6 +153,9 @@ pub fn heard(seq: u64, mac: Address, role: Role, names: usize) -> NewEntry {
         freqs_mhz: Vec::new(),
         bssid: None,
         ssids: (0..names).map(name).collect(),
+        security: None,
+        channel: None,
+        width_mhz: None,
         first_seen: at(seq as i64),
         last_seen: at(seq as i64),
     };
