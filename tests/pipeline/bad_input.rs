@@ -106,7 +106,7 @@ fn bad_captures_are_counted_or_refused_in_one_sentence() {
                     let problem = match status.code() {
                         _ if log.contains("panicked") => Some("panicked"),
                         Some(0) => {
-                            counted.lock().unwrap().push((bad, log.contains("packets of interfaces")));
+                            counted.lock().unwrap().push((bad, log.contains(" of interfaces with link type")));
                             None
                         }
                         Some(1) if !bad.refusable => Some("refused though there is something in it"),
