@@ -52,6 +52,7 @@ async fn the_tables_list_the_fields_there_are() {
     let mut records = neighbourhood();
     let airtally::wire::Record::Batch(batch) = &mut records[0] else { panic!() };
     batch.stations[0].bssid = Some(Address::Pseudonym(1));
+    batch.capture.as_mut().unwrap().mended_times = Some(1);
     let server = filled(&records).await;
 
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
