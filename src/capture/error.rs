@@ -101,7 +101,7 @@ pub enum CaptureError {
     },
     /// Not one packet has a time.
     #[error(
-        "{name} has no times of capture, so that its packets are in no window: inspect without --window counts them"
+        "{name} has no times of capture, so that its packets are in no window: airtally inspect without --window counts them"
     )]
     NoTimes {
         /// The file.

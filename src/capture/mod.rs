@@ -149,6 +149,17 @@ impl Source {
         polled
     }
 
+    /// What messages call it: a file's path, or the name that it was given.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match &self.kind {
+            Reader::Classic(classic) => classic.name(),
+            Reader::Ng(ng) => ng.name(),
+            #[cfg(feature = "pcap")]
+            Reader::LiveCapture(_) => "the interface",
+        }
+    }
+
     /// What is not right with the source although it could be read: cut short, packets that no reader here knows,
     /// times that were mended. Complete after [`Polled::End`].
     #[must_use]

@@ -244,9 +244,8 @@ impl Times {
         let mut notes = Vec::new();
         if !mended.is_empty() {
             let total = fractions + wild + without;
-            let were = if total == 1 { "was" } else { "were" };
             notes.push(format!(
-                "{name}: the time of {total} {} {were} mended: {} (docs/inspect.md says how)",
+                "{name}: the time of {total} {} was mended: {} (docs/inspect.md says how)",
                 packets(total),
                 mended.join(", ")
             ));

@@ -23,6 +23,8 @@ use std::{
     io::{self, Write},
 };
 
+/// Link types that the summary names, at most.
+const MOST_LINK_TYPES: usize = 8;
 /// Access points in a summary, at most.
 const SUMMARY_ROWS: usize = 12;
 
@@ -179,7 +181,10 @@ impl View<'_> {
             [file] => file.name.clone(),
             files => format!("{} captures", group(files.len() as u64)),
         };
-        let links: Vec<_> = report.link_types.iter().map(ToString::to_string).collect();
+        let mut links: Vec<_> = report.link_types.iter().take(MOST_LINK_TYPES).map(ToString::to_string).collect();
+        if let Some(others) = report.link_types.len().checked_sub(MOST_LINK_TYPES).filter(|&others| others > 0) {
+            links.push(format!("and {} others", group(others as u64)));
+        }
         let vendors = rows::vendors(report, self.registry);
         let randomised: u64 = vendors.iter().filter(|row| row.randomised).map(|row| row.stations).sum();
         let known = vendors.iter().filter(|row| row.vendor.is_some()).count();

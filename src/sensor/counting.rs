@@ -98,7 +98,7 @@ pub struct Signals {
 /// too.
 ///
 /// # Errors
-/// When the source fails; what was counted before is handed over all the same.
+/// When the source fails, or not one packet has a time; what was counted before is handed over all the same.
 pub fn count(
     source: &mut Source,
     counter: &mut Counter,
@@ -111,10 +111,16 @@ pub fn count(
     verdict.warnings().iter().for_each(|warning| tracing::warn!("the capture is not what it says: {warning}"));
     let mut sheet = CaptureCounting { counter, windows, signals, failure: None, verdict };
     let ended = take(source, survey, &mut sheet, replay);
-    if let Some(window) = sheet.counter.finish(None) {
+    let last = sheet.counter.finish(None);
+    let in_no_window = last.is_none() && sheet.counter.without_time() > 0;
+    if let Some(window) = last {
         sheet.hand_over(window, true);
     }
-    ended
+    ended?;
+    if in_no_window {
+        return Err(CaptureError::NoTimes { name: source.name().to_owned() }.into());
+    }
+    Ok(())
 }
 
 fn take(

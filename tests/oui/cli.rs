@@ -361,3 +361,13 @@ fn a_killed_update_leaves_the_old_cache_or_the_new_one() {
     assert!(names.count() <= 2);
     assert!(whole < Duration::from_secs(60));
 }
+
+#[test]
+fn an_address_without_its_scheme_is_not_repeated() {
+    let dir = temp_dir();
+    let db = dir.path().join("oui.sqlite");
+    for place in ["user:S3CR3T@127.0.0.1:1/manuf", "127.0.0.1/manuf?token=S3CR3T", "user:p/S3CR3T@host"] {
+        let said = refused(&oui(&db, &["update", "--from", place]), 2);
+        assert!(said.contains("https://") && !said.contains("S3CR3T"), "{said}");
+    }
+}

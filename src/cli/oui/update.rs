@@ -93,6 +93,14 @@ fn read_all(db: &Path, args: &UpdateArgs) -> anyhow::Result<Vec<Source>> {
                 none => none.insert(Fetcher::new(args.ca_file.as_deref(), Timeouts::default())?),
             };
             sources.push(runtime.block_on(fetch(fetcher, db, place))?);
+        } else if place.contains(['@', '?']) && !Path::new(place).exists() {
+            // An address whose scheme was forgotten: what may be its password is not repeated.
+            return Err(UsageError(
+                "one of the sources is no file that exists, and looks like an address without https:// in front: name \
+                 the file, or write the whole address"
+                    .to_owned(),
+            )
+            .into());
         } else {
             sources.push(read(Path::new(place))?);
         }
