@@ -17,7 +17,7 @@ const MOST_OWED: i64 = 6;
 /// never begins before an earlier one ends.
 ///
 /// Files have no empty windows: the next one is the aligned one that its first frame falls into. Where the clock of a
-/// file was set back by more than [`LEAP`], the windows go back with it, if the time there has not had any. Live windows
+/// file was set back by more than `LEAP`, the windows go back with it, if the time there has not had any. Live windows
 /// follow each other without a break, until the clock behind them moves ([`Windows::moved`]). Where it moves back into
 /// time that has had its windows, the next one begins after that time; until then frames count in it, and are late.
 #[derive(Clone, Debug)]
