@@ -54,7 +54,7 @@ Examples:
   airtally inspect capture.pcap --filter 'wlan type mgt subtype beacon' --by ssid
   airtally inspect capture.pcap --window 10s          the batches that a sensor would publish
   airtally inspect --watch /srv/captures | jq .frames
-Captures are pcap and pcapng, also in gzip, zstd, lz4 or xz; what each one is, its content says.
+Captures are pcap and pcapng, also in gzip, zstd, lz4 or xz. Names do not matter: airtally looks at the content.
 docs/inspect.md describes every column and key.")]
 pub struct InspectArgs {
     /// Captures: files, directories (with all below them), or - for standard input

@@ -27,7 +27,7 @@ use std::{
 #[derive(Debug, Args)]
 pub(super) struct UpdateArgs {
     /// Registry files or https addresses: the IEEE's lists (CSV or text), Wireshark's manuf (of any year) and wka,
-    /// arp-scan's ieee-oui.txt, nmap's nmap-mac-prefixes. What each one is, its content says. Without any: all five lists of the IEEE and both of Wireshark, from their own servers.
+    /// arp-scan's ieee-oui.txt, nmap's nmap-mac-prefixes. Names do not matter: the content is looked at. Without any: all five lists of the IEEE and both of Wireshark, from their own servers.
     #[arg(long, value_name = "FILE|URL", num_args = 1..)]
     from: Vec<String>,
     /// A text file with one such file or address a line; '#' begins a comment.
