@@ -36,6 +36,7 @@ struct ConfigArg {
 #[derive(Debug, Subcommand)]
 enum IngestCommand {
     /// Offers the dead letters to their databases again, once the reason is mended; what is taken leaves the table
+    #[command(after_help = "Example:\n  airtally ingest redrive --config /etc/airtally/ingest.toml")]
     Redrive(ConfigArg),
 }
 

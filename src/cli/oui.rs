@@ -23,6 +23,11 @@ use std::{
 
 /// The vendor registry: which organisation a MAC address belongs to.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  airtally oui update --from /usr/share/wireshark/manuf     make the cache, from Wireshark's list
+  airtally oui lookup b8:27:eb:01:02:03                     whose address is it
+  airtally oui search raspberry                             which prefixes does it have")]
 pub struct OuiArgs {
     /// The cache.
     #[arg(long, global = true, value_name = "FILE", default_value = cache::DEFAULT_PATH)]
@@ -40,6 +45,10 @@ enum Command {
     #[cfg(feature = "oui-update")]
     Update(update::UpdateArgs),
     /// Say whose these addresses are.
+    #[command(after_help = "\
+Examples:
+  airtally oui lookup b8:27:eb:01:02:03 3c-5a-b4
+  arp -a | grep -o '[0-9a-f:]*:[0-9a-f:]*' | airtally oui lookup --format csv")]
     Lookup {
         /// Addresses or prefixes of 24 to 48 bits; none: one a line from standard input. One that makes no sense is named
         /// on standard error, and the others are answered; the exit status is then 2.
@@ -50,6 +59,10 @@ enum Command {
         format: Format,
     },
     /// List the prefixes of an organisation.
+    #[command(after_help = "\
+Examples:
+  airtally oui search raspberry
+  airtally oui search 'cisco meraki' --format csv")]
     Search {
         /// Part of its name, in any case.
         text: String,
@@ -58,12 +71,19 @@ enum Command {
         format: Format,
     },
     /// Say what the cache is made of, and check it.
+    #[command(after_help = "\
+Example:
+  airtally oui info --format json")]
     Info {
         /// How to write it.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
     /// Write the whole registry to standard output.
+    #[command(after_help = "\
+Examples:
+  airtally oui export --format csv > vendors.csv
+  airtally oui export --format manuf > manuf")]
     Export {
         /// In which form.
         #[arg(long, value_enum)]

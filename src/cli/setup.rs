@@ -40,8 +40,8 @@ Examples:
   sudo airtally setup --role sensor --site home --sensor attic --broker broker.lan --yes
   sudo airtally setup --role ingest --broker localhost --user ingest-1 --password-file pw --yes
 
-What is not given is asked for; with --yes it is what the configuration says already. Comments and all other keys of
-the configuration stay. Run it again at any time.")]
+What is not given is asked for; with --yes it is what the configuration says already. Comments and
+all other keys of the configuration stay. Run it again at any time.")]
 pub struct SetupArgs {
     /// What this machine is to be
     #[arg(long, value_enum)]

@@ -27,15 +27,31 @@ fn help_lists_every_command_with_examples() {
     let output = run(["--help"]);
     assert_eq!(output.status.code(), Some(0));
     let help = out(&output);
-    for command in ["sensor", "ingest", "inspect", "history", "oui", "radio", "check", "setup"] {
+    for command in ["sensor", "ingest", "inspect", "history", "oui", "radio", "check", "setup", "doctor"] {
         assert!(help.contains(&format!("  {command} ")), "{command} is not in:\n{help}");
-        let output = run([command, "--help"]);
-        assert_eq!(output.status.code(), Some(0), "{command} --help");
-        if command != "oui" {
-            assert!(out(&output).contains("Example"), "{command} --help has no example");
-        }
-        assert!(out(&output).contains("Usage:"), "{command} --help");
     }
+    let mut waiting = vec![Vec::<String>::new()];
+    let mut seen = 0;
+    while let Some(command) = waiting.pop() {
+        let arguments: Vec<&str> = command.iter().map(String::as_str).chain(["--help"]).collect();
+        let output = run(arguments.as_slice());
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        let help = out(&output);
+        assert!(help.contains("Usage:"), "{arguments:?}");
+        assert!(help.contains("\nExample"), "{arguments:?} shows no example:\n{help}");
+        for line in help.lines() {
+            assert!(line.chars().count() <= 100, "{arguments:?} has a long line: {line}");
+        }
+        seen += 1;
+        let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+        for line in commands.filter(|line| line.starts_with("  ") && !line.starts_with("   ")) {
+            let name = line.split_whitespace().next().expect("a name");
+            if name != "help" {
+                waiting.push(command.iter().cloned().chain([name.to_owned()]).collect());
+            }
+        }
+    }
+    assert!(seen > 15, "only {seen} commands were found");
     assert!(help.contains("Examples:") && help.contains("Exit status"), "{help}");
 }
 

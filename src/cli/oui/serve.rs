@@ -26,6 +26,10 @@ use tokio::{
 
 /// What `serve` takes.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  airtally oui serve                                        read only, on 127.0.0.1:8780
+  airtally oui serve --listen 0.0.0.0:8780 --token-file /etc/airtally/oui-token")]
 pub(super) struct ServeArgs {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8780")]

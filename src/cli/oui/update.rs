@@ -25,6 +25,10 @@ use std::{
 
 /// What `update` takes.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  airtally oui update                                       the lists of the IEEE and Wireshark
+  airtally oui update --from /usr/share/wireshark/manuf --db oui.sqlite")]
 pub(super) struct UpdateArgs {
     /// Registry files or https addresses: the IEEE's lists (CSV or text), Wireshark's manuf (of any year) and wka,
     /// arp-scan's ieee-oui.txt, nmap's nmap-mac-prefixes. Names do not matter: the content is looked at. Without any: all five lists of the IEEE and both of Wireshark, from their own servers.
