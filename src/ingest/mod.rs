@@ -111,7 +111,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
     let heart = tokio::spawn(async move { watchdog::tell(stages, || line(&told)).await });
     tracing::info!(name = config.name, site = config.site, version = env!("CARGO_PKG_VERSION"), "storing");
 
-    let mut subscriber = subscriber;
+    let (mut subscriber, mut damage) = (subscriber, None);
     let ended = tokio::select! {
         signal = stop::requested() => {
             tracing::info!(signal = signal?, "stopping: what was taken stays in the spool");
@@ -119,6 +119,12 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
             None
         }
         ended = &mut subscriber => Some(ended),
+        error = spool.damaged() => {
+            tracing::error!(%error, "stopping: nothing can be stored any more");
+            watchdog::stopping();
+            damage = Some(error);
+            None
+        }
     };
     let _ = stop.send(true);
     asker.abort();
@@ -134,7 +140,11 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
     for follower in followers {
         let _ = follower.join();
     }
-    spool.with(Spool::flush).await.unwrap_or(Ok(()))?;
+    let flushed = spool.with(Spool::flush).await.unwrap_or(Ok(()));
+    if let Some(error) = damage {
+        return Err(error.into());
+    }
+    flushed?;
     match ended {
         Ok(result) => Ok(result?),
         Err(_) => Err(io::Error::other("the subscriber ended early").into()),

@@ -25,11 +25,19 @@ pub(super) async fn wait_and_end(running: Running) -> Result<(), SensorError> {
         running;
     let (stop_publishing, mut keepers) = (running.stop_publishing, running.keepers);
 
-    let mut recorded = None;
+    let (mut recorded, mut damage) = (None, None);
     let signal = tokio::select! {
-        result = &mut recording => { recorded = Some(result); None }
+        result = &mut recording => {
+            let ended_well = matches!(result, Ok(Ok(())));
+            recorded = Some(result);
+            (!ended_well).then_some("the recorder")
+        }
         signal = stop::requested() => Some(signal?),
         () = failed(&publishing) => Some("the publisher"),
+        error = spool.damaged() => {
+            damage = Some(error);
+            Some("the spool")
+        }
     };
     if let Some(signal) = signal {
         tracing::info!(signal, "stopping: the open window is closed and kept");
@@ -57,14 +65,17 @@ pub(super) async fn wait_and_end(running: Running) -> Result<(), SensorError> {
     let _ = stop_publishing.send(true);
     let published = publishing.await;
     keepers.shutdown().await;
-    if let Some(settled) = spool.with(|spool| spool.settle(UnixNanos::now())).await {
-        recorder::say_evicted(&settled?.evicted);
-    }
-
+    let settled = spool.with(|spool| spool.settle(UnixNanos::now())).await;
     let counted = counting.join();
     keys::erase(&config);
+    if let Some(error) = damage {
+        return Err(error.into());
+    }
     if let Ok(Err(error)) = recorded {
         return Err(error.into());
+    }
+    if let Some(settled) = settled {
+        recorder::say_evicted(&settled?.evicted);
     }
     if let Ok(Err(error)) = published {
         return Err(error.into());

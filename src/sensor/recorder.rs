@@ -164,6 +164,8 @@ impl Recorder {
                     self.spool.announce();
                     return Ok(());
                 }
+                // Trying again mends no damaged file: the next start begins a fresh one.
+                Err(error) if !error.is_temporary() => return Err(error),
                 Err(error) => {
                     tries += 1;
                     tracing::error!(%error, "cannot spool a window; counting goes on, and this is tried again");

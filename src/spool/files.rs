@@ -46,7 +46,7 @@ fn is_spool(content: &Content) -> bool {
 }
 
 /// Opens the tier in `dir`, making what is not there; a damaged file is renamed and a fresh one begun. Damaged is a spool,
-/// and, in a directory that has had one, what is no SQLite database any more.
+/// and, in a directory that has had one, what is no SQLite database any more or has lost its mark.
 ///
 /// # Errors
 /// When the directory cannot be used, another process has it, or the file is of a newer version or not ours.
@@ -56,7 +56,12 @@ pub(super) fn open(now: UnixNanos, dir: &Path, place: Place, wal_limit: u64) -> 
     let path = dir.join(place.file);
     // Before the lock is made: in a stranger's directory nothing is.
     let content = own_file::look(&path).map_err(in_dir)?;
-    let was_spool = is_spool(&content) || content == Content::File && dir.join(place.lock).is_file();
+    let may_be_spool = match &content {
+        Content::File => true,
+        Content::Sqlite(header) => header.mentions(store::FIRST_TABLE),
+        _ => false,
+    };
+    let was_spool = is_spool(&content) || may_be_spool && dir.join(place.lock).is_file();
     if !was_spool && !matches!(content, Content::Absent | Content::Empty) {
         return Err(Stranger::new(&path, &content, "a spool").into());
     }
@@ -68,9 +73,16 @@ pub(super) fn open(now: UnixNanos, dir: &Path, place: Place, wal_limit: u64) -> 
     }
     own_file::make_private(&path).map_err(in_dir)?;
     own_file::tighten(&path);
-    match Store::open(&path, place.medium, wal_limit) {
+    let mark = store::damage_mark(&path);
+    let opened = if mark.exists() {
+        Err(SpoolError::Corrupt { path: path.clone(), message: "it was found damaged while in use".into() })
+    } else {
+        Store::open(&path, place.medium, wal_limit)
+    };
+    match opened {
         Err(SpoolError::Corrupt { .. }) => {
             let aside = set_aside(now, dir, place).map_err(in_dir)?;
+            absent(fs::remove_file(&mark)).map_err(in_dir)?;
             own_file::make_private(&path).map_err(in_dir)?;
             let store = Store::open(&path, place.medium, wal_limit)?;
             sync_dir(dir).map_err(in_dir)?;

@@ -4,6 +4,7 @@
 use super::{
     Appended, Counts, Entry, NewEntry, Offered, Opening, RunInfo, Settings, SpoolError,
     entry::{EntryKind, PackedEntry, Packer, Want},
+    failure::Damage,
     files::{self, COLD, HOT, Opened},
     rows::{Head, Rows, Spot},
     run_info::progress_of,
@@ -14,6 +15,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet, hash_map},
     fs::File,
     iter,
+    path::PathBuf,
 };
 use uuid::Uuid;
 
@@ -38,6 +40,7 @@ pub struct Spool {
     /// When runs and state were last written from the hot tier to the cold one.
     pub(super) noted: Option<UnixNanos>,
     _locks: Vec<File>,
+    damage: Damage,
 }
 
 impl Spool {
@@ -46,7 +49,25 @@ impl Spool {
     /// # Errors
     /// When a directory cannot be used, another process has the spool, or a newer version wrote it. A damaged file
     /// is no error: it is set aside, and [`Opening`] says so.
-    pub fn open(now: UnixNanos, mut settings: Settings) -> Result<(Self, Opening), SpoolError> {
+    pub fn open(now: UnixNanos, settings: Settings) -> Result<(Self, Opening), SpoolError> {
+        let mut set_aside = Vec::new();
+        // Each tier may turn out to be damaged when what it holds is read, and is set aside then.
+        for _ in 0..2 {
+            match Self::open_once(now, settings.clone(), &mut set_aside) {
+                Err(SpoolError::Corrupt { .. }) => {}
+                Err(other) => return Err(other),
+                Ok((spool, opening)) => return Ok((spool, Opening { set_aside, ..opening })),
+            }
+        }
+        let (spool, opening) = Self::open_once(now, settings, &mut set_aside)?;
+        Ok((spool, Opening { set_aside, ..opening }))
+    }
+
+    fn open_once(
+        now: UnixNanos,
+        mut settings: Settings,
+        set_aside: &mut Vec<PathBuf>,
+    ) -> Result<(Self, Opening), SpoolError> {
         let mut seen = HashSet::new();
         settings.readers.retain(|name| seen.insert(name.clone()));
         let wanted = settings.readers.len();
@@ -55,11 +76,13 @@ impl Spool {
         }
         let wal_limit = (settings.max_bytes / 32).clamp(128 << 10, 2 << 20);
         let mut opening = Opening::default();
-        let mut locks = Vec::new();
+        let (mut locks, damage) = (Vec::new(), Damage::default());
         let mut tier = |opened: Opened| {
-            opening.set_aside.extend(opened.set_aside);
+            set_aside.extend(opened.set_aside);
             locks.push(opened.lock);
-            opened.store
+            let mut store = opened.store;
+            store.damage = damage.clone();
+            store
         };
         let cold = tier(files::open(now, &settings.state_dir, COLD, wal_limit)?);
         let hot = match &settings.runtime_dir {
@@ -78,6 +101,7 @@ impl Spool {
             counts: Counts::default(),
             noted: None,
             _locks: locks,
+            damage,
             settings,
         };
         opening.erased = spool.reconcile(now)?;
@@ -85,6 +109,11 @@ impl Spool {
             opening.unfinished = spool.runs()?.into_iter().filter(|run| !run.finished).collect();
         }
         Ok((spool, opening))
+    }
+
+    /// Damage that was met while the spool was in use, if any.
+    pub(super) fn damage(&self) -> &Damage {
+        &self.damage
     }
 
     /// Appends `entries`, which wait for every reader, and keeps `state`: all of it or nothing, however the process

@@ -6,17 +6,23 @@
 
 use super::{
     SpoolError,
-    failure::{Failure, SqlResult},
+    failure::{Damage, Failure, SqlResult},
     rows::{Rows, unsigned},
 };
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
 /// "atsp": marks an SQLite file as a spool (`PRAGMA application_id`).
 pub(super) const APPLICATION_ID: i32 = 0x6174_7370;
 /// What makes one of its tables: by this a spool of a version that set no mark is known.
 pub(super) const FIRST_TABLE: &str = "CREATE TABLE runs (\n    id INTEGER PRIMARY KEY, site TEXT NOT NULL, sensor TEXT";
-/// The format of the file (`PRAGMA user_version`).
+/// The format of the file (`PRAGMA user_version`). It rises only together with a change of the tables: a file that has
+/// exactly these tables has this format, and another number in it is damage.
 const FORMAT: i64 = 2;
 const PAGE: u64 = 4096;
 /// Octets overwritten in one transaction.
@@ -88,6 +94,48 @@ pub(super) struct Store {
     path: PathBuf,
     medium: Medium,
     wal_limit: u64,
+    /// Where damage is noted that is met from now on.
+    pub damage: Damage,
+}
+
+/// The file whose presence says that the spool at `path` was found damaged while it was in use.
+pub(super) fn damage_mark(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".damaged");
+    PathBuf::from(name)
+}
+
+/// Tables and indexes, and what they are made of: columns with their types.
+type Shape = BTreeMap<String, Vec<String>>;
+
+fn shape(conn: &Connection) -> SqlResult<Shape> {
+    let sql = "SELECT s.name, c.name || ' ' || c.type || ' ' || c.\"notnull\" || ' ' || c.pk
+                 FROM sqlite_schema s, pragma_table_info(s.name) c WHERE s.type = 'table' AND s.name <> 'wipe'
+               UNION ALL
+               SELECT s.name, s.tbl_name || ' ' || coalesce(c.name, '')
+                 FROM sqlite_schema s, pragma_index_info(s.name) c WHERE s.type = 'index'";
+    let mut shape = Shape::new();
+    let mut statement = conn.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        shape.entry(row.get(0)?).or_default().push(row.get(1)?);
+    }
+    Ok(shape)
+}
+
+/// The shape of a spool of this format.
+fn our_shape() -> SqlResult<Shape> {
+    let conn = Connection::open_in_memory()?;
+    conn.execute_batch(SCHEMA)?;
+    shape(&conn)
+}
+
+/// Whether the versions of the file format for readers and writers are known ones (SQLite's file format, clause 1.3.3):
+/// of others SQLite says that the file is merely read-only.
+fn has_known_versions(path: &Path) -> bool {
+    let mut header = [0; 20];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    read.is_err() || header[18..20].iter().all(|version| (1..=2).contains(version))
 }
 
 impl Store {
@@ -96,6 +144,9 @@ impl Store {
     /// # Errors
     /// [`SpoolError::Corrupt`] if the file is no spool or damaged; [`SpoolError::Newer`]; or as the system has it.
     pub fn open(path: &Path, medium: Medium, wal_limit: u64) -> Result<Self, SpoolError> {
+        if !has_known_versions(path) {
+            return Err(SpoolError::Corrupt { path: path.to_owned(), message: "its header is damaged".into() });
+        }
         let open = || -> SqlResult<(Connection, i64, String)> {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let conn = Connection::open_with_flags(path, flags)?;
@@ -103,8 +154,12 @@ impl Store {
             // Exclusive: no other process reads it, so the index of the write-ahead log stays out of the directory.
             conn.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
             conn.pragma_update(None, "temp_store", "MEMORY")?;
-            let found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            let mut found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
             let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+            if found != FORMAT && tables > 0 && shape(&conn)? == our_shape()? {
+                conn.pragma_update(None, "user_version", FORMAT)?;
+                found = FORMAT;
+            }
             if found > FORMAT || (found <= 0 && tables > 0) {
                 return Ok((conn, found, "it is an SQLite file, but not a spool".into()));
             }
@@ -127,7 +182,10 @@ impl Store {
                 tx.pragma_update(None, "user_version", FORMAT)?;
                 tx.commit()?;
             }
-            let verdict: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+            if shape(&conn)? != our_shape()? {
+                return Ok((conn, FORMAT, "its tables are not those of a spool".into()));
+            }
+            let verdict: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
             Ok((conn, FORMAT, verdict))
         };
         let (conn, found, verdict) = open().map_err(|failure| failure.at(path))?;
@@ -137,12 +195,24 @@ impl Store {
         if verdict != "ok" {
             return Err(SpoolError::Corrupt { path: path.to_owned(), message: verdict });
         }
-        Ok(Self { conn, path: path.to_owned(), medium, wal_limit })
+        Ok(Self { conn, path: path.to_owned(), medium, wal_limit, damage: Damage::default() })
+    }
+
+    /// The error for what SQLite said. Damage is noted, in a file beside the spool too: the next start sets the spool
+    /// aside, though it may find nothing wrong with it.
+    fn failed(&self, failure: &Failure) -> SpoolError {
+        let error = failure.at(&self.path);
+        if matches!(error, SpoolError::Corrupt { .. }) {
+            // Where this cannot be written, the next start opens the file once more.
+            let _ = File::create(damage_mark(&self.path));
+        }
+        self.damage.note(&error);
+        error
     }
 
     /// Reads within one consistent view.
     pub fn read<T>(&self, work: impl FnOnce(&Rows<'_>) -> SqlResult<T>) -> Result<T, SpoolError> {
-        work(&Rows { conn: &self.conn }).map_err(|failure| failure.at(&self.path))
+        work(&Rows { conn: &self.conn }).map_err(|failure| self.failed(&failure))
     }
 
     /// Does `work` in one transaction: all of it, or none.
@@ -160,7 +230,7 @@ impl Store {
         };
         let result = run();
         let restored = if relaxed { self.conn.pragma_update(None, "synchronous", "FULL") } else { Ok(()) };
-        result.and_then(|value| Ok(restored.map(|()| value)?)).map_err(|failure| failure.at(&self.path))
+        result.and_then(|value| Ok(restored.map(|()| value)?)).map_err(|failure| self.failed(&failure))
     }
 
     /// The file as the last commit left it, its write-ahead log aside.
@@ -170,7 +240,7 @@ impl Store {
             let (pages, free) = (pragma("page_count")?, pragma("freelist_count")?);
             Ok(Space { file: unsigned(pages) * PAGE, free: unsigned(free) * PAGE })
         };
-        read().map_err(|failure| failure.at(&self.path))
+        read().map_err(|failure| self.failed(&failure))
     }
 
     /// Returns `bytes` of free pages to the file system.
@@ -182,7 +252,7 @@ impl Store {
             while rows.next()?.is_some() {}
             Ok(())
         };
-        work().map_err(|failure| failure.at(&self.path))?;
+        work().map_err(|failure| self.failed(&failure))?;
         self.checkpoint()
     }
 
@@ -190,7 +260,7 @@ impl Store {
     pub fn checkpoint(&mut self) -> Result<(), SpoolError> {
         self.conn
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .map_err(|error| Failure::from(error).at(&self.path))
+            .map_err(|error| self.failed(&error.into()))
     }
 
     /// Begins to erase: what is deleted from now on is overwritten, and so is what was given up before. Calls
@@ -200,7 +270,7 @@ impl Store {
             self.conn.pragma_update(None, "secure_delete", "ON")?;
             Ok(self.conn.execute_batch("CREATE TABLE wipe (body BLOB NOT NULL) STRICT")?)
         };
-        prepare().map_err(|failure| failure.at(&self.path))?;
+        prepare().map_err(|failure| self.failed(&failure))?;
         loop {
             progress();
             let free = self.space()?.free.min(WIPED_TOGETHER);
@@ -210,22 +280,22 @@ impl Store {
             // Zeros take the free pages, a chunk at a time so that the write-ahead log stays small.
             self.conn
                 .execute("INSERT INTO wipe (body) VALUES (zeroblob(?))", [free as i64])
-                .map_err(|error| Failure::from(error).at(&self.path))?;
+                .map_err(|error| self.failed(&error.into()))?;
             self.trim_log()?;
         }
     }
 
     /// Ends [`Store::begin_wipe`], also one that was cut off: its zeros go.
     pub fn end_wipe(&mut self) -> Result<(), SpoolError> {
-        self.conn.execute_batch("DROP TABLE IF EXISTS wipe").map_err(|error| Failure::from(error).at(&self.path))
+        self.conn.execute_batch("DROP TABLE IF EXISTS wipe").map_err(|error| self.failed(&error.into()))
     }
 
     /// Writes the file anew, so that no page has anything but what is stored, and empties the write-ahead log. In
     /// memory, so for little only. Ends [`Store::begin_wipe`].
     pub fn rebuild(&mut self) -> Result<(), SpoolError> {
-        self.conn.execute_batch("VACUUM").map_err(|error| Failure::from(error).at(&self.path))?;
+        self.conn.execute_batch("VACUUM").map_err(|error| self.failed(&error.into()))?;
         self.checkpoint()?;
-        self.conn.pragma_update(None, "secure_delete", "OFF").map_err(|error| Failure::from(error).at(&self.path))
+        self.conn.pragma_update(None, "secure_delete", "OFF").map_err(|error| self.failed(&error.into()))
     }
 
     /// As [`Store::checkpoint`], if a large transaction has left the log larger than it may stay.
@@ -280,7 +350,7 @@ mod tests {
     fn a_full_disk_is_an_error_that_leaves_nothing_half_written_and_can_be_tried_again() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("spool.sqlite");
-        std::fs::File::create(&path).unwrap();
+        File::create(&path).unwrap();
         let mut store = Store::open(&path, Medium::Disk, 1 << 20).unwrap();
         let two = |tier: &Rows<'_>| {
             let run_id = tier.run_id("home", "s", Uuid::nil(), UnixNanos(0), UnixNanos(0))?;
@@ -305,7 +375,7 @@ mod tests {
     fn a_file_of_the_first_format_is_brought_up_to_date_with_what_it_holds() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("spool.sqlite");
-        std::fs::File::create(&path).unwrap();
+        File::create(&path).unwrap();
         let mut store = Store::open(&path, Medium::Disk, 1 << 20).unwrap();
         store
             .write(Safety::Synced, |tier| {
@@ -330,7 +400,7 @@ mod tests {
     fn an_acknowledgement_does_not_rewrite_the_body() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("spool.sqlite");
-        std::fs::File::create(&path).unwrap();
+        File::create(&path).unwrap();
         let mut store = Store::open(&path, Medium::Disk, 1 << 20).unwrap();
         store
             .write(Safety::Synced, |tier| {

@@ -1,7 +1,7 @@
 //! The spool's files: how large they get, who may read them, and what happens when they are damaged, foreign, in use,
 //! or nowhere to be made.
 use crate::support::*;
-use airtally::spool::{Settings, Spool, SpoolError};
+use airtally::spool::{EntryKind, Settings, Spool, SpoolError, Want};
 use proptest::prelude::*;
 use std::{
     fs,
@@ -249,12 +249,108 @@ fn a_newer_spool_is_refused_and_left_as_it_is() {
     let mut spool = open(ingest(dir.path()));
     append(&mut spool, 0);
     drop(spool);
-    rusqlite::Connection::open(cold(dir.path())).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let newer = "ALTER TABLE runs ADD COLUMN invented INTEGER; PRAGMA user_version = 99;";
+    rusqlite::Connection::open(cold(dir.path())).unwrap().execute_batch(newer).unwrap();
     let before = fs::read(cold(dir.path())).unwrap();
     let error = Spool::open(at(0), ingest(dir.path())).err().unwrap();
     assert!(matches!(error, SpoolError::Newer { found: 99, known: 2, .. }), "{error}");
     assert!(error.to_string().contains("install the newer airtally"), "{error}");
     assert!(fs::read(cold(dir.path())).unwrap() == before, "not an octet of it changed");
+}
+
+/// A spool of some windows that has been closed, with one octet of its file changed.
+fn flipped(settings: &Settings, sound: &[u8], at: usize) {
+    for tail in ["-wal", "-shm"] {
+        let _ = fs::remove_file(format!("{}{tail}", settings.state_dir.join("spool.sqlite").display()));
+    }
+    let mut octets = sound.to_vec();
+    octets[at] ^= 1 << (at % 8);
+    fs::write(settings.state_dir.join("spool.sqlite"), octets).unwrap();
+}
+
+/// What a daemon does with its spool: everything there is, in one order. Damage ends it.
+fn moves(spool: &mut Spool, reader: &str, seq: u64) -> Result<Vec<u64>, SpoolError> {
+    spool.append(at(900), &window(seq), &[("tracker", b"new")])?;
+    spool.state("tracker")?;
+    let mut seen = Vec::new();
+    loop {
+        let entries = spool.pending(reader, Want::Everything, 0, 64, 1 << 20)?;
+        if entries.is_empty() {
+            break;
+        }
+        seen.extend(entries.iter().filter(|entry| entry.kind == EntryKind::Batch).map(|entry| entry.key.seq));
+        let ids: Vec<u64> = entries.iter().map(|entry| entry.id).collect();
+        spool.acknowledge(reader, &ids)?;
+    }
+    spool.flush()?;
+    spool.offer_again(reader, RUN, seq, seq)?;
+    spool.runs()?;
+    spool.counts()?;
+    spool.age_out(at(901))?;
+    spool.settle(at(902))?;
+    Ok(seen)
+}
+
+/// Whatever octet of a spool is changed: the daemon starts, and moves at the latest after one more start.
+#[test]
+fn one_changed_octet_never_keeps_a_spool_from_moving() {
+    let stride = std::env::var("AIRTALLY_FLIP_EVERY").ok().and_then(|every| every.parse().ok()).unwrap_or(131);
+    for durable_sensor in [true, false] {
+        let dir = tempdir().unwrap();
+        let mut settings = if durable_sensor { sensor(dir.path()) } else { ingest(dir.path()) };
+        (settings.durable, settings.max_bytes) = (true, 1 << 20);
+        let reader = settings.readers[0].clone();
+        let mut spool = open(settings.clone());
+        spool.begin_run(at(0), "home", "s", RUN, None).unwrap();
+        for seq in 0..6 {
+            spool.append(at(seq as i64), &window(seq), &[("tracker", b"old")]).unwrap();
+        }
+        spool.settle(at(7)).unwrap();
+        drop(spool);
+        let sound = fs::read(cold(dir.path())).unwrap();
+        for offset in (0..100).chain((100..sound.len()).step_by(stride)) {
+            flipped(&settings, &sound, offset);
+            let (mut spool, opening) =
+                Spool::open(at(8), settings.clone()).unwrap_or_else(|error| panic!("octet {offset}: {error}"));
+            let fresh = !opening.set_aside.is_empty();
+            let seen = match moves(&mut spool, &reader, 50) {
+                Ok(seen) => seen,
+                Err(SpoolError::Corrupt { .. }) => {
+                    assert!(!fresh, "octet {offset}: a fresh spool is damaged too");
+                    drop(spool);
+                    spool = Spool::open(at(9), settings.clone())
+                        .unwrap_or_else(|error| panic!("octet {offset}: {error}"))
+                        .0;
+                    moves(&mut spool, &reader, 50).unwrap_or_else(|error| panic!("octet {offset}, again: {error}"))
+                }
+                Err(error) => panic!("octet {offset}: {error}"),
+            };
+            assert!(seen.contains(&50), "octet {offset}: the new window is not offered: {seen:?}");
+            drop(spool);
+            let again = Spool::open(at(10), settings.clone()).unwrap_or_else(|error| panic!("octet {offset}: {error}"));
+            assert!(again.1.set_aside.is_empty(), "octet {offset}: damaged once more");
+            drop(again);
+            for file in fs::read_dir(&settings.state_dir).unwrap().map(Result::unwrap) {
+                if file.file_name().to_string_lossy().contains(".damaged") {
+                    fs::remove_file(file.path()).unwrap();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_changed_format_number_costs_nothing() {
+    for number in [0, 1, 3, 99, -1] {
+        let dir = tempdir().unwrap();
+        let mut spool = open(ingest(dir.path()));
+        append(&mut spool, 0);
+        drop(spool);
+        rusqlite::Connection::open(cold(dir.path())).unwrap().pragma_update(None, "user_version", number).unwrap();
+        let (mut spool, opening) = open_saying(ingest(dir.path()));
+        assert!(opening.set_aside.is_empty(), "{number}");
+        assert_eq!(seqs(&all_pending(&mut spool, "influx")), [0], "{number}");
+    }
 }
 
 #[test]
