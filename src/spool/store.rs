@@ -9,6 +9,7 @@ use super::{
     failure::{Damage, Failure, SqlResult},
     rows::{Rows, unsigned},
 };
+use crate::own_file;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use std::{
     collections::BTreeMap,
@@ -204,7 +205,7 @@ impl Store {
         let error = failure.at(&self.path);
         if matches!(error, SpoolError::Corrupt { .. }) {
             // Where this cannot be written, the next start opens the file once more.
-            let _ = File::create(damage_mark(&self.path));
+            let _ = own_file::make_private(&damage_mark(&self.path));
         }
         self.damage.note(&error);
         error
