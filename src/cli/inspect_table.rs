@@ -221,6 +221,12 @@ impl View<'_> {
             format!("{} {} ({what})", group(row.frames_received), row.mac)
         };
         facts.push(("to groups", and_more(groups.iter().map(named), 5)));
+        let talkative = report.stations_unsorted().filter(|station| station.names_left_out() > 0).count() as u64;
+        if talkative > 0 {
+            let what = noun(talkative, "station", "stations");
+            let text = format!("{} {what} used more than are kept; those used most stay", group(talkative));
+            facts.push(("names", text));
+        }
         for (title, text) in facts.iter().filter(|(_, text)| !text.is_empty()) {
             writeln!(out, "{title:<12}{}", printable(text))?;
         }

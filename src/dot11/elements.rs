@@ -2,6 +2,10 @@
 
 /// Element ID of the SSID (9.4.2.2).
 pub const SSID: u8 = 0;
+/// Element ID of the Multiple BSSID element (9.4.2.45).
+pub const MULTIPLE_BSSID: u8 = 71;
+/// Subelement ID of a nontransmitted BSSID's profile in it (9.4.2.45, table 9-187).
+const PROFILE: u8 = 0;
 /// Element ID of the supported rates (9.4.2.3).
 pub const SUPPORTED_RATES: u8 = 1;
 /// Element ID of the DSSS parameter set (9.4.2.4).
@@ -52,6 +56,15 @@ impl<'a> Element<'a> {
 #[must_use]
 pub const fn iter(bytes: &[u8]) -> Elements<'_> {
     Elements { rest: bytes }
+}
+
+/// The bodies of the SSID elements of the networks whose profiles a Multiple BSSID element carries (9.4.2.45): its body
+/// is the number of BSSIDs as a power of two, then subelements; a profile is one that holds elements in turn.
+pub fn profile_ssids(multiple_bssid: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let subelements = iter(multiple_bssid.get(1..).unwrap_or_default());
+    subelements
+        .filter(|subelement| subelement.id == PROFILE)
+        .filter_map(|profile| iter(profile.body).find(|element| element.id == SSID).map(|element| element.body))
 }
 
 /// Iterator over elements; see [`iter`].

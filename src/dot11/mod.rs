@@ -163,6 +163,18 @@ impl<'a> Body<'a> {
         }
     }
 
+    /// The names of the networks that a beacon or probe response announces for other BSSIDs of the same radio, in Multiple
+    /// BSSID elements (IEEE 802.11-2020, 11.1.3.8): those networks send no beacons of their own.
+    pub fn other_ssids(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let announces = matches!(self.kind, Some(FrameKind::BEACON | FrameKind::PROBE_RESPONSE));
+        let is_multiple = |element: &elements::Element<'_>| element.id == elements::MULTIPLE_BSSID;
+        let bytes = match announces && elements::iter(self.elements).any(|element| is_multiple(&element)) {
+            true => self.checked_elements(),
+            false => &[],
+        };
+        elements::iter(bytes).filter(is_multiple).flat_map(|element| elements::profile_ssids(element.body))
+    }
+
     /// The primary channel that the frame itself names: see [`Network::channel`].
     #[must_use]
     pub fn channel(&self) -> Option<u8> {

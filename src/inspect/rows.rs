@@ -80,6 +80,9 @@ pub struct StationRow<'a> {
     pub bssid: Option<Mac>,
     /// Network names that it announced or looked for.
     pub ssids: Vec<String>,
+    /// How many names it used beyond those kept, at most: see [`Station::names_left_out`]. Absent where none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub ssids_left_out: u64,
     /// How the network that it announced protects itself.
     pub security: Option<String>,
     /// The number of the primary channel that it announced.
@@ -90,6 +93,11 @@ pub struct StationRow<'a> {
     pub first_seen: Option<UnixNanos>,
     /// When its last frame was captured.
     pub last_seen: Option<UnixNanos>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Whose the stations of a report are.
@@ -123,6 +131,7 @@ pub fn station<'a>(station: &Station<'_>, registry: &'a Registry, bases: &Bases<
         freqs_mhz: station.freqs_mhz(),
         bssid: station.bssid(),
         ssids,
+        ssids_left_out: station.names_left_out(),
         security: network.map(|network| network.security.to_string()),
         channel: network.and_then(|network| network.channel),
         width_mhz: network.and_then(|network| network.width_mhz),

@@ -3,8 +3,10 @@
 use super::{
     KINDS, MAX_CHANNELS, Tally,
     ahead::Ahead,
-    at, at_mut,
-    station::{Extra, MAC_BITS, MAX_NAME_LEN, MAX_NAMES, Name, Origin, Rare, Slot, first_key, flag, join},
+    at_mut,
+    station::{
+        Extra, MAC_BITS, MAX_ALL_NAMES, MAX_NAME_LEN, MAX_NAMES, Name, Origin, Rare, Slot, first_key, flag, join,
+    },
 };
 use crate::{
     Mac, UnixNanos,
@@ -238,37 +240,55 @@ impl Tally {
             self.rare(place, |rare| rare.network = join(rare.network, Some(network)));
         }
         // An empty name is any network's in a probe request and a hidden one's in a beacon; a longer one is none.
-        let Some(octets) = body.ssid().filter(|octets| (1..=MAX_NAME_LEN).contains(&octets.len())) else { return };
-        if at(&self.names, rare.names).is_none_or(|newest| newest.origin != origin || newest.octets() != octets) {
-            self.name(place, origin, octets);
+        let is_name = |octets: &&[u8]| (1..=MAX_NAME_LEN).contains(&octets.len());
+        let others = (origin == Origin::Announced).then(|| body.other_ssids()).into_iter().flatten();
+        for octets in body.ssid().into_iter().chain(others).filter(is_name) {
+            self.name(place, origin, octets, 1);
         }
     }
 
-    /// Notes that a station used a network name.
-    pub(super) fn name(&mut self, place: u32, origin: Origin, octets: &[u8]) {
+    /// Notes that a station used a network name `heard` times.
+    pub(super) fn name(&mut self, place: u32, origin: Origin, octets: &[u8], heard: u32) {
         let rare = self.entries.get(place as usize).map(|entry| self.rare_of(entry)).unwrap_or_default();
-        if self.names_from(rare.names).any(|name| name.origin == origin && name.octets() == octets) {
-            return;
-        }
-        let kept = if origin == Origin::Announced { rare.announced } else { rare.sought };
-        if kept >= MAX_NAMES {
-            self.rare(place, |rare| rare.cut = true);
-            return;
+        let (mut next, mut least) = (rare.names, None::<(u32, u32)>);
+        while let Some(name) = at_mut(&mut self.names, next) {
+            if name.origin == origin {
+                if name.octets() == octets {
+                    name.heard = name.heard.saturating_add(heard);
+                    return;
+                }
+                if least.is_none_or(|(_, count)| name.heard < count) {
+                    least = Some((next, name.heard));
+                }
+            }
+            next = name.older;
         }
         let mut padded = [0; MAX_NAME_LEN];
         for (to, from) in padded.iter_mut().zip(octets) {
             *to = *from;
         }
         let len = u8::try_from(octets.len()).unwrap_or_default();
-        self.names.push(Name { octets: padded, len, origin, older: rare.names });
-        let newest = u32::try_from(self.names.len()).unwrap_or_default();
-        self.rare(place, |rare| {
-            rare.names = newest;
-            match origin {
-                Origin::Announced => rare.announced += 1,
-                Origin::Sought => rare.sought += 1,
-            }
-        });
+        let new = Name { octets: padded, len, origin, heard, older: rare.names };
+        let kept = if origin == Origin::Announced { rare.announced } else { rare.sought };
+        if kept < MAX_NAMES && self.names.len() < MAX_ALL_NAMES {
+            self.names.push(new);
+            let newest = u32::try_from(self.names.len()).unwrap_or_default();
+            self.rare(place, |rare| {
+                rare.names = newest;
+                match origin {
+                    Origin::Announced => rare.announced += 1,
+                    Origin::Sought => rare.sought += 1,
+                }
+            });
+            return;
+        }
+        self.rare(place, |rare| rare.left_out = rare.left_out.saturating_add(1));
+        self.names_overflowed = true;
+        if let Some((at, count)) = least
+            && let Some(name) = at_mut(&mut self.names, at)
+        {
+            *name = Name { heard: count.saturating_add(heard), older: name.older, ..new };
+        }
     }
 
     /// Moves a station's narrow counts to where there is room.

@@ -16,7 +16,7 @@ impl Tally {
     /// both parts in a row would have given.
     ///
     /// # Errors
-    /// When a bound (stations, receivers, channels) was reached, or may have been had they been counted in a row.
+    /// When a bound (stations, receivers, channels, names) was reached, or may have been had they been counted in a row.
     /// The tally is of no use then.
     pub fn merge(&mut self, later: Self) -> Result<(), MergeError> {
         let receivers = self.receivers + later.most_receivers;
@@ -43,22 +43,23 @@ impl Tally {
             if rare.extra != 0 {
                 self.extra(place, |own| add_extra(own, &extra));
             }
-            if rare.cut || rare.network.is_some() {
-                self.rare(place, |own| {
-                    own.network = join(own.network, rare.network);
-                    own.cut |= rare.cut;
-                });
+            if rare.network.is_some() {
+                self.rare(place, |own| own.network = join(own.network, rare.network));
             }
             let names: Vec<_> = later.names_from(rare.names).collect();
             for name in names.into_iter().rev() {
-                self.name(place, name.origin, name.octets());
+                self.name(place, name.origin, name.octets(), name.heard);
             }
         }
-        Ok(())
+        // Which names stay depends on the order of all frames.
+        if self.names_overflowed { Err(MergeError) } else { Ok(()) }
     }
 
     fn reached_a_bound(&self) -> bool {
-        self.capture.overflow_frames > 0 || self.receiver_overflow > 0 || self.channel_overflow > 0
+        self.capture.overflow_frames > 0
+            || self.receiver_overflow > 0
+            || self.channel_overflow > 0
+            || self.names_overflowed
     }
 
     fn merge_wide_counts(&mut self, later: &Self) {

@@ -70,6 +70,8 @@ pub struct Tally {
     rares: Vec<Rare>,
     extras: Vec<Extra>,
     names: Vec<Name>,
+    /// A name had no room, or took another's.
+    names_overflowed: bool,
 }
 
 impl Tally {
@@ -92,6 +94,7 @@ impl Tally {
             rares: Vec::new(),
             extras: Vec::new(),
             names: Vec::new(),
+            names_overflowed: false,
         }
     }
 
@@ -117,6 +120,7 @@ impl Tally {
         self.rares.clear();
         self.extras.clear();
         self.names.clear();
+        self.names_overflowed = false;
     }
 
     /// The window-wide counts. `late` and the drops are not a tally's to know: 0 and absent.

@@ -10,6 +10,8 @@ use crate::{
 
 /// Names kept of one station, of each origin.
 pub(super) const MAX_NAMES: u8 = 16;
+/// Names kept of all stations together: they take 44 octets each.
+pub(super) const MAX_ALL_NAMES: usize = 1 << 20;
 /// Octets of a network name at most (IEEE 802.11-2020, 9.4.2.2).
 pub(super) const MAX_NAME_LEN: usize = 32;
 
@@ -105,8 +107,8 @@ pub(super) struct Rare {
     pub network: Option<Network>,
     pub announced: u8,
     pub sought: u8,
-    /// There were more names than are kept.
-    pub cut: bool,
+    /// How often a name had no room, or took another's.
+    pub left_out: u32,
 }
 
 /// What is known of a network from what was announced before and after.
@@ -143,6 +145,8 @@ pub(super) struct Name {
     pub octets: [u8; MAX_NAME_LEN],
     pub len: u8,
     pub origin: Origin,
+    /// How often it was heard; of one that took another's place, both together.
+    pub heard: u32,
     /// The one before it, counted from 1; 0 is none.
     pub older: u32,
 }
@@ -277,21 +281,27 @@ impl<'a> Station<'a> {
         self.entry.has(flag::HAS_BSSID).then_some(Mac(self.entry.bssid))
     }
 
-    /// Names of networks it announced in beacons and probe responses: the first 16, newest first.
+    /// Names of networks it announced in beacons and probe responses, those of Multiple BSSID elements included: 16 at
+    /// most, newest first.
+    ///
+    /// A name past them takes the place of the one heard least (the newest of several), and its count with it: so a name
+    /// in more than a sixteenth of a station's announcements is always kept (the algorithm Space-Saving of Metwally,
+    /// Agrawal and El Abbadi, 2005). Of all stations together 1,048,576 names are kept; past them a station can only
+    /// exchange its own.
     pub fn announced(&self) -> impl Iterator<Item = &'a [u8]> {
         self.names(Origin::Announced)
     }
 
-    /// Names of networks it looked for in probe, association and reassociation requests: the first 16, newest
-    /// first.
+    /// Names of networks it looked for in probe, association and reassociation requests: 16 at most, newest first, those
+    /// heard most as in [`Station::announced`].
     pub fn sought(&self) -> impl Iterator<Item = &'a [u8]> {
         self.names(Origin::Sought)
     }
 
-    /// Whether it used more names than are kept.
+    /// How many names it used beyond those kept, at most: one that was left out and comes again counts again.
     #[must_use]
-    pub fn names_cut(&self) -> bool {
-        self.rare().cut
+    pub fn names_left_out(&self) -> u64 {
+        self.rare().left_out.into()
     }
 
     /// The network that it announced first, in a frame that was not cut if there is one.

@@ -118,7 +118,7 @@ pub struct ToldStation {
     pub bssid: Option<Mac>,
     pub announced: Vec<Vec<u8>>,
     pub sought: Vec<Vec<u8>>,
-    pub names_cut: bool,
+    pub names_left_out: u64,
     pub network: Option<Network>,
     pub seen: (UnixNanos, UnixNanos),
 }
@@ -140,7 +140,7 @@ pub fn told(tally: &Tally) -> Expected {
                 bssid: station.bssid(),
                 announced: station.announced().map(<[u8]>::to_vec).collect(),
                 sought: station.sought().map(<[u8]>::to_vec).collect(),
-                names_cut: station.names_cut(),
+                names_left_out: station.names_left_out(),
                 network: station.network(),
                 seen: (station.first_seen(), station.last_seen()),
             })

@@ -238,7 +238,53 @@ fn a_hidden_name_is_none_and_the_bound_on_names_is_told() {
         Frame::naming(0x04, PHONE, &[b'n', n]).add_to(&mut counted);
     }
     let phone = counted.stations().nth(1).unwrap();
-    assert_eq!((phone.sought().count(), phone.names_cut()), (16, true));
+    assert_eq!((phone.sought().count(), phone.names_left_out()), (16, 1));
+}
+
+/// The names that an element 71 carries, in profiles of their own.
+fn multiple_bssid(names: &[&[u8]]) -> Vec<u8> {
+    let profile = |name: &&[u8]| {
+        let elements = [&[83, 2, 0x11, 0][..], &ssid_element(name), &[85, 1, 1]].concat();
+        [&[0, u8::try_from(elements.len()).unwrap()][..], &elements].concat()
+    };
+    let body: Vec<u8> = std::iter::once(3).chain(names.iter().flat_map(profile)).collect();
+    [&[71, u8::try_from(body.len()).unwrap()][..], &body].concat()
+}
+
+#[test]
+fn networks_that_send_no_beacons_of_their_own_are_named() {
+    let elements =
+        [ssid_element(b"corp"), multiple_bssid(&[b"guest", b"", b"iot"]), multiple_bssid(&[b"lab"])].concat();
+    let beacon = Frame { frame: management(0x08, 1, &elements), ..Frame::naming(0x08, AP, b"corp") };
+    let counted = tally(std::slice::from_ref(&beacon), 3);
+    let mut names: Vec<_> = counted.stations().next().unwrap().announced().collect();
+    names.sort_unstable();
+    assert_eq!(names, [&b"corp"[..], b"guest", b"iot", b"lab"]);
+    // In a probe request the same octets name nothing, and a cut element is none.
+    let request = Frame { frame: management(0x04, 1, &elements), ..Frame::naming(0x04, PHONE, b"corp") };
+    assert_eq!(tally(&[request], 3).stations().next().unwrap().sought().count(), 1);
+    let cut = [ssid_element(b"corp"), multiple_bssid(&[b"guest"])[..9].to_vec()].concat();
+    let beacon = Frame { frame: management(0x08, 1, &cut), ..Frame::naming(0x08, AP, b"corp") };
+    assert_eq!(tally(&[beacon], 3).stations().next().unwrap().announced().count(), 1);
+}
+
+#[test]
+fn of_many_names_those_heard_most_stay() {
+    let mut counted = Tally::new(3);
+    for n in 0..16 {
+        Frame::naming(0x08, AP, &[b'n', n]).add_to(&mut counted);
+    }
+    for _ in 0..60 {
+        Frame::naming(0x08, AP, b"the one").add_to(&mut counted);
+    }
+    // A flood of names that are never heard again drives out each other, not what is heard all the time.
+    for n in 0..200 {
+        Frame::naming(0x08, AP, &[b'f', n]).add_to(&mut counted);
+        Frame::naming(0x08, AP, b"the one").add_to(&mut counted);
+    }
+    let ap = counted.stations().next().unwrap();
+    assert!(ap.announced().any(|name| name == b"the one"));
+    assert_eq!((ap.announced().count(), ap.names_left_out()), (16, 201));
 }
 
 #[test]
