@@ -66,7 +66,7 @@ pub struct InspectArgs {
     /// What the rows are about
     #[arg(long, value_enum, default_value_t)]
     by: By,
-    /// Stations in the answer, at most [default: 50 in a table, else all]
+    /// Rows of each list in the answer, at most [default: 50 in a table, else all]
     #[arg(long, value_name = "N")]
     top: Option<usize>,
     /// Order of the stations [default: frames in a table or with --top, else mac]

@@ -231,9 +231,9 @@ impl View<'_> {
             writeln!(out, "{title:<12}{}", printable(text))?;
         }
         writeln!(out)?;
-        let points = rows::access_points(report, self.registry);
+        let points = rows::access_points(report, self.registry, Some(SUMMARY_ROWS));
         if !points.is_empty() {
-            let cells = points.iter().take(SUMMARY_ROWS).map(|row| {
+            let cells = points.iter().map(|row| {
                 vec![
                     row.mac.to_string(),
                     cut(&names(&row.ssids, row.security.is_some())),
@@ -247,7 +247,8 @@ impl View<'_> {
             });
             let header = vec!["ACCESS POINT", "SSID", "CHANNEL", "MHZ", "HEARD ON", "SECURITY", "FRAMES", "VENDOR"];
             self.titled(out, &Cells { header, rows: cells.collect(), more: 0, what: [""; 2] })?;
-            if let Some(more) = points.len().checked_sub(SUMMARY_ROWS).filter(|&more| more > 0) {
+            let (count, _) = rows::count_access_points(report);
+            if let Some(more) = count.checked_sub(SUMMARY_ROWS).filter(|&more| more > 0) {
                 let what = noun(more as u64, "access point", "access points");
                 writeln!(out, "{} more {what}: --by bssid", group(more as u64))?;
             }
@@ -259,12 +260,6 @@ impl View<'_> {
     /// A vendor's name, or what an address without one is.
     fn whose<'a>(&'a self, mac: crate::Mac, vendor: Option<&'a str>, randomised: bool) -> &'a str {
         self.registry.special(mac).or(vendor).unwrap_or(if randomised { "(randomised)" } else { "(unknown)" })
-    }
-
-    /// Access points that announced themselves without a name.
-    fn hidden(&self, report: &Report) -> u64 {
-        let points = rows::access_points(report, self.registry);
-        points.iter().filter(|row| row.ssids.is_empty() && row.security.is_some()).count() as u64
     }
 
     fn cells(&self, report: &Report) -> Cells {
@@ -303,7 +298,7 @@ impl View<'_> {
             By::Ssid => {
                 let mut names = rows::ssids(report);
                 if !plain {
-                    join_hidden(&mut names, self.hidden(report));
+                    join_hidden(&mut names, rows::count_access_points(report).1 as u64);
                 }
                 let row = |row: rows::SsidRow| vec![row.ssid, number(row.announced_by), number(row.sought_by)];
                 let header = vec!["ssid", "announced_by", "sought_by"];

@@ -21,7 +21,7 @@ pub struct Document<'a> {
     pub registry: &'a Registry,
     /// Order of the stations.
     pub sort: Sort,
-    /// How many stations; all if `None`.
+    /// How many stations, access points, vendors and groups; all if `None`.
     pub top: Option<usize>,
 }
 
@@ -43,8 +43,11 @@ struct Whole<'a> {
     warnings: Vec<String>,
     subtypes: BTreeMap<String, u64>,
     channels: Vec<ChannelRow>,
+    group_count: usize,
     groups: Vec<GroupRow<'a>>,
+    vendor_count: usize,
     vendors: Vec<VendorRow<'a>>,
+    access_point_count: usize,
     access_points: Vec<AccessPointRow<'a>>,
     station_count: usize,
     stations: Stations<'a>,
@@ -59,7 +62,12 @@ pub fn warnings(report: &Report) -> Vec<String> {
 
 impl Serialize for Document<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { report, registry, .. } = *self;
+        let Self { report, registry, top, .. } = *self;
+        let most = top.unwrap_or(usize::MAX);
+        let (mut groups, mut vendors) = (rows::groups(report, registry), rows::vendors(report, registry));
+        let (group_count, vendor_count) = (groups.len(), vendors.len());
+        groups.truncate(most);
+        vendors.truncate(most);
         let (capture, span) = (report.tally().capture(), report.span());
         let subtypes = rows::subtypes(report).into_iter().map(|row| (row.subtype, row.frames)).collect();
         Whole {
@@ -79,9 +87,12 @@ impl Serialize for Document<'_> {
             warnings: warnings(report),
             subtypes,
             channels: rows::channels(report),
-            groups: rows::groups(report, registry),
-            vendors: rows::vendors(report, registry),
-            access_points: rows::access_points(report, registry),
+            group_count,
+            groups,
+            vendor_count,
+            vendors,
+            access_point_count: rows::count_access_points(report).0,
+            access_points: rows::access_points(report, registry, top),
             station_count: report.tally().transmitters(),
             stations: Stations(*self),
         }

@@ -143,13 +143,14 @@ pub fn station<'a>(station: &Station<'_>, registry: &'a Registry, bases: &Bases<
 /// The stations in this order, and by address where it leaves two alike; the `top` first ones.
 #[must_use]
 pub fn sorted<'a>(report: &'a Report, registry: &Registry, sort: Sort, top: Option<usize>) -> Vec<Station<'a>> {
+    let stations = report.stations_unsorted();
     match sort {
-        Sort::Frames => first(report, top, |station| Reverse(station.counts().frames_sent)),
-        Sort::Bytes => first(report, top, |station| Reverse(station.counts().bytes_sent)),
-        Sort::Received => first(report, top, |station| Reverse(station.counts().frames_received)),
-        Sort::Retries => first(report, top, |station| Reverse(station.counts().retries)),
-        Sort::Signal => first(report, top, |station| Reverse(station.signal().map(|signal| signal.max))),
-        Sort::Mac => first(report, top, |_| ()),
+        Sort::Frames => first(stations, top, |station| Reverse(station.counts().frames_sent)),
+        Sort::Bytes => first(stations, top, |station| Reverse(station.counts().bytes_sent)),
+        Sort::Received => first(stations, top, |station| Reverse(station.counts().frames_received)),
+        Sort::Retries => first(stations, top, |station| Reverse(station.counts().retries)),
+        Sort::Signal => first(stations, top, |station| Reverse(station.signal().map(|signal| signal.max))),
+        Sort::Mac => first(stations, top, |_| ()),
         Sort::Vendor => {
             let bases = bases(report, registry);
             let mut stations: Vec<_> = report.stations().collect();
@@ -160,15 +161,19 @@ pub fn sorted<'a>(report: &'a Report, registry: &Registry, sort: Sort, top: Opti
             stations.truncate(top.unwrap_or(usize::MAX));
             stations
         }
-        Sort::First => first(report, top, Station::first_seen),
-        Sort::Last => first(report, top, Station::last_seen),
+        Sort::First => first(stations, top, Station::first_seen),
+        Sort::Last => first(stations, top, Station::last_seen),
     }
 }
 
 /// The `top` first stations by `key`: sorting all of very many to show a few would take longer than counting some
 /// hundred thousand frames.
-fn first<'a, K: Ord>(report: &'a Report, top: Option<usize>, key: impl Fn(&Station<'a>) -> K) -> Vec<Station<'a>> {
-    let mut stations: Vec<_> = report.stations_unsorted().collect();
+fn first<'a, K: Ord>(
+    stations: impl Iterator<Item = Station<'a>>,
+    top: Option<usize>,
+    key: impl Fn(&Station<'a>) -> K,
+) -> Vec<Station<'a>> {
+    let mut stations: Vec<_> = stations.collect();
     let order =
         |one: &Station<'a>, other: &Station<'a>| key(one).cmp(&key(other)).then_with(|| one.mac().cmp(&other.mac()));
     if let Some(top) = top.filter(|top| *top < stations.len()) {
@@ -238,29 +243,41 @@ pub struct AccessPointRow<'a> {
     pub frames_sent: u64,
 }
 
-/// The access points, most frames first.
+/// How many access points there are, and how many of them announced themselves without a name.
 #[must_use]
-pub fn access_points<'a>(report: &Report, registry: &'a Registry) -> Vec<AccessPointRow<'a>> {
+pub fn count_access_points(report: &Report) -> (usize, usize) {
+    let mut counts = (0, 0);
+    for station in access_point_stations(report) {
+        counts.0 += 1;
+        counts.1 += usize::from(station.announced().next().is_none() && station.security().is_some());
+    }
+    counts
+}
+
+fn access_point_stations(report: &Report) -> impl Iterator<Item = Station<'_>> {
+    report.stations_unsorted().filter(|station| station.role() == Role::AccessPoint)
+}
+
+/// The access points, most frames first: the `top` first ones.
+#[must_use]
+pub fn access_points<'a>(report: &Report, registry: &'a Registry, top: Option<usize>) -> Vec<AccessPointRow<'a>> {
     let bases = bases(report, registry);
-    let stations = report.stations_unsorted().filter(|station| station.role() == Role::AccessPoint);
-    let mut rows: Vec<_> = stations
-        .map(|station| AccessPointRow {
-            mac: station.mac(),
-            vendor: bases.vendor(&station),
-            ssids: {
-                let mut ssids: Vec<String> = station.announced().map(ssid_text).collect();
-                ssids.sort_unstable();
-                ssids
-            },
-            freqs_mhz: station.freqs_mhz(),
-            security: station.security().map(|security| security.to_string()),
-            channel: station.network().and_then(|network| network.channel),
-            width_mhz: station.network().and_then(|network| network.width_mhz),
-            frames_sent: station.counts().frames_sent,
-        })
-        .collect();
-    rows.sort_by_key(|row| (Reverse(row.frames_sent), row.mac));
-    rows
+    let stations = first(access_point_stations(report), top, |station| Reverse(station.counts().frames_sent));
+    let row = |station: &Station<'_>| AccessPointRow {
+        mac: station.mac(),
+        vendor: bases.vendor(station),
+        ssids: {
+            let mut ssids: Vec<String> = station.announced().map(ssid_text).collect();
+            ssids.sort_unstable();
+            ssids
+        },
+        freqs_mhz: station.freqs_mhz(),
+        security: station.security().map(|security| security.to_string()),
+        channel: station.network().and_then(|network| network.channel),
+        width_mhz: station.network().and_then(|network| network.width_mhz),
+        frames_sent: station.counts().frames_sent,
+    };
+    stations.iter().map(row).collect()
 }
 
 /// One basic service set: the stations that were last seen sending in it.

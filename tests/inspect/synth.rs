@@ -113,6 +113,27 @@ fn the_schema_describes_the_document() {
 }
 
 #[test]
+fn top_bounds_every_list_and_says_how_long_it_is() {
+    let dir = temp_dir();
+    let (path, _) =
+        synthesise(dir.path(), &Options { frames: 6_000, stations: 400, plant: true, ..Options::default() });
+    let (all, few) = (json(&[], &path), json(&["--top", "2"], &path));
+    let lists = [
+        ("stations", "station_count"),
+        ("access_points", "access_point_count"),
+        ("vendors", "vendor_count"),
+        ("groups", "group_count"),
+    ];
+    for (list, count) in lists {
+        let length = |answer: &Value| answer[list].as_array().unwrap().len();
+        assert_eq!(all[count], length(&all), "{list}");
+        assert_eq!(few[count], all[count], "{list}");
+        assert_eq!(length(&few), length(&all).min(2), "{list}");
+    }
+    assert!(all["access_point_count"].as_u64().unwrap() > 2);
+}
+
+#[test]
 fn threads_and_compression_change_nothing() {
     let dir = temp_dir();
     // Large enough to be divided.
