@@ -372,7 +372,7 @@ fn the_octets_of_a_check_sequence_are_no_security() {
     fs::write(&path, classic(105, 65_535, &whole([frame]))).unwrap();
     let report = counted(&path, 1);
     let registry = airtally::oui::Registry::empty();
-    let points = rows::access_points(&report, &registry).into_iter();
+    let points = rows::access_points(&report, &registry, None).into_iter();
     assert_eq!(points.map(|row| row.security.unwrap()).collect::<Vec<_>>(), ["open"]);
 }
 
