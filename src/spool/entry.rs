@@ -189,6 +189,7 @@ pub(super) mod code {
     pub(in crate::spool) const UNAVAILABLE: i64 = 3;
     pub(in crate::spool) const EVICTED_HERE: i64 = 4;
     pub(in crate::spool) const ERASED_HERE: i64 = 5;
+    pub(in crate::spool) const OTHER: i64 = 6;
 }
 
 impl EntryKind {
@@ -198,6 +199,7 @@ impl EntryKind {
             Self::Gap(GapReason::Evicted) => code::EVICTED,
             Self::Gap(GapReason::Crash) => code::CRASH,
             Self::Gap(GapReason::Unavailable) => code::UNAVAILABLE,
+            Self::Gap(GapReason::Other) => code::OTHER,
         }
     }
 
@@ -206,6 +208,7 @@ impl EntryKind {
             code::BATCH => Self::Batch,
             code::CRASH => Self::Gap(GapReason::Crash),
             code::UNAVAILABLE | code::ERASED_HERE => Self::Gap(GapReason::Unavailable),
+            code::OTHER => Self::Gap(GapReason::Other),
             _ => Self::Gap(GapReason::Evicted),
         }
     }

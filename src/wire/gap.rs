@@ -19,6 +19,9 @@ pub enum GapReason {
     Crash,
     /// No longer in the sensor's spool: asked for again, or erased because a stricter privacy mode forbids to keep it.
     Unavailable,
+    /// A word that this version does not know, of a newer one: the loss is declared all the same. Never sent.
+    #[serde(other)]
+    Other,
 }
 
 /// A declared loss: windows that were counted, or should have been, and cannot be delivered.
@@ -49,4 +52,26 @@ pub struct Gap {
     /// One word more on why, where there is one: [`ERASED`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_reason_of_a_newer_version_is_no_reason_to_refuse_a_gap() {
+        let gap = |reason: &str| {
+            format!(
+                r#"{{"schema": "{GAP_SCHEMA}", "site": "home", "sensor": "attic", "run": "{}", "reason": "{reason}",
+                    "first_seq": 4, "start": "2026-11-21T04:37:31Z", "end": "2026-11-21T04:37:31Z", "novel": 1}}"#,
+                Uuid::nil()
+            )
+        };
+        for (word, reason) in
+            [("crash", GapReason::Crash), ("unavailable", GapReason::Unavailable), ("swallowed", GapReason::Other)]
+        {
+            assert_eq!(serde_json::from_str::<Gap>(&gap(word)).unwrap().reason, reason, "{word}");
+        }
+    }
 }

@@ -80,6 +80,14 @@ impl Broker {
     pub fn freeze(&self) {
         let pid = self.child.as_ref().expect("a running broker").id().to_string();
         assert!(Command::new("kill").args(["-STOP", &pid]).status().unwrap().success());
+        // The signal is sent, not taken: a broker on another processor goes on for a moment. State T is stopped (proc(5)).
+        let is_stopped = || {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.rsplit(')').next().is_some_and(|after| after.trim_start().starts_with('T'))
+        };
+        while !is_stopped() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Starts it again, with the same port and directory.
