@@ -6,6 +6,9 @@
 use crate::{UnixNanos, config::InfluxApi};
 use std::time::Duration;
 
+/// The phrases of the statuses with which a database may refuse data (RFC 9110, 15.5 and 15.6; 422 had another before).
+const PHRASES: [&str; 4] = ["Bad Request", "Unprocessable Content", "Unprocessable Entity", "Internal Server Error"];
+
 /// The verdict on one write.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -49,7 +52,14 @@ pub(super) fn judge(answer: &Answer<'_>, api: InfluxApi, target: &str, now: Unix
         204 => return Verdict::Stored,
         // 201 is how InfluxDB's cloud tells of a partial write. Whether an error is the database's own shows in
         // its shape: a proxy, or a server that expected TLS, answers 400 too, and that is no batch's fault.
-        201 | 400 | 422 if said.is_some() => {
+        201 | 400 | 422 if is_its_own(answer) => {
+            let reason = words();
+            let dropped = dropped(&reason);
+            return Verdict::Refused { reason, dropped };
+        }
+        // InfluxDB 2.0 calls it an internal error that points are older than the bucket keeps; it has stored the others,
+        // and sent again they would fail for ever.
+        500 if is_its_own(answer) && words().contains("partial write") && dropped(&words()).is_some() => {
             let reason = words();
             let dropped = dropped(&reason);
             return Verdict::Refused { reason, dropped };
@@ -102,6 +112,17 @@ fn said(body: &[u8]) -> Option<String> {
     let json: serde_json::Value = serde_json::from_slice(body).ok()?;
     let text = json.get("message").or_else(|| json.get("error"))?.as_str()?;
     Some(excerpt(text.as_bytes()))
+}
+
+/// Whether the answer has the shape of an error of InfluxDB's own: `code` and `message` of 2, `error` of 1.x and 3. Gateways
+/// answer with a `message` alone, or put the status's phrase into `error`.
+fn is_its_own(answer: &Answer<'_>) -> bool {
+    let Ok(json) = serde_json::from_slice::<serde_json::Value>(answer.body) else { return false };
+    let text = |key: &str| json.get(key).and_then(serde_json::Value::as_str);
+    if text("message").is_some() {
+        return text("code").is_some();
+    }
+    text("error").is_some_and(|error| !PHRASES.iter().any(|phrase| error.trim().eq_ignore_ascii_case(phrase)))
 }
 
 /// `N` of "partial write: … dropped=N".
@@ -161,6 +182,11 @@ mod tests {
             ),
             (201, r#"{"code":"invalid","message":"partial write has occurred"}"#, None),
             (
+                500,
+                r#"{"code":"internal error","message":"unexpected error writing points to database: partial write: points beyond retention policy dropped=4"}"#,
+                Some(4),
+            ),
+            (
                 400,
                 r#"{"error":"partial write of line protocol occurred","data":[{"error_message":"x","line_number":2}]}"#,
                 None,
@@ -180,6 +206,13 @@ mod tests {
             (301, "", "url"),
             (400, "Client sent an HTTP request to an HTTPS server.\n", "https"),
             (400, "", "url"),
+            // Gateways.
+            (400, r#"{"message":"Bad Request"}"#, "url"),
+            (400, r#"{"message":"no Route matched with those values"}"#, "url"),
+            (400, r#"{"timestamp":1,"status":400,"error":"Bad Request","path":"/api/v2/write"}"#, "url"),
+            (422, r#"{"error":"unprocessable entity"}"#, "url"),
+            (500, r#"{"message":"partial write: something dropped=4"}"#, "tried again"),
+            (500, r#"{"code":"internal error","message":"partial write: timeout"}"#, "tried again"),
             (401, r#"{"error":"authorization failed"}"#, "password_file"),
             (403, r#"{"error":"no"}"#, "permission"),
             (404, r#"{"error":"database not found: \"wifi\""}"#, "CREATE DATABASE \"wifi\""),
