@@ -4,6 +4,7 @@
 mod bad;
 mod compressed;
 mod corpus;
+mod differential;
 mod strangers;
 #[path = "../support/mod.rs"]
 mod support;
