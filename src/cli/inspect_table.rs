@@ -224,7 +224,7 @@ impl View<'_> {
         let talkative = report.stations_unsorted().filter(|station| station.names_left_out() > 0).count() as u64;
         if talkative > 0 {
             let what = noun(talkative, "station", "stations");
-            let text = format!("{} {what} used more than are kept; those used most stay", group(talkative));
+            let text = format!("{} {what} used more than are told: those heard most are", group(talkative));
             facts.push(("names", text));
         }
         for (title, text) in facts.iter().filter(|(_, text)| !text.is_empty()) {

@@ -20,7 +20,7 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x6f2c_3a8e_91d4_5b07_a1c6_2e5d_7f80_9b4
 
 /// The number of the rules by which frames are counted: classes, roles, names, times, everything that is in a batch. It
 /// goes up with each change to them that a user can notice, so that a file replayed after an upgrade is a new run.
-pub const COUNTING_RULES: u32 = 3;
+pub const COUNTING_RULES: u32 = 4;
 
 /// SHA-256 of a file's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -241,9 +241,13 @@ impl Tally {
         }
         // An empty name is any network's in a probe request and a hidden one's in a beacon; a longer one is none.
         let is_name = |octets: &&[u8]| (1..=MAX_NAME_LEN).contains(&octets.len());
-        let others = (origin == Origin::Announced).then(|| body.other_ssids()).into_iter().flatten();
-        for octets in body.ssid().into_iter().chain(others).filter(is_name) {
+        if let Some(octets) = body.ssid().filter(is_name) {
             self.name(place, origin, octets, 1);
+        }
+        if origin == Origin::Announced && body.names_others() {
+            for octets in body.other_ssids().filter(is_name) {
+                self.name(place, origin, octets, 1);
+            }
         }
     }
 

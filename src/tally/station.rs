@@ -7,9 +7,13 @@ use crate::{
     dot11::{Network, Security},
     wire::{Role, Signal},
 };
+use std::cmp::Reverse;
 
-/// Names kept of one station, of each origin.
-pub(super) const MAX_NAMES: u8 = 16;
+/// Names of one station that are told, of each origin.
+const MAX_TOLD: usize = 16;
+/// Names counted of one station, of each origin. As long as there are no more, which are heard most is known exactly, and
+/// parts of a capture can be counted apart.
+pub(super) const MAX_NAMES: u8 = 64;
 /// Names kept of all stations together: they take 44 octets each.
 pub(super) const MAX_ALL_NAMES: usize = 1 << 20;
 /// Octets of a network name at most (IEEE 802.11-2020, 9.4.2.2).
@@ -284,10 +288,10 @@ impl<'a> Station<'a> {
     /// Names of networks it announced in beacons and probe responses, those of Multiple BSSID elements included: 16 at
     /// most, newest first.
     ///
-    /// A name past them takes the place of the one heard least (the newest of several), and its count with it: so a name
-    /// in more than a sixteenth of a station's announcements is always kept (the algorithm Space-Saving of Metwally,
-    /// Agrawal and El Abbadi, 2005). Of all stations together 1,048,576 names are kept; past them a station can only
-    /// exchange its own.
+    /// Of more, those heard most (the older of several). 64 are counted: a name past them takes the place of the one heard
+    /// least (the newest of several), and its count with it, so that a name in more than a sixteenth of a station's
+    /// announcements is always told (the algorithm Space-Saving of Metwally, Agrawal and El Abbadi, 2005). Of all stations
+    /// together 1,048,576 names are counted; past them a station can only exchange its own.
     pub fn announced(&self) -> impl Iterator<Item = &'a [u8]> {
         self.names(Origin::Announced)
     }
@@ -298,10 +302,12 @@ impl<'a> Station<'a> {
         self.names(Origin::Sought)
     }
 
-    /// How many names it used beyond those kept, at most: one that was left out and comes again counts again.
+    /// How many names it used beyond those told, at most: one that was not even counted and comes again counts again.
     #[must_use]
     pub fn names_left_out(&self) -> u64 {
-        self.rare().left_out.into()
+        let rare = self.rare();
+        let past = |counted: u8| u64::from(counted).saturating_sub(MAX_TOLD as u64);
+        u64::from(rare.left_out) + past(rare.announced) + past(rare.sought)
     }
 
     /// The network that it announced first, in a frame that was not cut if there is one.
@@ -330,6 +336,18 @@ impl<'a> Station<'a> {
 
     fn names(&self, origin: Origin) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let tally = self.tally;
-        tally.names_from(self.rare().names).filter(move |name| name.origin == origin).map(Name::octets)
+        let mut names: Vec<&Name> = tally.names_from(self.rare().names).filter(|name| name.origin == origin).collect();
+        if names.len() > MAX_TOLD {
+            let mut counts: Vec<_> = (0..).zip(&names).map(|(at, name)| (Reverse(name.heard), Reverse(at))).collect();
+            counts.sort_unstable();
+            let least = counts.get(MAX_TOLD - 1).copied();
+            let mut at = 0;
+            names.retain(|name| {
+                let told = least.is_some_and(|least| (Reverse(name.heard), Reverse(at)) <= least);
+                at += 1;
+                told
+            });
+        }
+        names.into_iter().map(Name::octets)
     }
 }

@@ -287,6 +287,27 @@ fn of_many_names_those_heard_most_stay() {
     assert_eq!((ap.announced().count(), ap.names_left_out()), (16, 201));
 }
 
+/// A station with more names than are told is still counted the same in parts: those heard most are known.
+#[test]
+fn names_heard_most_are_the_same_in_parts() {
+    let heard: Vec<Frame> = (0..64u8)
+        .flat_map(|n| vec![Frame::naming(0x04, PHONE, &[b'n', n]); 1 + usize::from(n % 7)])
+        .chain([Frame::naming(0x04, PHONE, b"n\x03"), Frame::naming(0x04, PHONE, b"n\x3e")])
+        .collect();
+    let told = |counted: &Tally| {
+        let phone = counted.stations().next().unwrap();
+        (phone.sought().map(<[u8]>::to_vec).collect::<Vec<_>>(), phone.names_left_out())
+    };
+    let whole = told(&tally(&heard, 3));
+    assert_eq!((whole.0.len(), whole.1), (16, 48));
+    assert!(whole.0.iter().all(|name| name[1] % 7 >= 5), "{whole:?}");
+    for place in [1, 50, 100, 200] {
+        let mut first = tally(&heard[..place], 3);
+        assert_eq!(first.merge(tally(&heard[place..], 3)), Ok(()));
+        assert_eq!(told(&first), whole);
+    }
+}
+
 #[test]
 fn roles_follow_what_was_sent() {
     let role = |frames: &[Frame]| tally(frames, 10).stations().find(|it| it.mac() == AP).unwrap().role();
