@@ -138,7 +138,7 @@ impl Source {
         let times = &mut self.times;
         let polled = match &mut self.kind {
             Reader::Classic(classic) => classic.poll_blocks(&mut |block| times.block(block, each)),
-            Reader::Ng(ng) => ng.poll(&mut |packet| times.block(&[packet], each)),
+            Reader::Ng(ng) => ng.poll_blocks(&mut |block| times.block(block, each)),
             // The kernel's stamps are the sensor's to judge: it has clocks to hold them against.
             #[cfg(feature = "pcap")]
             Reader::LiveCapture(live) => return live.poll(&mut |packet| each(&[packet])),

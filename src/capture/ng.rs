@@ -31,6 +31,8 @@ const SECOND: i128 = 1_000_000_000;
 const NAMED: usize = 8;
 /// Interfaces of a section, at most: what describes more is not a capture that anybody made.
 const MAX_INTERFACES: usize = 1 << 16;
+/// Packets handed over at a time, as those of classic files.
+const PACKETS: usize = 32;
 
 /// One interface of the section.
 struct Interface {
@@ -93,79 +95,58 @@ fn told(flags: u32, interface: &Interface, kept: usize) -> Told {
 /// A pcapng capture being read.
 pub(super) struct Ng {
     input: Input,
-    big_endian: bool,
-    interfaces: Vec<Interface>,
+    section: Section,
     link_types: LinkTypes,
     handed: u64,
     skipped: u64,
     warning: Option<String>,
 }
 
-impl Ng {
-    pub(super) fn new(input: Input) -> Self {
-        Self {
-            input,
-            big_endian: false,
-            interfaces: Vec::new(),
-            link_types: LinkTypes::default(),
-            handed: 0,
-            skipped: 0,
-            warning: None,
-        }
-    }
+/// What the blocks before told about those that follow.
+#[derive(Default)]
+struct Section {
+    big_endian: bool,
+    interfaces: Vec<Interface>,
+}
 
-    pub(super) fn input_mut(&mut self) -> &mut Input {
-        &mut self.input
-    }
+/// Why a block cannot be read.
+enum Fault {
+    Damaged(&'static str),
+    /// It claims so many octets.
+    TooLarge(u64),
+}
 
-    /// Where the next block begins.
-    pub(super) fn offset(&self) -> u64 {
-        self.input.offset()
-    }
+/// What a block has for whoever reads the capture.
+enum Content<'a> {
+    Packet(Packet<'a>),
+    /// A packet of an interface that is not read.
+    Skipped,
+    /// The link type of an interface.
+    Link(LinkType),
+    Nothing,
+}
 
-    /// See [`super::Source::poll`].
-    pub(super) fn poll<F: FnMut(Packet<'_>)>(&mut self, each: &mut F) -> Result<Polled, CaptureError> {
-        let mut progress = false;
-        loop {
-            let need = match self.block_len()? {
-                Some(len) if self.input.bytes().len() >= len => {
-                    self.block(len, each)?;
-                    self.input.consume(len);
-                    progress = true;
-                    continue;
-                }
-                Some(len) => len,
-                None => BLOCK_HEAD,
-            };
-            if progress || self.input.fill(need)? {
-                return Ok(Polled::More);
-            }
-            return self.end();
-        }
-    }
-
+impl Section {
     /// Length of the block at hand, once its first words are there.
-    fn block_len(&mut self) -> Result<Option<usize>, CaptureError> {
-        let Some(&[t0, t1, t2, t3, l0, l1, l2, l3, b0, b1, b2, b3]) = self.input.bytes().first_chunk::<BLOCK_HEAD>()
-        else {
+    fn block_len(&mut self, bytes: &[u8]) -> Result<Option<usize>, Fault> {
+        let Some(&[t0, t1, t2, t3, l0, l1, l2, l3, b0, b1, b2, b3]) = bytes.first_chunk::<BLOCK_HEAD>() else {
             return Ok(None);
         };
         if u32::from_le_bytes([t0, t1, t2, t3]) == SECTION_HEADER {
             self.big_endian = match [b0, b1, b2, b3] {
                 order if u32::from_le_bytes(order) == BYTE_ORDER => false,
                 order if u32::from_be_bytes(order) == BYTE_ORDER => true,
-                _ => return Err(self.damaged("a section header does not tell its byte order")),
+                _ => return Err(Fault::Damaged("a section header does not tell its byte order")),
             };
         }
         let len = self.word([l0, l1, l2, l3]);
         if len < 12 {
-            return Err(self.damaged("a block claims to be shorter than its own head and tail"));
+            return Err(Fault::Damaged("a block claims to be shorter than its own head and tail"));
         }
         // Writers that forget the padding of 32 bits do exist; the trailing length comes after it.
         let len = (len as usize).saturating_add(3) & !3;
         if len > MAX_RECORD {
-            let (name, offset) = (self.input.name().to_owned(), self.input.offset());
-            return Err(CaptureError::TooLarge { name, offset, claimed: len as u64, bound: MAX_RECORD });
+            return Err(Fault::TooLarge(len as u64));
         }
         Ok(Some(len))
     }
@@ -174,34 +155,29 @@ impl Ng {
         if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
     }
 
-    fn damaged(&self, what: &'static str) -> CaptureError {
-        CaptureError::Damaged { name: self.input.name().to_owned(), offset: self.input.offset(), what }
-    }
-
     /// Reads one whole block.
-    fn block<F: FnMut(Packet<'_>)>(&mut self, len: usize, each: &mut F) -> Result<(), CaptureError> {
-        let bytes = self.input.bytes().get(..len).unwrap_or_default();
+    fn block<'a>(&mut self, bytes: &'a [u8]) -> Result<Content<'a>, Fault> {
         let kind = bytes.first_chunk().map(|&kind| self.word(kind));
         // Blocks without packets need not even be well-formed.
         if !matches!(
             kind,
             Some(SECTION_HEADER | INTERFACE_DESCRIPTION | OBSOLETE_PACKET | SIMPLE_PACKET | ENHANCED_PACKET)
         ) {
-            return Ok(());
+            return Ok(Content::Nothing);
         }
         let parsed = if self.big_endian { pcapng::parse_block_be(bytes) } else { pcapng::parse_block_le(bytes) };
         let Ok((_, block)) = parsed else {
-            return Err(self.damaged("a block contradicts itself"));
+            return Err(Fault::Damaged("a block contradicts itself"));
         };
         let mut flags = 0;
         let (interface, time, captured, original_len) = match &block {
             Block::SectionHeader(_) => {
                 self.interfaces.clear();
-                return Ok(());
+                return Ok(Content::Nothing);
             }
             Block::InterfaceDescription(description) => {
                 if self.interfaces.len() >= MAX_INTERFACES {
-                    return Err(self.damaged("it describes more interfaces than any capture has"));
+                    return Err(Fault::Damaged("it describes more interfaces than any capture has"));
                 }
                 let link = u16::try_from(description.linktype.0).map_or(LinkType(u16::MAX), LinkType);
                 let option =
@@ -225,8 +201,7 @@ impl Ng {
                     told: told.is_some(),
                     offset,
                 });
-                self.link_types.add(link);
-                return Ok(());
+                return Ok(Content::Link(link));
             }
             Block::EnhancedPacket(packet) => {
                 let option = packet.options.iter().find(|option| option.code == OptionCode(EPB_FLAGS));
@@ -245,7 +220,7 @@ impl Ng {
             }
             Block::Unknown(obsolete) => {
                 let Some((head, data)) = obsolete.data.split_first_chunk::<20>() else {
-                    return Err(self.damaged("a packet block is too short"));
+                    return Err(Fault::Damaged("a packet block is too short"));
                 };
                 let &[i0, i1, _, _, h0, h1, h2, h3, l0, l1, l2, l3, c0, c1, c2, c3, o0, o1, o2, o3] = head;
                 let interface =
@@ -257,23 +232,102 @@ impl Ng {
                     self.word([o0, o1, o2, o3]),
                 )
             }
-            _ => return Ok(()),
+            _ => return Ok(Content::Nothing),
         };
         let Some(data) = captured else {
-            return Err(self.damaged("a packet is longer than its block"));
+            return Err(Fault::Damaged("a packet is longer than its block"));
         };
         let Some(interface) = self.interfaces.get(interface as usize) else {
-            return Err(self.damaged("a packet names an interface that no block before it describes"));
+            return Err(Fault::Damaged("a packet names an interface that no block before it describes"));
         };
         if !interface.supported {
-            self.skipped += 1;
-            return Ok(());
+            return Ok(Content::Skipped);
         }
         let (time, mended) = time.map_or((UnixNanos::NONE, false), |(high, low)| interface.time(high, low));
-        self.handed += 1;
         let told = told(flags, interface, data.len());
-        each(Packet { time, link: interface.link, data, original_len, told, mended });
-        Ok(())
+        Ok(Content::Packet(Packet { time, link: interface.link, data, original_len, told, mended }))
+    }
+}
+
+impl Ng {
+    pub(super) fn new(input: Input) -> Self {
+        Self {
+            input,
+            section: Section::default(),
+            link_types: LinkTypes::default(),
+            handed: 0,
+            skipped: 0,
+            warning: None,
+        }
+    }
+
+    pub(super) fn input_mut(&mut self) -> &mut Input {
+        &mut self.input
+    }
+
+    /// Where the next block begins.
+    pub(super) fn offset(&self) -> u64 {
+        self.input.offset()
+    }
+
+    /// See [`super::Source::poll_blocks`].
+    pub(super) fn poll_blocks<F: FnMut(&[Packet<'_>])>(&mut self, each: &mut F) -> Result<Polled, CaptureError> {
+        let (done, read) = self.blocks(each);
+        self.input.consume(done);
+        let need = read.map_err(|fault| {
+            let (name, offset) = (self.input.name().to_owned(), self.input.offset());
+            match fault {
+                Fault::Damaged(what) => CaptureError::Damaged { name, offset, what },
+                Fault::TooLarge(claimed) => CaptureError::TooLarge { name, offset, claimed, bound: MAX_RECORD },
+            }
+        })?;
+        if done > 0 || self.input.fill(need)? { Ok(Polled::More) } else { self.end() }
+    }
+
+    /// Hands over the packets of the whole blocks at hand, a few at a time. Says how many octets the blocks took, and how
+    /// many the next one needs, as far as is known.
+    fn blocks<F: FnMut(&[Packet<'_>])>(&mut self, each: &mut F) -> (usize, Result<usize, Fault>) {
+        let (told, time) = (Told::default(), UnixNanos(0));
+        let nothing = Packet { time, link: LinkType(0), data: &[], original_len: 0, told, mended: false };
+        let (mut packets, mut filled) = ([nothing; PACKETS], 0);
+        let (bytes, mut done) = (self.input.bytes(), 0);
+        let ended = loop {
+            let rest = bytes.get(done..).unwrap_or_default();
+            let content = match self.section.block_len(rest) {
+                Ok(Some(len)) => match rest.get(..len) {
+                    Some(block) => self.section.block(block).map(|content| (content, len)),
+                    None => break Ok(len),
+                },
+                Ok(None) => break Ok(BLOCK_HEAD),
+                Err(fault) => Err(fault),
+            };
+            match content {
+                Ok((content, len)) => {
+                    done += len;
+                    match content {
+                        Content::Packet(packet) => {
+                            self.handed += 1;
+                            if let Some(place) = packets.get_mut(filled) {
+                                *place = packet;
+                                filled += 1;
+                            }
+                        }
+                        Content::Skipped => self.skipped += 1,
+                        Content::Link(link) => self.link_types.add(link),
+                        Content::Nothing => {}
+                    }
+                }
+                Err(fault) => break Err(fault),
+            }
+            if filled == PACKETS {
+                each(&packets);
+                filled = 0;
+            }
+        };
+        if filled > 0 {
+            each(packets.get(..filled).unwrap_or_default());
+        }
+        (done, ended)
     }
 
     /// Says what was left out; an error where that is everything.

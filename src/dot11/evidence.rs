@@ -22,16 +22,23 @@ pub struct Reading {
     /// What the file says of this packet.
     pub told: Told,
     /// What holds for all of its capture.
-    pub verdict: Verdict,
+    pub checks: Checks,
+}
+
+/// Where frames end with a check sequence, against what is said of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Checks {
+    /// Frames that are said to end with a check sequence do not.
+    pub stripped: bool,
+    /// Frames that are not said to end with a check sequence do.
+    pub present: bool,
 }
 
 /// What the first frames of a capture have shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// Frames that are said to end with a check sequence do not.
-    pub stripped: bool,
-    /// Frames that are not said to end with a check sequence do.
-    pub present: bool,
+    /// Where check sequences are.
+    pub checks: Checks,
     /// Frames that were judged: with a right check sequence, and with another end.
     said: [u32; 2],
     unsaid: [u32; 2],
@@ -101,8 +108,10 @@ impl Evidence {
     pub fn verdict(&self) -> Verdict {
         let Self { said, unsaid, headers, carried, packets: _ } = *self;
         Verdict {
-            stripped: said[0] == 0 && said[1] >= LEAST_STRIPPED,
-            present: unsaid[0] >= LEAST_PRESENT && unsaid[0] > unsaid[1],
+            checks: Checks {
+                stripped: said[0] == 0 && said[1] >= LEAST_STRIPPED,
+                present: unsaid[0] >= LEAST_PRESENT && unsaid[0] > unsaid[1],
+            },
             said,
             unsaid,
             headerless: if headers[1] >= LEAST_HEADERLESS && headers[1] > 8 * headers[0] { headers[1] } else { 0 },
@@ -116,14 +125,14 @@ impl Verdict {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if self.stripped {
+        if self.checks.stripped {
             warnings.push(format!(
                 "the headers say that frames end with a frame check sequence, and none of the first {} does: all are \
                  counted as frames without one",
                 self.said[1]
             ));
         }
-        if self.present {
+        if self.checks.present {
             warnings.push(format!(
                 "{} of the first {} frames end with a right frame check sequence that no header announces: it is \
                  verified, and frames whose end is wrong are counted as bad FCS",

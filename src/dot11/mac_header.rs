@@ -26,31 +26,45 @@ const HTC: u8 = 0x80;
 
 /// Reads one frame.
 #[must_use]
-#[inline(always)]
 pub fn read(frame: &[u8]) -> Facts<'_> {
-    let Some(&[first, second]) = frame.first_chunk() else { return Facts::only(Outcome::Malformed) };
+    let mut facts = Facts::only(Outcome::Malformed);
+    read_into(frame, &mut facts);
+    facts
+}
+
+/// Reads one frame into facts that say [`Outcome::Malformed`] and nothing else: into their place, for they are large, and
+/// the compiler moves them field by field.
+#[inline(always)]
+pub(super) fn read_into<'a>(frame: &'a [u8], facts: &mut Facts<'a>) {
+    let Some(&[first, second]) = frame.first_chunk() else { return };
     if first & 0x03 != 0 {
-        return Facts::only(Outcome::Malformed);
+        return;
     }
     // Type in bits 2 and 3, subtype in bits 4 to 7.
     let kind = FrameKind(u16::from((first & 0x0c) << 2 | first >> 4));
+    // Malformed until the addresses prove to be there; the receiver where it is.
+    facts.kind = Some(kind);
+    facts.frame = frame;
+    facts.ra = frame.first_chunk().map(address::<4, ONE_ADDRESS>);
+    facts.retry = second & RETRY != 0;
     match first & 0x0c {
-        0x00 => management(frame, kind, second),
-        0x04 => control(frame, kind, second),
-        0x08 => data(frame, kind, second),
-        _ => extension(frame, kind),
+        0x00 => management(frame, second, facts),
+        0x04 => match kind.0 {
+            0x10 | 0x11 | 0x16 | 0x17 | 0x1e | 0x1f => rare_control(frame, kind, second, facts),
+            _ => control(frame, kind, facts),
+        },
+        0x08 => data(frame, second, facts),
+        _ => extension(kind, facts),
     }
 }
 
 /// Management frames (9.3.3): receiver, transmitter, BSSID.
 #[inline(always)]
-fn management(frame: &[u8], kind: FrameKind, flags: u8) -> Facts<'_> {
-    let mut facts = Facts { kind: Some(kind), retry: flags & RETRY != 0, ..start(frame) };
-    let Some(header) = frame.first_chunk::<THREE_ADDRESSES>() else { return facts };
+fn management(frame: &[u8], flags: u8, facts: &mut Facts<'_>) {
+    let Some(header) = frame.first_chunk::<THREE_ADDRESSES>() else { return };
     facts.outcome = transmitted_by(address::<10, _>(header));
     facts.bssid = Some(address::<16, _>(header));
     (facts.to_ds, facts.from_ds) = (flags & TO_DS != 0, flags & FROM_DS != 0);
-    facts
 }
 
 /// What the body of a management frame of this kind says (9.3.3, tables 9-32 to 9-42), by the fixed fields before its
@@ -87,30 +101,15 @@ pub fn body(kind: FrameKind, frame: &[u8]) -> Body<'_> {
     Body { kind: Some(kind), capability, elements: body.get(elements_at..).unwrap_or_default(), frame, cut: false }
 }
 
-/// Control frames (9.3.1): a receiver, and for most kinds a transmitter.
+/// Control frames (9.3.1) of the usual kinds: a receiver, and for most a transmitter.
 #[inline(always)]
-fn control(frame: &[u8], kind: FrameKind, flags: u8) -> Facts<'_> {
-    let mut facts = Facts { kind: Some(kind), retry: flags & RETRY != 0, ..start(frame) };
+fn control(frame: &[u8], kind: FrameKind, facts: &mut Facts<'_>) {
     match kind.0 {
         // CTS and ack: the receiver alone.
         0x1c | 0x1d => {
             if facts.ra.is_some() {
                 facts.outcome = Outcome::WithoutTa;
             }
-        }
-        0x16 => control_extension(frame, flags, &mut facts),
-        0x17 => wrapper(frame, &mut facts),
-        // CF-End (9.3.1.6): the second address names the BSS, whichever of its stations sends.
-        0x1e | 0x1f => {
-            if let Some(header) = frame.first_chunk::<TWO_ADDRESSES>() {
-                facts.outcome = Outcome::WithoutTa;
-                facts.bssid = Some(address::<10, _>(header).individual());
-            }
-        }
-        // Reserved subtypes: nobody knows where their addresses are.
-        0x10 | 0x11 => {
-            facts.ra = None;
-            facts.outcome = Outcome::WithoutTa;
         }
         // Trigger, TACK, beamforming report poll, NDP announcement, block ack (request), PS-Poll, RTS.
         _ => {
@@ -123,11 +122,30 @@ fn control(frame: &[u8], kind: FrameKind, flags: u8) -> Facts<'_> {
         // PS-Poll goes to the access point, whose address is the BSSID (9.3.1.5).
         facts.bssid = facts.ra;
     }
-    facts
+}
+
+/// The other control frames.
+#[cold]
+fn rare_control(frame: &[u8], kind: FrameKind, flags: u8, facts: &mut Facts<'_>) {
+    match kind.0 {
+        0x16 => control_extension(frame, flags, facts),
+        0x17 => wrapper(frame, facts),
+        // CF-End (9.3.1.6): the second address names the BSS, whichever of its stations sends.
+        0x1e | 0x1f => {
+            if let Some(header) = frame.first_chunk::<TWO_ADDRESSES>() {
+                facts.outcome = Outcome::WithoutTa;
+                facts.bssid = Some(address::<10, _>(header).individual());
+            }
+        }
+        // Reserved subtypes: nobody knows where their addresses are.
+        _ => {
+            facts.ra = None;
+            facts.outcome = Outcome::WithoutTa;
+        }
+    }
 }
 
 /// Control frame extensions (table 9-2; DMG): bits 8 to 11 of frame control, elsewhere ToDS to Retry, say which.
-#[cold]
 fn control_extension(frame: &[u8], flags: u8, facts: &mut Facts<'_>) {
     let extension = flags & 0x0f;
     facts.kind = Some(FrameKind(FrameKind::CONTROL_EXTENSION + u16::from(extension)));
@@ -154,7 +172,6 @@ fn control_extension(frame: &[u8], flags: u8, facts: &mut Facts<'_>) {
 
 /// Control wrapper (9.3.1.9): another control frame with an HT control field: frame control, duration, address 1,
 /// carried frame control, HT control, and then what the carried frame has after its address 1.
-#[cold]
 fn wrapper(frame: &[u8], facts: &mut Facts<'_>) {
     let Some(&[carried, flags]) = frame.get(ONE_ADDRESS..).and_then(<[u8]>::first_chunk) else { return };
     let second_address = || {
@@ -181,19 +198,18 @@ fn wrapper(frame: &[u8], facts: &mut Facts<'_>) {
 
 /// Data frames (9.3.2): three addresses or four, whose meaning ToDS and FromDS decide (table 9-30).
 #[inline(always)]
-fn data(frame: &[u8], kind: FrameKind, flags: u8) -> Facts<'_> {
+fn data(frame: &[u8], flags: u8, facts: &mut Facts<'_>) {
     let (to_ds, from_ds) = (flags & TO_DS != 0, flags & FROM_DS != 0);
-    let mut facts = Facts { kind: Some(kind), retry: flags & RETRY != 0, to_ds, from_ds, ..start(frame) };
-    let Some(header) = frame.first_chunk::<THREE_ADDRESSES>() else { return facts };
+    (facts.to_ds, facts.from_ds) = (to_ds, from_ds);
+    let Some(header) = frame.first_chunk::<THREE_ADDRESSES>() else { return };
     facts.bssid = match (to_ds, from_ds) {
         (false, false) => Some(address::<16, _>(header)),
         (false, true) => Some(address::<10, _>(header)),
         (true, false) => Some(address::<4, _>(header)),
-        (true, true) if frame.len() < FOUR_ADDRESSES => return facts,
+        (true, true) if frame.len() < FOUR_ADDRESSES => return,
         (true, true) => None,
     };
     facts.outcome = transmitted_by(address::<10, _>(header));
-    facts
 }
 
 /// Source and destination of a frame of this kind.
@@ -230,23 +246,15 @@ pub(super) fn ends(kind: FrameKind, frame: &[u8]) -> Ends {
 
 /// Extension frames (9.3.4): DMG beacons, where the BSSID stands alone, and S1G beacons, with their source.
 #[cold]
-fn extension(frame: &[u8], kind: FrameKind) -> Facts<'_> {
-    let mut facts = Facts { kind: Some(kind), frame, ..Facts::only(Outcome::Malformed) };
-    let only = frame.first_chunk::<ONE_ADDRESS>().map(address::<4, ONE_ADDRESS>);
+fn extension(kind: FrameKind, facts: &mut Facts<'_>) {
+    (facts.ra, facts.retry) = (None, false);
+    let only = facts.frame.first_chunk::<ONE_ADDRESS>().map(address::<4, ONE_ADDRESS>);
     match (kind.0, only) {
         (0x30, Some(bssid)) => (facts.outcome, facts.bssid) = (Outcome::WithoutTa, Some(bssid)),
         (0x31, Some(source)) => facts.outcome = transmitted_by(source),
         (0x30 | 0x31, None) => {}
         _ => facts.outcome = Outcome::WithoutTa,
     }
-    facts
-}
-
-/// Malformed until the addresses prove to be there; the receiver where it is.
-#[inline(always)]
-fn start(frame: &[u8]) -> Facts<'_> {
-    let ra = frame.first_chunk().map(address::<4, ONE_ADDRESS>);
-    Facts { ra, frame, ..Facts::only(Outcome::Malformed) }
 }
 
 #[inline]

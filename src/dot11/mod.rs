@@ -24,7 +24,7 @@ pub mod radiotap;
 pub mod security;
 pub mod wired;
 
-pub use evidence::{Reading, Told, Verdict};
+pub use evidence::{Checks, Reading, Told, Verdict};
 pub use kind::{Class, FrameKind};
 pub use link_type::LinkType;
 pub use network::Network;
@@ -166,13 +166,16 @@ impl<'a> Body<'a> {
     /// The names of the networks that a beacon or probe response announces for other BSSIDs of the same radio, in Multiple
     /// BSSID elements (IEEE 802.11-2020, 11.1.3.8): those networks send no beacons of their own.
     pub fn other_ssids(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let announces = matches!(self.kind, Some(FrameKind::BEACON | FrameKind::PROBE_RESPONSE));
-        let is_multiple = |element: &elements::Element<'_>| element.id == elements::MULTIPLE_BSSID;
-        let bytes = match announces && elements::iter(self.elements).any(|element| is_multiple(&element)) {
-            true => self.checked_elements(),
-            false => &[],
-        };
-        elements::iter(bytes).filter(is_multiple).flat_map(|element| elements::profile_ssids(element.body))
+        let bytes = if self.names_others() { self.checked_elements() } else { &[] };
+        let multiple = elements::iter(bytes).filter(|element| element.id == elements::MULTIPLE_BSSID);
+        multiple.flat_map(|element| elements::profile_ssids(element.body))
+    }
+
+    /// Whether there may be any of [`Body::other_ssids`].
+    #[inline]
+    pub(crate) fn names_others(&self) -> bool {
+        matches!(self.kind, Some(FrameKind::BEACON | FrameKind::PROBE_RESPONSE))
+            && elements::iter(self.elements).any(|element| element.id == elements::MULTIPLE_BSSID)
     }
 
     /// The primary channel that the frame itself names: see [`Network::channel`].
@@ -263,42 +266,46 @@ pub fn parse<'a>(link: LinkType, data: &'a [u8], original_len: u32) -> Facts<'a>
 #[must_use]
 #[inline]
 pub fn parse_as<'a>(link: LinkType, data: &'a [u8], original_len: u32, reading: Reading) -> Facts<'a> {
-    let radio = match link {
-        LinkType::RADIOTAP => radiotap::read(data),
-        LinkType::IEEE802_11 => Some(Radio::default()),
-        LinkType::ETHERNET => return ethernet(data, original_len, reading),
-        _ => return parse_rare(link, data, original_len, reading),
-    };
-    let facts = radio.map_or(Facts::only(Outcome::Malformed), |radio| frame(link, radio, data, original_len, reading));
-    known_bad(facts, reading.told)
+    let mut facts = Facts::only(Outcome::Malformed);
+    parse_into(link, data, original_len, reading, &mut facts);
+    facts
 }
 
-/// A frame whose receiver says, by the file, that its check sequence is wrong.
+/// As [`parse_as`], into the place where the facts are wanted: they are large, and moving them costs as much as a tenth of
+/// reading them.
 #[inline(always)]
-fn known_bad(mut facts: Facts<'_>, told: Told) -> Facts<'_> {
-    if told.crc_error {
+pub fn parse_into<'a>(link: LinkType, data: &'a [u8], original_len: u32, reading: Reading, facts: &mut Facts<'a>) {
+    *facts = Facts::only(Outcome::Malformed);
+    match link {
+        LinkType::RADIOTAP => {
+            if let Some(radio) = radiotap::read(data) {
+                frame(link, radio, data, original_len, reading, facts);
+            }
+        }
+        LinkType::IEEE802_11 => frame(link, Radio::default(), data, original_len, reading, facts),
+        LinkType::ETHERNET => *facts = ethernet(data, original_len, reading),
+        _ => *facts = parse_rare(link, data, original_len, reading),
+    }
+    if reading.told.crc_error {
         facts.outcome = Outcome::BadFcs;
     }
-    facts
 }
 
 /// An Ethernet frame, or the 802.11 frame that it carries.
 #[inline]
 fn ethernet(data: &[u8], original_len: u32, reading: Reading) -> Facts<'_> {
-    let facts = match carrier::tzsp(data) {
-        Some((link, radio)) => inside(link, radio, data, original_len, reading.verdict),
+    match carrier::tzsp(data) {
+        Some((link, radio)) => inside(link, radio, data, original_len, reading.checks),
         None => wired::ethernet(data),
-    };
-    known_bad(facts, reading.told)
+    }
 }
 
 /// The packet of link type `link` within `data`. What the file says of check sequences is about the carrier's.
 #[cold]
-fn inside(link: LinkType, carrier: Radio, data: &[u8], original_len: u32, verdict: Verdict) -> Facts<'_> {
+fn inside(link: LinkType, carrier: Radio, data: &[u8], original_len: u32, checks: Checks) -> Facts<'_> {
     let rest = data.get(carrier.header_len..).unwrap_or_default();
     let before = u32::try_from(carrier.header_len).unwrap_or(u32::MAX);
-    let mut facts =
-        parse_as(link, rest, original_len.saturating_sub(before), Reading { verdict, ..Reading::default() });
+    let mut facts = parse_as(link, rest, original_len.saturating_sub(before), Reading { checks, ..Reading::default() });
     if carrier.bad_fcs {
         facts.outcome = Outcome::BadFcs;
     }
@@ -316,7 +323,7 @@ fn parse_rare<'a>(link: LinkType, data: &'a [u8], original_len: u32, reading: Re
             // PPI may stand before any link; one inside another has no meaning and no end.
             Some((inner, radio)) if inner != LinkType::PPI => {
                 let radio = Radio { header_len: radio.header_len, ..Radio::default() };
-                return known_bad(inside(inner, radio, data, original_len, reading.verdict), reading.told);
+                return inside(inner, radio, data, original_len, reading.checks);
             }
             _ => None,
         },
@@ -325,52 +332,57 @@ fn parse_rare<'a>(link: LinkType, data: &'a [u8], original_len: u32, reading: Re
         LinkType::LINUX_SLL | LinkType::LINUX_SLL2 => {
             let (hardware_at, header_len) = if link == LinkType::LINUX_SLL { (2, 16) } else { (8, 20) };
             let hardware = data.get(hardware_at..).and_then(<[u8]>::first_chunk).copied().map(u16::from_be_bytes);
-            let facts = match hardware.and_then(carrier::of_hardware_type) {
+            return match hardware.and_then(carrier::of_hardware_type) {
                 Some(inner) if data.len() >= header_len => {
                     let radio = Radio { header_len, ..Radio::default() };
-                    inside(inner, radio, data, original_len, reading.verdict)
+                    inside(inner, radio, data, original_len, reading.checks)
                 }
                 _ if link == LinkType::LINUX_SLL => wired::sll(data),
                 _ => wired::sll2(data),
             };
-            return known_bad(facts, reading.told);
         }
         link if link.is_raw_ip() => return Facts::only(Outcome::WithoutTa),
         _ => None,
     };
-    let facts = radio.map_or(Facts::only(Outcome::Malformed), |radio| frame(link, radio, data, original_len, reading));
-    known_bad(facts, reading.told)
+    let mut facts = Facts::only(Outcome::Malformed);
+    if let Some(radio) = radio {
+        frame(link, radio, data, original_len, reading, &mut facts);
+    }
+    facts
 }
 
-/// The frame behind a capture header.
+/// The frame behind a capture header, into facts that say [`Outcome::Malformed`] and nothing else.
 #[inline(always)]
-fn frame<'a>(link: LinkType, radio: Radio, data: &'a [u8], original_len: u32, reading: Reading) -> Facts<'a> {
+fn frame<'a>(link: LinkType, radio: Radio, data: &'a [u8], original_len: u32, reading: Reading, facts: &mut Facts<'a>) {
     let captured = data.get(radio.header_len..).unwrap_or_default();
     let original_len = usize::try_from(original_len).unwrap_or(usize::MAX);
-    let Reading { told, verdict } = reading;
-    let has_fcs = if evidence::says_fcs(link, radio, told) { !verdict.stripped } else { verdict.present };
+    let Reading { told, checks } = reading;
+    let has_fcs = if evidence::says_fcs(link, radio, told) { !checks.stripped } else { checks.present };
     let is_whole = data.len() >= original_len;
-    let mut facts = if radio.no_frame && captured.is_empty() {
-        Facts::only(Outcome::WithoutTa)
-    } else if !has_fcs {
-        Facts { cut: !is_whole || told.at_snaplen, ..mac_header::read(captured) }
-    } else if told.at_snaplen && is_whole && !fcs::is_good(captured) {
-        // It was cut, and its writer did not know how long it had been.
-        Facts { cut: true, ..mac_header::read(captured) }
-    } else {
-        let body_len = original_len.max(data.len()).saturating_sub(radio.header_len + fcs::LEN);
-        let mut facts = mac_header::read(captured.get(..body_len).unwrap_or(captured));
-        facts.cut = captured.len() < body_len;
-        // Of a frame of another protocol version nothing is known, not even where its check would be.
-        if facts.kind.is_some() && is_whole && !fcs::is_good(captured) {
-            facts.outcome = Outcome::BadFcs;
+    let (mut body, mut cut, mut bad) = (captured, !is_whole || told.at_snaplen, false);
+    if has_fcs {
+        bad = is_whole && !fcs::is_good(captured);
+        if bad && told.at_snaplen {
+            // It was cut, and its writer did not know how long it had been.
+            (cut, bad) = (true, false);
+        } else {
+            let body_len = original_len.max(data.len()).saturating_sub(radio.header_len + fcs::LEN);
+            body = captured.get(..body_len).unwrap_or(captured);
+            cut = captured.len() < body_len;
         }
-        facts
-    };
+    }
+    mac_header::read_into(body, facts);
+    facts.cut = cut;
+    if radio.no_frame && captured.is_empty() {
+        facts.outcome = Outcome::WithoutTa;
+    }
+    // Of a frame of another protocol version nothing is known, not even where its check would be.
+    if bad && facts.kind.is_some() {
+        facts.outcome = Outcome::BadFcs;
+    }
     if radio.bad_fcs {
         facts.outcome = Outcome::BadFcs;
     }
     facts.signal_dbm = radio.signal_dbm;
     facts.freq_mhz = radio.freq_mhz;
-    facts
 }

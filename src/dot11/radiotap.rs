@@ -9,11 +9,8 @@ use super::Radio;
 /// Octets of the part that every header has: version, padding, length, first present word.
 const FIXED: usize = 8;
 
-const TSFT: u32 = 1 << 0;
 const FLAGS: u32 = 1 << 1;
-const RATE: u32 = 1 << 2;
 const CHANNEL: u32 = 1 << 3;
-const FHSS: u32 = 1 << 4;
 const SIGNAL: u32 = 1 << 5;
 /// What airtally wants, announced by the first present word.
 const KNOWN_BY_FIRST: u32 = FLAGS | CHANNEL | SIGNAL;
@@ -66,7 +63,7 @@ const LAYOUT: [(u8, u8); 28] = [
 
 /// Reads the header; `None` where its version or length cannot be true, so that nobody knows where the frame is.
 #[must_use]
-#[inline]
+#[inline(always)]
 pub fn read(data: &[u8]) -> Option<Radio> {
     let fixed: &[u8; FIXED] = data.first_chunk()?;
     let header_len = usize::from(u16::from_le_bytes([fixed[2], fixed[3]]));
@@ -87,35 +84,60 @@ pub fn read(data: &[u8]) -> Option<Radio> {
     }
 }
 
+/// Bits of the fields up to the last that airtally wants, as a rule.
+const LEADING_FIELDS: usize = 6;
+
+/// How far behind the beginning of a namespace's fields those of flags, channel and signal are: by where it begins, as
+/// alignment has it, and by which of the fields of bits 0 to 5 there are. Computed when this is compiled.
+const LEADING: [[[u8; 3]; 1 << LEADING_FIELDS]; 8] = {
+    let mut table = [[[0; 3]; 1 << LEADING_FIELDS]; 8];
+    let mut start = 0usize;
+    while start < 8 {
+        let mut present = 0;
+        while present < 1 << LEADING_FIELDS {
+            let (mut at, mut bit) = (start, 0);
+            while bit < LEADING_FIELDS {
+                if present >> bit & 1 == 1 {
+                    let (align, size) = LAYOUT[bit];
+                    at = at.next_multiple_of(align as usize);
+                    let offset = (at - start) as u8;
+                    match 1 << bit {
+                        FLAGS => table[start][present][0] = offset,
+                        CHANNEL => table[start][present][1] = offset,
+                        SIGNAL => table[start][present][2] = offset,
+                        _ => {}
+                    }
+                    at += size as usize;
+                }
+                bit += 1;
+            }
+            present += 1;
+        }
+        start += 1;
+    }
+    table
+};
+
 /// Reads the fields of bits 0 to 5 of a radiotap namespace whose fields start at `at`; all that airtally wants is
 /// among them.
-#[inline]
-fn leading_fields(present: u32, header: &[u8], mut at: usize, radio: &mut Radio) {
-    if present & TSFT != 0 {
-        at = at.next_multiple_of(8) + 8;
+#[inline(always)]
+fn leading_fields(present: u32, header: &[u8], at: usize, radio: &mut Radio) {
+    let [flags, channel, signal] = LEADING[at % 8][present as usize % (1 << LEADING_FIELDS)];
+    if present & FLAGS != 0
+        && let Some(&flags) = header.get(at + usize::from(flags))
+    {
+        radio.fcs_at_end |= flags & FLAG_FCS_AT_END != 0;
+        radio.bad_fcs |= flags & FLAG_BAD_FCS != 0;
     }
-    if present & FLAGS != 0 {
-        if let Some(&flags) = header.get(at) {
-            radio.fcs_at_end |= flags & FLAG_FCS_AT_END != 0;
-            radio.bad_fcs |= flags & FLAG_BAD_FCS != 0;
-        }
-        at += 1;
-    }
-    if present & RATE != 0 {
-        at += 1;
-    }
-    if present & CHANNEL != 0 {
-        at = at.next_multiple_of(2);
-        if let (None, Some(&[low, high])) = (radio.freq_mhz, header.get(at..).and_then(<[u8]>::first_chunk)) {
-            radio.freq_mhz = Some(u16::from_le_bytes([low, high])).filter(|&freq| freq != 0);
-        }
-        at += 4;
-    }
-    if present & FHSS != 0 {
-        at = at.next_multiple_of(2) + 2;
+    if present & CHANNEL != 0
+        && radio.freq_mhz.is_none()
+        && let Some(&[low, high]) = header.get(at + usize::from(channel)..).and_then(<[u8]>::first_chunk)
+    {
+        radio.freq_mhz = Some(u16::from_le_bytes([low, high])).filter(|&freq| freq != 0);
     }
     if present & SIGNAL != 0 && radio.signal_dbm.is_none() {
-        radio.signal_dbm = header.get(at).and_then(|&signal| super::signal_dbm(i8::from_le_bytes([signal])));
+        let signal = header.get(at + usize::from(signal));
+        radio.signal_dbm = signal.and_then(|&signal| super::signal_dbm(i8::from_le_bytes([signal])));
     }
 }
 

@@ -69,7 +69,7 @@ impl Report {
         for packets in packets.chunks(BLOCK) {
             for (place, packet) in block.iter_mut().zip(packets) {
                 place.time = packet.time;
-                place.facts = self.parse(packet);
+                self.parse(packet, &mut place.facts);
                 place.original_len = packet.original_len;
             }
             self.tally.add_all(block.get(..packets.len()).unwrap_or_default());
@@ -79,15 +79,16 @@ impl Report {
     /// Counts a packet.
     #[inline]
     pub fn add(&mut self, packet: &Packet<'_>) {
-        let facts = self.parse(packet);
+        let mut facts = Facts::only(Outcome::Malformed);
+        self.parse(packet, &mut facts);
         self.tally.add(packet.time, &facts, packet.original_len);
     }
 
-    /// Parses a packet, and counts what the tally does not.
-    #[inline]
-    fn parse<'a>(&mut self, packet: &Packet<'a>) -> Facts<'a> {
-        let reading = Reading { told: packet.told, verdict: self.verdict };
-        let facts = dot11::parse_as(packet.link, packet.data, packet.original_len, reading);
+    /// Parses a packet into `facts`, and counts what the tally does not.
+    #[inline(always)]
+    fn parse<'a>(&mut self, packet: &Packet<'a>, facts: &mut Facts<'a>) {
+        let reading = Reading { told: packet.told, checks: self.verdict.checks };
+        dot11::parse_into(packet.link, packet.data, packet.original_len, reading, facts);
         if packet.time != UnixNanos::NONE {
             self.first = self.first.min(packet.time.0);
             self.last = self.last.max(packet.time.0);
@@ -98,7 +99,6 @@ impl Report {
         {
             self.groups.add(ra);
         }
-        facts
     }
 
     /// Adds what was counted after this; the result is what counting both in a row would have given.

@@ -75,7 +75,7 @@ pub fn batches(
             if failure.is_some() || !gate.admits(&packet) {
                 return;
             }
-            let reading = Reading { told: packet.told, verdict };
+            let reading = Reading { told: packet.told, checks: verdict.checks };
             let facts = dot11::parse_as(packet.link, packet.data, packet.original_len, reading);
             failure = match counter.packet(packet.time, &facts, packet.original_len) {
                 Ok(None) => None,

@@ -175,7 +175,7 @@ impl CaptureCounting<'_> {
         if self.failure.is_some() {
             return;
         }
-        let reading = Reading { told: packet.told, verdict: self.verdict };
+        let reading = Reading { told: packet.told, checks: self.verdict.checks };
         let facts = dot11::parse_as(packet.link, packet.data, packet.original_len, reading);
         match self.counter.packet(time, &facts, packet.original_len) {
             Ok(None) => {}

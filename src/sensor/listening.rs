@@ -134,7 +134,12 @@ fn frame(
     steps: &mut Vec<Step>,
 ) -> Result<(), KeyError> {
     let boot = live.boot_time(packet.time.0, clock::times);
-    let facts = dot11::parse_as(packet.link, packet.data, packet.original_len, Reading { told: packet.told, verdict });
+    let facts = dot11::parse_as(
+        packet.link,
+        packet.data,
+        packet.original_len,
+        Reading { told: packet.told, checks: verdict.checks },
+    );
     if let Some(witness) = witness {
         witness.frame(boot, facts.freq_mhz);
     }
@@ -153,7 +158,7 @@ impl Listener {
     /// What the frames have shown by now; says so when it is something new.
     fn judged(&self, evidence: &Evidence, before: Verdict) -> Verdict {
         let verdict = evidence.verdict();
-        if (verdict.stripped, verdict.present) != (before.stripped, before.present) {
+        if verdict.checks != before.checks {
             for warning in verdict.warnings() {
                 self.events.warn("frame_checks", warning, []);
             }
