@@ -42,7 +42,7 @@ fn segmented(
 ) -> Option<Report> {
     let count = |index: usize| -> Result<(Source, Report, Option<String>), CaptureError> {
         let mut source = plan.open(index)?;
-        let mut report = Report::new(options.max_stations);
+        let mut report = Report::part_of(options.max_stations, plan.count());
         report.verdict = verdict;
         let warning = read::source_into(&mut source, options, &mut report, &mut |octets| progress.add(octets))?;
         Ok((source, report, warning))

@@ -125,7 +125,7 @@ fn surveyed(source: &mut Source, options: &Options, report: &mut Report) -> Resu
     if gate.is_done || polled? == Polled::End {
         return Ok(gate.warning.take());
     }
-    rest(source, gate, report, &mut |_| {})
+    rest(source, gate, report, &mut |_| {}, false)
 }
 
 /// Counts a part of a capture, of whose first packets the report has the verdict. Says how far it was read.
@@ -135,15 +135,17 @@ pub(super) fn source_into(
     report: &mut Report,
     moved: &mut dyn FnMut(u64),
 ) -> Result<Option<String>, CaptureError> {
-    rest(source, Gate::new(options)?, report, moved)
+    rest(source, Gate::new(options)?, report, moved, true)
 }
 
-/// Counts what `source` still has. Gives a warning if it was not read to its end.
+/// Counts what `source` still has; of a part only as long as it can be merged. Gives a warning if it was not read to its
+/// end.
 fn rest(
     source: &mut Source,
     mut gate: Gate<'_>,
     report: &mut Report,
     moved: &mut dyn FnMut(u64),
+    is_part: bool,
 ) -> Result<Option<String>, CaptureError> {
     let mut offset = source.offset();
     loop {
@@ -161,7 +163,7 @@ fn rest(
         if let Some(failure) = gate.failure.take() {
             return Err(failure);
         }
-        if polled == Polled::End || gate.is_done {
+        if polled == Polled::End || gate.is_done || is_part && report.tally().is_beyond_merging() {
             return Ok(gate.warning.take());
         }
     }

@@ -44,8 +44,17 @@ impl Report {
     /// Nothing counted yet.
     #[must_use]
     pub fn new(max_stations: usize) -> Self {
+        Self::of(Tally::new(max_stations))
+    }
+
+    /// Nothing counted yet, in one of the `parts` parts of a capture: see [`Tally::part_of`].
+    pub(super) fn part_of(max_stations: usize, parts: usize) -> Self {
+        Self::of(Tally::part_of(max_stations, parts))
+    }
+
+    fn of(tally: Tally) -> Self {
         Self {
-            tally: Tally::new(max_stations),
+            tally,
             groups: Groups::default(),
             first: i64::MAX,
             last: i64::MIN,

@@ -4,9 +4,7 @@ use super::{
     KINDS, MAX_CHANNELS, Tally,
     ahead::Ahead,
     at_mut,
-    station::{
-        Extra, MAC_BITS, MAX_ALL_NAMES, MAX_NAME_LEN, MAX_NAMES, Name, Origin, Rare, Slot, first_key, flag, join,
-    },
+    station::{Extra, MAC_BITS, MAX_NAME_LEN, MAX_NAMES, Name, Origin, Rare, Slot, first_key, flag, join},
 };
 use crate::{
     Mac, UnixNanos,
@@ -274,7 +272,7 @@ impl Tally {
         let len = u8::try_from(octets.len()).unwrap_or_default();
         let new = Name { octets: padded, len, origin, heard, older: rare.names };
         let kept = if origin == Origin::Announced { rare.announced } else { rare.sought };
-        if kept < MAX_NAMES && self.names.len() < MAX_ALL_NAMES {
+        if kept < MAX_NAMES && self.names.len() < self.room.names {
             self.names.push(new);
             let newest = u32::try_from(self.names.len()).unwrap_or_default();
             self.rare(place, |rare| {
@@ -286,7 +284,13 @@ impl Tally {
             });
             return;
         }
-        self.rare(place, |rare| rare.left_out = rare.left_out.saturating_add(1));
+        self.rare(place, |rare| {
+            let left_out = match origin {
+                Origin::Announced => &mut rare.announced_left_out,
+                Origin::Sought => &mut rare.sought_left_out,
+            };
+            *left_out = left_out.saturating_add(1);
+        });
         self.names_overflowed = true;
         if let Some((at, count)) = least
             && let Some(name) = at_mut(&mut self.names, at)

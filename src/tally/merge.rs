@@ -1,8 +1,8 @@
 //! Joining the tallies of consecutive parts of one capture, which were counted apart.
 
 use super::{
-    Tally,
-    station::{Extra, MAC_BITS, Slot, flag, join},
+    Room, Tally,
+    station::{Extra, MAC_BITS, MAX_ALL_NAMES, Slot, flag, join},
 };
 
 /// A bound was reached: which stations have counts of their own depends on the order of all frames, so only
@@ -16,14 +16,16 @@ impl Tally {
     /// both parts in a row would have given.
     ///
     /// # Errors
-    /// When a bound (stations, receivers, channels, names) was reached, or may have been had they been counted in a row.
+    /// When a bound (stations, receivers, channels, names, memory) was reached, or may have been had they been counted in a row.
     /// The tally is of no use then.
     pub fn merge(&mut self, later: Self) -> Result<(), MergeError> {
         let receivers = self.receivers + later.most_receivers;
-        if self.reached_a_bound() || later.reached_a_bound() || receivers > self.max_stations {
+        if self.is_beyond_merging() || later.is_beyond_merging() || receivers > self.max_stations {
             return Err(MergeError);
         }
         self.most_receivers = self.most_receivers.max(receivers);
+        // From here on it is the whole.
+        self.room = Room { entries: usize::MAX, names: MAX_ALL_NAMES };
         self.merge_wide_counts(&later);
         let mut places = Vec::with_capacity(later.channels.len());
         for channel in &later.channels {
@@ -55,7 +57,7 @@ impl Tally {
         if self.names_overflowed { Err(MergeError) } else { Ok(()) }
     }
 
-    fn reached_a_bound(&self) -> bool {
+    pub(super) fn reached_a_bound(&self) -> bool {
         self.capture.overflow_frames > 0
             || self.receiver_overflow > 0
             || self.channel_overflow > 0

@@ -36,7 +36,7 @@ use crate::{
     dot11::FrameKind,
     wire::{Capture, Channel},
 };
-use station::{Extra, Name, Rare, Slot, flag};
+use station::{Extra, MAX_ALL_NAMES, Name, Rare, Slot, flag};
 use table::Index;
 
 /// Frequencies with counts of their own.
@@ -72,12 +72,36 @@ pub struct Tally {
     names: Vec<Name>,
     /// A name had no room, or took another's.
     names_overflowed: bool,
+    /// Addresses and names that it may have together with the other parts of its capture.
+    room: Room,
 }
+
+/// Entries and names that a tally may have.
+#[derive(Clone, Copy)]
+struct Room {
+    entries: usize,
+    names: usize,
+}
+
+/// Addresses that all parts of a capture which is counted in parts may have together; of names half of
+/// [`MAX_ALL_NAMES`]. With more, the parts would take more memory than one tally for all.
+const MOST_IN_PARTS: usize = 1 << 19;
 
 impl Tally {
     /// An empty tally that gives at most `max_stations` transmitters counts of their own.
     #[must_use]
     pub fn new(max_stations: usize) -> Self {
+        Self::with_room(max_stations, Room { entries: usize::MAX, names: MAX_ALL_NAMES })
+    }
+
+    /// An empty tally for one of the `parts` parts of a capture, which are to be [merged](Self::merge).
+    #[must_use]
+    pub fn part_of(max_stations: usize, parts: usize) -> Self {
+        let share = |all: usize| all / parts.max(1);
+        Self::with_room(max_stations, Room { entries: share(MOST_IN_PARTS), names: share(MAX_ALL_NAMES / 2) })
+    }
+
+    fn with_room(max_stations: usize, room: Room) -> Self {
         Self {
             max_stations: max_stations.min(MOST_STATIONS),
             transmitters: 0,
@@ -95,7 +119,14 @@ impl Tally {
             extras: Vec::new(),
             names: Vec::new(),
             names_overflowed: false,
+            room,
         }
+    }
+
+    /// Whether merging it is refused already, so that counting on is of no use.
+    #[must_use]
+    pub fn is_beyond_merging(&self) -> bool {
+        self.reached_a_bound() || self.entries.len() > self.room.entries
     }
 
     /// Whether no frame was counted.

@@ -124,6 +124,7 @@ fn row<'r>(
     }
     ssids.sort_unstable();
     ssids.dedup();
+    let left_out = station.announced_left_out() + if probes { station.sought_left_out() } else { 0 };
     let network = station.network().filter(|_| station.role() == Role::AccessPoint);
     wire::Station {
         mac: address(mac),
@@ -142,6 +143,7 @@ fn row<'r>(
         freqs_mhz: station.freqs_mhz(),
         bssid: station.bssid().map(address),
         ssids,
+        ssids_left_out: Some(left_out).filter(|&names| names > 0),
         security: network.map(|network| network.security.to_string()),
         channel: network.and_then(|network| network.channel),
         width_mhz: network.and_then(|network| network.width_mhz),
@@ -269,6 +271,16 @@ mod tests {
             let said: Vec<_> = rows.iter().map(|row| (row.security.as_deref(), row.channel, row.width_mhz)).collect();
             assert_eq!(said, [(Some("open"), Some(6), width), (None, None, None)]);
         }
+    }
+
+    #[test]
+    fn a_row_says_how_many_names_had_no_room_of_the_kinds_that_are_told() {
+        let mac = Mac::from_u64(0x1000_0000_0001);
+        let names = |kind, count| (0..count).map(move |n| Frame::naming(kind, mac, &[kind.to_le_bytes()[0] + 65, n]));
+        let tally = tally(&names(0x08, 20).chain(names(0x04, 18)).collect::<Vec<_>>(), 10);
+        let row = |probes| contents(&tally, &Registry::empty(), &Mode::Plain, probes, &[]).stations.remove(0);
+        assert_eq!((row(false).ssids.len(), row(false).ssids_left_out), (16, Some(4)));
+        assert_eq!((row(true).ssids.len(), row(true).ssids_left_out), (32, Some(6)));
     }
 
     #[test]

@@ -111,8 +111,9 @@ pub(super) struct Rare {
     pub network: Option<Network>,
     pub announced: u8,
     pub sought: u8,
-    /// How often a name had no room, or took another's.
-    pub left_out: u32,
+    /// How often a name that it announced, or looked for, had no room, or took another's.
+    pub announced_left_out: u32,
+    pub sought_left_out: u32,
 }
 
 /// What is known of a network from what was announced before and after.
@@ -302,12 +303,24 @@ impl<'a> Station<'a> {
         self.names(Origin::Sought)
     }
 
-    /// How many names it used beyond those told, at most: one that was not even counted and comes again counts again.
+    /// How many names it announced beyond those told, at most: one that was not even counted and comes again counts again.
+    #[must_use]
+    pub fn announced_left_out(&self) -> u64 {
+        let rare = self.rare();
+        u64::from(rare.announced).saturating_sub(MAX_TOLD as u64) + u64::from(rare.announced_left_out)
+    }
+
+    /// How many names it looked for beyond those told, at most, likewise.
+    #[must_use]
+    pub fn sought_left_out(&self) -> u64 {
+        let rare = self.rare();
+        u64::from(rare.sought).saturating_sub(MAX_TOLD as u64) + u64::from(rare.sought_left_out)
+    }
+
+    /// How many names of either kind are not told.
     #[must_use]
     pub fn names_left_out(&self) -> u64 {
-        let rare = self.rare();
-        let past = |counted: u8| u64::from(counted).saturating_sub(MAX_TOLD as u64);
-        u64::from(rare.left_out) + past(rare.announced) + past(rare.sought)
+        self.announced_left_out() + self.sought_left_out()
     }
 
     /// The network that it announced first, in a frame that was not cut if there is one.

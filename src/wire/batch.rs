@@ -80,6 +80,9 @@ pub struct Station {
     /// written `\xNN`, and a backslash `\\`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ssids: Vec<String>,
+    /// How many names more it sent, at most, that there was no room for; absent where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssids_left_out: Option<u64>,
     /// Of an access point: how its network protects itself, like `WPA2/WPA3`, `open` or `encrypted, kind unknown`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security: Option<String>,

@@ -129,6 +129,7 @@ mod tests {
             freqs_mhz,
             bssid: Some(Address::Pseudonym(mac)),
             ssids,
+            ssids_left_out: None,
             security: Some("WPA2/WPA3".into()),
             channel: Some(36),
             width_mhz: Some(80),

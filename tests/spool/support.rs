@@ -153,6 +153,7 @@ pub fn heard(seq: u64, mac: Address, role: Role, names: usize) -> NewEntry {
         freqs_mhz: Vec::new(),
         bssid: None,
         ssids: (0..names).map(name).collect(),
+        ssids_left_out: None,
         security: None,
         channel: None,
         width_mhz: None,

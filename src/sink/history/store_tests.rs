@@ -36,6 +36,7 @@ fn window(seq: u64, stations: u64) -> Record {
         freqs_mhz: vec![2_412],
         bssid: None,
         ssids: vec!["a network".into()],
+        ssids_left_out: None,
         security: None,
         channel: None,
         width_mhz: None,
