@@ -245,6 +245,11 @@ impl Classic {
         Self { input, header, stamps: Stamps::default(), need: RECORD_HEADER, end, warning: None }
     }
 
+    /// The part has no end but that of the capture.
+    pub(super) fn read_on(&mut self) {
+        self.end = u64::MAX;
+    }
+
     /// Where the next record begins.
     pub(super) fn offset(&self) -> u64 {
         self.input.offset()

@@ -185,6 +185,18 @@ impl Source {
         }
     }
 
+    /// A part of a capture goes on to the capture's end. `false` if it cannot: packets at its end had to be judged without
+    /// those behind them, or it is no such part.
+    pub fn read_on(&mut self) -> bool {
+        match &mut self.kind {
+            Reader::Classic(classic) if !self.times.was_cut() => {
+                classic.read_on();
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// How many octets of the uncompressed capture were dealt with; 0 for live sources.
     #[must_use]
     pub fn offset(&self) -> u64 {

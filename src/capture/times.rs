@@ -53,6 +53,8 @@ pub(super) struct Times {
     held: VecDeque<Held>,
     held_octets: usize,
     counts: Counts,
+    /// It ended with packets that waited.
+    cut: bool,
 }
 
 /// What was mended.
@@ -116,6 +118,7 @@ impl Times {
 
     /// Hands over all that waits: no packets follow.
     pub(super) fn end<F: FnMut(&[Packet<'_>])>(&mut self, each: &mut F) {
+        self.cut |= !self.held.is_empty();
         self.release(true, each);
     }
 
@@ -218,6 +221,11 @@ impl Times {
             None if ended || behind.len() > AGREE => Some(Verdict::Right),
             None => None,
         }
+    }
+
+    /// Whether packets at its end were judged without those that may be behind them.
+    pub(super) fn was_cut(&self) -> bool {
+        self.cut
     }
 
     /// Whether the times of packets would be the same had `later` been this one's continuation.

@@ -104,6 +104,12 @@ impl Progress {
         self.octets.fetch_add(octets, Ordering::Relaxed);
     }
 
+    /// As [`Self::add`]; whether to go on.
+    fn moved(&self, octets: u64) -> bool {
+        self.add(octets);
+        !self.is_stopped()
+    }
+
     fn restart_from(&self, octets: u64) {
         self.octets.store(octets, Ordering::Relaxed);
     }

@@ -21,51 +21,76 @@ pub(super) fn one(input: &Input, options: &Options, progress: &Arc<Progress>) ->
     {
         let before = progress.octets();
         let verdict = Survey::of_file(path);
-        if let Some(report) = segmented(input, &plan, options, progress, verdict) {
-            return report;
+        match segmented(input, &plan, options, progress, verdict) {
+            Segmented::Counted(report) => return *report,
+            Segmented::Begun(begun) => {
+                let (source, mut report) = *begun;
+                progress.restart_from(before + source.offset());
+                read::on(input, source, options, progress, &mut report);
+                return report;
+            }
+            Segmented::Nothing => progress.restart_from(before),
         }
-        progress.restart_from(before);
     }
     let mut report = Report::new(options.max_stations);
     read::input(input, options, progress, &mut report);
     report
 }
 
-/// A capture counted in segments; `None` if it cannot be proved that the segments fit together, or if their counts
-/// cannot be added exactly.
-fn segmented(
-    input: &Input,
-    plan: &Segments,
-    options: &Options,
-    progress: &Progress,
-    verdict: Verdict,
-) -> Option<Report> {
-    let count = |index: usize| -> Result<(Source, Report, Option<String>), CaptureError> {
+/// What became of a capture in segments.
+enum Segmented {
+    /// All of it.
+    Counted(Box<Report>),
+    /// It cannot be proved that the segments fit together, or their counts cannot be added exactly; the first one begins
+    /// where the capture does, and is right in any case.
+    Begun(Box<(Source, Report)>),
+    Nothing,
+}
+
+/// Counts a capture in segments.
+fn segmented(input: &Input, plan: &Segments, options: &Options, progress: &Progress, verdict: Verdict) -> Segmented {
+    let count = |index: usize| -> Result<(Source, Report), CaptureError> {
         let mut source = plan.open(index)?;
         let mut report = Report::part_of(options.max_stations, plan.count());
         report.verdict = verdict;
-        let warning = read::source_into(&mut source, options, &mut report, &mut |octets| progress.add(octets))?;
-        Ok((source, report, warning))
+        read::source_into(&mut source, options, &mut report, &mut |octets| progress.moved(octets))?;
+        Ok((source, report))
     };
     let count = &count;
     let counted: Vec<_> = thread::scope(|scope| {
         let threads: Vec<_> = (0..plan.count()).map(|index| scope.spawn(move || count(index))).collect();
-        threads.into_iter().map(|thread| thread.join().ok()?.ok()).collect::<Option<_>>()
-    })?;
-    let (mut sources, mut total) = (Vec::with_capacity(counted.len()), None::<Report>);
-    for (source, report, _) in counted {
-        sources.push(source);
-        match &mut total {
-            None => total = Some(report),
-            Some(total) => total.merge(report).ok()?,
+        threads.into_iter().map(|thread| thread.join().ok()?.ok()).collect()
+    });
+    let mut counted = counted.into_iter();
+    let Some(Some((first, mut begun))) = counted.next() else { return Segmented::Nothing };
+    let mut fits = !begun.is_beyond_merging();
+    let (mut sources, mut others) = (vec![first], Vec::with_capacity(counted.len()));
+    for part in counted {
+        match part {
+            Some((source, report)) => {
+                fits &= !report.is_beyond_merging();
+                sources.push(source);
+                others.push(report);
+            }
+            None => fits = false,
         }
     }
-    let (mut total, last) = (total?, sources.last()?);
-    if !plan.fit(&sources) {
-        return None;
+    if fits && plan.fit(&sources) {
+        // A failure in the middle of it leaves nothing to go on with.
+        if others.into_iter().any(|report| begun.merge(report).is_err()) {
+            return Segmented::Nothing;
+        }
+        if let Some(last) = sources.last() {
+            read::finish(input, last, Ok(None), 0, &mut begun);
+        }
+        return Segmented::Counted(Box::new(begun));
     }
-    read::finish(input, last, Ok(None), 0, &mut total);
-    Some(total)
+    let mut first = sources.swap_remove(0);
+    if !first.read_on() {
+        return Segmented::Nothing;
+    }
+    begun.becomes_whole();
+    Segmented::Begun(Box::new((first, begun)))
 }
 
 /// What the threads share.

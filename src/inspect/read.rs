@@ -125,7 +125,7 @@ fn surveyed(source: &mut Source, options: &Options, report: &mut Report) -> Resu
     if gate.is_done || polled? == Polled::End {
         return Ok(gate.warning.take());
     }
-    rest(source, gate, report, &mut |_| {}, false)
+    rest(source, gate, report, &mut |_| true, false)
 }
 
 /// Counts a part of a capture, of whose first packets the report has the verdict. Says how far it was read.
@@ -133,18 +133,28 @@ pub(super) fn source_into(
     source: &mut Source,
     options: &Options,
     report: &mut Report,
-    moved: &mut dyn FnMut(u64),
+    moved: &mut dyn FnMut(u64) -> bool,
 ) -> Result<Option<String>, CaptureError> {
     rest(source, Gate::new(options)?, report, moved, true)
 }
 
-/// Counts what `source` still has; of a part only as long as it can be merged. Gives a warning if it was not read to its
-/// end.
+/// Counts what comes after the first part of a capture, which `report` has. `source` goes on where that ended.
+pub(super) fn on(input: &Input, mut source: Source, options: &Options, progress: &Progress, report: &mut Report) {
+    let ended = Gate::new(options)
+        .and_then(|gate| rest(&mut source, gate, report, &mut |octets| progress.moved(octets), false));
+    finish(input, &source, ended, 0, report);
+    if progress.is_stopped() {
+        report.warnings.push(stopped(input, "read to its end"));
+    }
+}
+
+/// Counts what `source` still has; of a part only as long as it can be merged. `moved` takes the octets read, and says
+/// whether to go on. Gives a warning if it was not read to its end.
 fn rest(
     source: &mut Source,
     mut gate: Gate<'_>,
     report: &mut Report,
-    moved: &mut dyn FnMut(u64),
+    moved: &mut dyn FnMut(u64) -> bool,
     is_part: bool,
 ) -> Result<Option<String>, CaptureError> {
     let mut offset = source.offset();
@@ -158,12 +168,12 @@ fn rest(
                 }
             })
         }?;
-        moved(source.offset() - offset);
+        let goes_on = moved(source.offset() - offset);
         offset = source.offset();
         if let Some(failure) = gate.failure.take() {
             return Err(failure);
         }
-        if polled == Polled::End || gate.is_done || is_part && report.tally().is_beyond_merging() {
+        if polled == Polled::End || gate.is_done || !goes_on || is_part && report.is_beyond_merging() {
             return Ok(gate.warning.take());
         }
     }

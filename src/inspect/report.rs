@@ -66,6 +66,16 @@ impl Report {
         }
     }
 
+    /// Whether merging it is refused already: see [`Tally::is_beyond_merging`].
+    pub(super) fn is_beyond_merging(&self) -> bool {
+        self.tally.is_beyond_merging()
+    }
+
+    /// See [`Tally::becomes_whole`].
+    pub(super) fn becomes_whole(&mut self) {
+        self.tally.becomes_whole();
+    }
+
     /// Counts packets in their order.
     #[inline]
     pub fn add_all(&mut self, packets: &[Packet<'_>]) {
@@ -159,7 +169,7 @@ impl Report {
     }
 
     /// Stations in the order in which their addresses were met: cheaper.
-    pub fn stations_unsorted(&self) -> impl Iterator<Item = Station<'_>> {
+    pub fn stations_unsorted(&self) -> impl Iterator<Item = Station<'_>> + Clone {
         self.tally.stations_unsorted()
     }
 

@@ -166,6 +166,9 @@ pub fn sorted<'a>(report: &'a Report, registry: &Registry, sort: Sort, top: Opti
     }
 }
 
+/// Stations looked at before those that are not among the first are forgotten.
+const MORE_AT_ONCE: usize = 1 << 14;
+
 /// The `top` first stations by `key`: sorting all of very many to show a few would take longer than counting some
 /// hundred thousand frames.
 fn first<'a, K: Ord>(
@@ -173,15 +176,25 @@ fn first<'a, K: Ord>(
     top: Option<usize>,
     key: impl Fn(&Station<'a>) -> K,
 ) -> Vec<Station<'a>> {
-    let mut stations: Vec<_> = stations.collect();
     let order =
         |one: &Station<'a>, other: &Station<'a>| key(one).cmp(&key(other)).then_with(|| one.mac().cmp(&other.mac()));
-    if let Some(top) = top.filter(|top| *top < stations.len()) {
-        stations.select_nth_unstable_by(top, order);
-        stations.truncate(top);
+    let top = top.unwrap_or(usize::MAX);
+    let mut found: Vec<Station<'a>> = Vec::new();
+    let keep = |found: &mut Vec<Station<'a>>| {
+        if found.len() > top {
+            found.select_nth_unstable_by(top, order);
+            found.truncate(top);
+        }
+    };
+    for station in stations {
+        found.push(station);
+        if found.len() >= top.saturating_add(MORE_AT_ONCE) {
+            keep(&mut found);
+        }
     }
-    stations.sort_unstable_by(order);
-    stations
+    keep(&mut found);
+    found.sort_unstable_by(order);
+    found
 }
 
 /// One vendor, the randomised addresses, or those of no known vendor.

@@ -4,7 +4,9 @@ use super::{
     KINDS, MAX_CHANNELS, Tally,
     ahead::Ahead,
     at_mut,
-    station::{Extra, MAC_BITS, MAX_NAME_LEN, MAX_NAMES, Name, Origin, Rare, Slot, first_key, flag, join},
+    station::{
+        Extra, MAC_BITS, MAX_ALL_NAMES, MAX_NAME_LEN, MAX_NAMES, Name, Origin, Rare, Slot, first_key, flag, join,
+    },
 };
 use crate::{
     Mac, UnixNanos,
@@ -272,7 +274,7 @@ impl Tally {
         let len = u8::try_from(octets.len()).unwrap_or_default();
         let new = Name { octets: padded, len, origin, heard, older: rare.names };
         let kept = if origin == Origin::Announced { rare.announced } else { rare.sought };
-        if kept < MAX_NAMES && self.names.len() < self.room.names {
+        if kept < MAX_NAMES && self.names.len() < MAX_ALL_NAMES {
             self.names.push(new);
             let newest = u32::try_from(self.names.len()).unwrap_or_default();
             self.rare(place, |rare| {

@@ -11,21 +11,25 @@ use std::collections::BTreeMap;
 /// agree by chance. Where two vendors' addresses agree, nobody can tell which it is.
 pub struct Bases<'r> {
     registry: &'r Registry,
-    /// By the four octets.
+    /// By the four octets of those that have a second address.
     names: BTreeMap<[u8; 4], Option<&'r str>>,
 }
 
 impl<'r> Bases<'r> {
     /// Learns the access points among `stations`.
     #[must_use]
-    pub fn new<'t>(registry: &'r Registry, stations: impl Iterator<Item = Station<'t>>) -> Self {
-        let mut names: BTreeMap<[u8; 4], Option<&'r str>> = BTreeMap::new();
-        let global = stations.filter(|station| !station.mac().is_local() && station.role() == Role::AccessPoint);
-        for mac in global.map(|station| station.mac()) {
-            let name = registry.vendor(mac);
-            names.entry(middle(mac)).and_modify(|known| *known = known.filter(|_| *known == name)).or_insert(name);
+    pub fn new<'t>(registry: &'r Registry, stations: impl Iterator<Item = Station<'t>> + Clone) -> Self {
+        let points = stations.filter(|station| station.role() == Role::AccessPoint).map(|station| station.mac());
+        // Nobody asks for the others, and there may be a million of them.
+        let wanted = points.clone().filter(|mac| mac.is_randomised()).map(|mac| (middle(mac), None));
+        let mut told: BTreeMap<[u8; 4], Option<Option<&'r str>>> = wanted.collect();
+        for mac in points.filter(|mac| !mac.is_local()) {
+            if let Some(told) = told.get_mut(&middle(mac)) {
+                let name = registry.vendor(mac);
+                *told = Some(told.map_or(name, |known| known.filter(|_| known == name)));
+            }
         }
-        Self { registry, names }
+        Self { registry, names: told.into_iter().map(|(middle, told)| (middle, told.flatten())).collect() }
     }
 
     /// The vendor of a station; `None` if unknown or randomised.
@@ -68,7 +72,7 @@ mod tests {
         let vendor = |base: &[u64], second: u64, kind: u16| {
             let all = base.iter().chain([&second]).map(|&mac| Frame::naming(kind, Mac::from_u64(mac), b"net"));
             let tally = tally(&all.collect::<Vec<_>>(), 10);
-            let bases = Bases::new(&registry, tally.stations());
+            let bases = Bases::new(&registry, tally.stations_unsorted());
             let station = tally.stations().find(|station| station.mac().to_u64() == second);
             station.and_then(|station| bases.vendor(&station)).map(str::to_owned)
         };

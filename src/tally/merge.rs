@@ -1,8 +1,8 @@
 //! Joining the tallies of consecutive parts of one capture, which were counted apart.
 
 use super::{
-    Room, Tally,
-    station::{Extra, MAC_BITS, MAX_ALL_NAMES, Slot, flag, join},
+    Tally,
+    station::{Extra, MAC_BITS, Slot, flag, join},
 };
 
 /// A bound was reached: which stations have counts of their own depends on the order of all frames, so only
@@ -24,8 +24,7 @@ impl Tally {
             return Err(MergeError);
         }
         self.most_receivers = self.most_receivers.max(receivers);
-        // From here on it is the whole.
-        self.room = Room { entries: usize::MAX, names: MAX_ALL_NAMES };
+        self.becomes_whole();
         self.merge_wide_counts(&later);
         let mut places = Vec::with_capacity(later.channels.len());
         for channel in &later.channels {

@@ -36,7 +36,7 @@ use crate::{
     dot11::FrameKind,
     wire::{Capture, Channel},
 };
-use station::{Extra, MAX_ALL_NAMES, Name, Rare, Slot, flag};
+use station::{Extra, Name, Rare, Slot, flag};
 use table::Index;
 
 /// Frequencies with counts of their own.
@@ -72,36 +72,28 @@ pub struct Tally {
     names: Vec<Name>,
     /// A name had no room, or took another's.
     names_overflowed: bool,
-    /// Addresses and names that it may have together with the other parts of its capture.
-    room: Room,
+    /// Addresses, and names, past which it is not worth merging.
+    most_to_merge: usize,
 }
 
-/// Entries and names that a tally may have.
-#[derive(Clone, Copy)]
-struct Room {
-    entries: usize,
-    names: usize,
-}
-
-/// Addresses that all parts of a capture which is counted in parts may have together; of names half of
-/// [`MAX_ALL_NAMES`]. With more, the parts would take more memory than one tally for all.
+/// Addresses that all parts of a capture which is counted in parts may have together, and names: with more, the parts would
+/// take more memory than one tally for all.
 const MOST_IN_PARTS: usize = 1 << 19;
 
 impl Tally {
     /// An empty tally that gives at most `max_stations` transmitters counts of their own.
     #[must_use]
     pub fn new(max_stations: usize) -> Self {
-        Self::with_room(max_stations, Room { entries: usize::MAX, names: MAX_ALL_NAMES })
+        Self::to_merge(max_stations, usize::MAX)
     }
 
     /// An empty tally for one of the `parts` parts of a capture, which are to be [merged](Self::merge).
     #[must_use]
     pub fn part_of(max_stations: usize, parts: usize) -> Self {
-        let share = |all: usize| all / parts.max(1);
-        Self::with_room(max_stations, Room { entries: share(MOST_IN_PARTS), names: share(MAX_ALL_NAMES / 2) })
+        Self::to_merge(max_stations, MOST_IN_PARTS / parts.max(1))
     }
 
-    fn with_room(max_stations: usize, room: Room) -> Self {
+    fn to_merge(max_stations: usize, most_to_merge: usize) -> Self {
         Self {
             max_stations: max_stations.min(MOST_STATIONS),
             transmitters: 0,
@@ -119,14 +111,19 @@ impl Tally {
             extras: Vec::new(),
             names: Vec::new(),
             names_overflowed: false,
-            room,
+            most_to_merge,
         }
+    }
+
+    /// The first part of a capture goes on as the whole of it.
+    pub fn becomes_whole(&mut self) {
+        self.most_to_merge = usize::MAX;
     }
 
     /// Whether merging it is refused already, so that counting on is of no use.
     #[must_use]
     pub fn is_beyond_merging(&self) -> bool {
-        self.reached_a_bound() || self.entries.len() > self.room.entries
+        self.reached_a_bound() || self.entries.len().max(self.names.len()) > self.most_to_merge
     }
 
     /// Whether no frame was counted.
@@ -203,7 +200,7 @@ impl Tally {
     }
 
     /// The transmitters, in the order in which their addresses were met.
-    pub fn stations_unsorted(&self) -> impl Iterator<Item = Station<'_>> {
+    pub fn stations_unsorted(&self) -> impl Iterator<Item = Station<'_>> + Clone {
         self.entries.iter().filter(|entry| entry.has(flag::SENT)).map(|entry| Station::new(self, entry))
     }
 

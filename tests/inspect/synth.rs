@@ -335,3 +335,41 @@ fn a_watched_directory_gives_each_capture_once() {
     assert_eq!(lines.len(), 1);
     assert_eq!(lines[0]["frames"], 2_000);
 }
+
+/// Where the parts of a capture cannot be added, the first of them goes on as the whole: with more names of a station than
+/// are counted, with more stations than parts may have, with a time at the dividing point that its neighbours contradict.
+#[test]
+fn a_capture_that_cannot_be_divided_is_counted_as_by_one_thread() {
+    let dir = temp_dir();
+    let beacon = |station: u32, name: u32| {
+        let [a, b, c, d] = station.to_be_bytes();
+        let mac = [0x10, a, b, c, d, 1];
+        let name = format!("n{name:05}");
+        [&[0x80, 0, 0, 0][..], &[0xff; 6], &mac, &mac, &[0; 10], &[100, 0, 1, 0, 0, 6], name.as_bytes(), &[3, 1, 6]]
+            .concat()
+    };
+    let record = |second: u32, frame: &[u8]| {
+        let len = frame.len() as u32;
+        [[second, 0, len, len].map(u32::to_le_bytes).concat(), frame.to_vec()].concat()
+    };
+    let header = [0xa1b2_c3d4, 0x0004_0002, 0, 0, 0x0004_0000, 105].map(u32::to_le_bytes).concat();
+    let write = |name: &str, frames: &mut dyn Iterator<Item = (u32, u32, u32)>| {
+        let path = dir.path().join(name);
+        let records = frames.flat_map(|(second, station, name)| record(second, &beacon(station, name)));
+        fs::write(&path, header.iter().copied().chain(records).collect::<Vec<u8>>()).unwrap();
+        path
+    };
+    let now = 1_700_000_000;
+    let many = 200_000;
+    let names = write("names", &mut (0..many).map(|n| (now + n / 1000, n % 40, n)));
+    let stations = write("stations", &mut (0..560_000).map(|n| (now + n / 1000, n, n % 7)));
+    let times =
+        write("times", &mut (0..many).map(|n| (if n % 10_000 == 0 { 7 } else { now + n / 1000 }, n % 40, n % 5)));
+    for path in [names, stations, times] {
+        let run = |threads: &str| inspect(&["--format", "json", "--top", "50", "--threads", threads], &path);
+        let one = run("1");
+        for threads in ["2", "8"] {
+            assert!(one == run(threads), "{}: {threads} threads give another answer", path.display());
+        }
+    }
+}
