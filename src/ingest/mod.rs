@@ -10,6 +10,7 @@ use crate::{
     UnixNanos,
     config::Ingest,
     mqtt::{self, MqttError, OutgoingRequest, SubscriberSettings},
+    pace::Seldom,
     sink::{self, DeadLetterError, DeadLetters, Health, OpenError, Redriven, Sink},
     spool::{Settings, SharedSpool, Spool, SpoolError},
     stop,
@@ -30,8 +31,8 @@ use tokio::sync::{mpsc, watch};
 const DEAD_LETTERS: &str = "dead-letters.sqlite";
 /// How often missing windows are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Requests waiting for a connection, at most.
-const REQUESTS_WAITING: usize = 64;
+/// Requests made by one look, and waiting for a connection, at most.
+const REQUESTS_WAITING: usize = 128;
 
 /// Why ingest ended with a failure.
 #[derive(Debug, thiserror::Error)]
@@ -181,19 +182,30 @@ async fn ask(
         beat.done();
         return;
     }
+    let (mut told, mut untold) = (Seldom::default(), 0);
     loop {
         beat.while_waiting(look.tick()).await;
-        let (spool, holes) = (Arc::clone(&spool), Arc::clone(&holes));
+        let (spool, holes, room) = (Arc::clone(&spool), Arc::clone(&holes), requests.capacity());
         let due = tokio::task::spawn_blocking(move || {
             let mut holes = holes.lock().unwrap_or_else(PoisonError::into_inner);
-            holes.due(Instant::now(), |sensor, run, last_seq| inbox::missing(&spool, sensor, run, last_seq))
+            holes.due(Instant::now(), room, |sensor, run, last_seq| inbox::missing(&spool, sensor, run, last_seq))
         });
-        for ((site, sensor), body) in due.await.unwrap_or_default() {
+        let due = due.await.unwrap_or_default();
+        untold += due.len();
+        if let Some(((site, sensor), request)) = due.first()
+            && told.due(Instant::now()).is_some()
+        {
             tracing::info!(
-                site, sensor, run = %body.run, first_seq = body.first_seq, last_seq = body.last_seq,
-                "windows are missing: asking the sensor for them"
+                requests = std::mem::take(&mut untold), site, sensor, run = %request.run, first_seq = request.first_seq,
+                last_seq = request.last_seq, "windows are missing: asking for them; the first of the requests is named"
             );
-            // A full channel means no connection: the hole is still there at a later look.
+        }
+        for ((site, sensor), body) in due {
+            tracing::debug!(
+                site, sensor, run = %body.run, first_seq = body.first_seq, last_seq = body.last_seq,
+                "asking for missing windows"
+            );
+            // There was room for all of them.
             let _ = requests.try_send(OutgoingRequest { site, sensor, body });
         }
     }
