@@ -1,13 +1,16 @@
 //! What ingest does with a message: decode it, make it durable, and only then let it be acknowledged.
 
-use super::holes::{Holes, LAST_BELIEVED, SensorName};
+use super::{
+    holes::{Holes, LAST_BELIEVED, SensorName},
+    judge,
+};
 use crate::{
     UnixNanos,
     mqtt::{Inbox, InboxError, Incoming, Leaf},
     pace::Seldom,
     sink::DeadLetters,
-    spool::{NewEntry, SharedSpool},
-    wire::{Record, StatusMessage},
+    spool::{EntryKind, NewEntry, SharedSpool, Spool, SpoolError},
+    wire::{Gap, Record, StatusMessage},
 };
 use std::{
     collections::HashMap,
@@ -15,6 +18,8 @@ use std::{
     time::Instant,
 };
 
+/// Ranges of missing windows that a declared loss is held against, at most.
+const MAX_RANGES: usize = 10_000;
 /// Sensors whose log lines are told apart, at most.
 const MAX_LOGGED: usize = 1_000;
 
@@ -78,7 +83,19 @@ impl Inbox for SpoolInbox {
     async fn deliver(&self, messages: Vec<Incoming>) -> Result<(), InboxError> {
         let mut entries = Vec::with_capacity(messages.len());
         for message in messages {
-            let Incoming { site, sensor, leaf, payload, .. } = message;
+            let Incoming { site, sensor, leaf, payload, retained } = message;
+            // Windows and events are told once. What the broker kept, somebody else had it keep, and it comes again at each
+            // connection: an old one would be taken for new.
+            if retained && matches!(leaf, Leaf::Batch | Leaf::Event) {
+                if lock(&self.complaints).due(&format!("retained of {site}/{sensor}"), Instant::now()).is_some() {
+                    tracing::warn!(
+                        site,
+                        sensor,
+                        "the broker keeps a message that is to be told once: it is ignored; remove it with an empty retained message"
+                    );
+                }
+                continue;
+            }
             match leaf {
                 Leaf::Batch => match Self::read(&site, &sensor, payload) {
                     Ok(entry) => entries.push(entry),
@@ -112,13 +129,13 @@ impl Inbox for SpoolInbox {
             return Ok(());
         }
         let now = UnixNanos::now();
-        let appended = self
+        let evicted = self
             .spool
-            .with(move |spool| spool.append(now, &entries, &[]))
+            .with(move |spool| append(spool, now, entries))
             .await
             .ok_or_else(|| InboxError("the spool's task ended".into()))?
             .map_err(|error| InboxError(error.to_string()))?;
-        for gap in &appended.evicted {
+        for gap in &evicted {
             tracing::error!(
                 site = gap.site,
                 sensor = gap.sensor,
@@ -139,6 +156,41 @@ impl Inbox for SpoolInbox {
     }
 
     fn disconnected(&self, _reason: &str) {}
+}
+
+/// Appends entries in their order; of declared losses what is one here. Gives what the spool gave up for it.
+fn append(spool: &mut Spool, now: UnixNanos, entries: Vec<NewEntry>) -> Result<Vec<Gap>, SpoolError> {
+    let mut evicted = Vec::new();
+    let mut ready: Vec<NewEntry> = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let (EntryKind::Gap(_), Some(last_seq)) = (entry.kind, entry.last_seq) else {
+            ready.push(entry);
+            continue;
+        };
+        let key = &entry.key;
+        let is_same_run = |other: &NewEntry| {
+            let other = &other.key;
+            (&other.site, &other.sensor, other.run) == (&key.site, &key.sensor, key.run)
+        };
+        // The ledger is to know of what came before it.
+        if ready.iter().any(is_same_run) {
+            evicted.extend(spool.append(now, &std::mem::take(&mut ready), &[])?.evicted);
+        }
+        let missing = spool.holes(&key.site, &key.sensor, key.run, last_seq, MAX_RANGES)?;
+        match Record::decode(&entry.body) {
+            Ok(Record::Gap(gap)) => {
+                for lost in judge::lost_here(gap.clone(), &missing) {
+                    let same = lost == gap;
+                    ready.push(if same { entry.clone() } else { NewEntry::encode(&Record::Gap(lost))? });
+                }
+            }
+            _ => ready.push(entry),
+        }
+    }
+    if !ready.is_empty() {
+        evicted.extend(spool.append(now, &ready, &[])?.evicted);
+    }
+    Ok(evicted)
 }
 
 /// The beginning of a payload, fit for a line of the log.
@@ -184,8 +236,20 @@ mod tests {
             let (site, sensor) = ("home".to_owned(), "attic".to_owned());
             let (schema, run, reason) = (GAP_SCHEMA.to_owned(), uuid::Uuid::from_u128(1), GapReason::Unavailable);
             let (start, end) = (UnixNanos(0), UnixNanos(0));
-            let gap =
-                Gap { schema, site, sensor, run, reason, first_seq, last_seq, start, end, frames: None, detail: None };
+            let gap = Gap {
+                schema,
+                site,
+                sensor,
+                run,
+                reason,
+                first_seq,
+                last_seq,
+                start,
+                end,
+                frames: None,
+                detail: None,
+                stamping: None,
+            };
             SpoolInbox::read("home", "attic", Record::Gap(gap).encode()).map(drop).map_err(|(reason, _)| reason)
         };
         assert_eq!(read(0, Some(LAST_BELIEVED)), Ok(()));

@@ -4,6 +4,7 @@ mod feed;
 mod health;
 mod holes;
 mod inbox;
+mod judge;
 mod web;
 
 use crate::{

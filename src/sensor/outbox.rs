@@ -4,7 +4,7 @@ use crate::{
     UnixNanos,
     mqtt::{Offer, OfferKind, Outbox, OutboxError},
     spool::{Entry, EntryKind, NewEntry, SharedSpool, Spool, SpoolError, Want},
-    wire::{BATCH_SCHEMA, GAP_SCHEMA, Gap, GapReason, Record, ReplayAnswer, ReplayRequest},
+    wire::{BATCH_SCHEMA, GAP_SCHEMA, Gap, GapReason, Record, ReplayAnswer, ReplayRequest, STAMPING},
 };
 use std::{
     sync::{
@@ -106,6 +106,7 @@ fn replay(spool: &mut Spool, site: &str, sensor: &str, request: &ReplayRequest) 
                 end: until,
                 frames: None,
                 detail: None,
+                stamping: Some(STAMPING),
             }))
         })
         .collect::<Result<Vec<_>, _>>()?;

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     UnixNanos,
-    wire::{ERASED, GAP_SCHEMA, Gap, GapReason, Record},
+    wire::{ERASED, GAP_SCHEMA, Gap, GapReason, Record, STAMPING},
 };
 use std::collections::BTreeSet;
 
@@ -295,6 +295,7 @@ fn write_loss(tier: &Rows<'_>, loss: &Loss, why: Why, id: u64, ledger: bool) -> 
         end: loss.end,
         frames: Some(loss.frames),
         detail: detail.map(str::to_owned),
+        stamping: Some(STAMPING),
     };
     let (mut joined, mut mask, mut last) = (gap.clone(), loss.mask, loss.last);
     loop {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     UnixNanos,
-    wire::{GAP_SCHEMA, Gap, GapReason, Record},
+    wire::{GAP_SCHEMA, Gap, GapReason, Record, STAMPING},
 };
 use std::{collections::HashMap, iter};
 use uuid::Uuid;
@@ -75,6 +75,7 @@ impl Spool {
             end: until.max(run.last_end),
             frames: None,
             detail: None,
+            stamping: Some(STAMPING),
         };
         let mut row = PackedEntry::pack(
             &NewEntry::encode(&Record::Gap(gap.clone()))?,

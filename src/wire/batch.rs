@@ -177,6 +177,11 @@ pub struct Capture {
     pub off_ms: Option<u64>,
 }
 
+/// The rule by which databases that know no more than series and time stamp the points of a batch or gap made by this
+/// version: 2 keeps runs apart. What has no number is stamped by the rule before it, by every ingest, so that what was stored
+/// before an upgrade never doubles. `docs/influxdb.md` has both.
+pub const STAMPING: u8 = 2;
+
 /// Where a batch's times come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -238,6 +243,9 @@ pub struct Batch {
     /// Set on the parts of the last window of a run that ended cleanly.
     #[serde(rename = "final", default)]
     pub last: bool,
+    /// [`STAMPING`]; absent from sensors that are older than it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamping: Option<u8>,
     /// Window-wide counts: in part 0 only, so that sums over parts are exact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capture: Option<Capture>,

@@ -52,6 +52,9 @@ pub struct Gap {
     /// One word more on why, where there is one: [`ERASED`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// [`super::STAMPING`]; absent from sensors that are older than it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamping: Option<u8>,
 }
 
 #[cfg(test)]

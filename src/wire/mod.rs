@@ -21,7 +21,9 @@ mod ssid;
 mod status;
 
 pub use address::Address;
-pub use batch::{BATCH_SCHEMA, Batch, Capture, Channel, Contents, Identity, Role, Signal, Station, TimeSource, Vendor};
+pub use batch::{
+    BATCH_SCHEMA, Batch, Capture, Channel, Contents, Identity, Role, STAMPING, Signal, Station, TimeSource, Vendor,
+};
 pub use event::{EVENT_SCHEMA, Event, EventMessage};
 pub use exposure::{Addresses, Exposure};
 pub use gap::{ERASED, GAP_SCHEMA, Gap, GapReason};

@@ -1,6 +1,6 @@
 //! A window's contents as parts that fit a message. Knows sizes, not transports.
 
-use super::{BATCH_SCHEMA, Batch, Contents, Identity, Station, TimeSource, Vendor};
+use super::{BATCH_SCHEMA, Batch, Contents, Identity, STAMPING, Station, TimeSource, Vendor};
 use crate::UnixNanos;
 use serde::Serialize;
 use std::{collections::BTreeMap, io, mem};
@@ -32,6 +32,7 @@ pub fn split(
         end,
         clock,
         last,
+        stamping: Some(STAMPING),
         capture: None,
         subtypes: BTreeMap::new(),
         channels: Vec::new(),

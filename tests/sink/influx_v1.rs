@@ -4,7 +4,7 @@ use crate::{
     databases::{Influxd, InfluxdOptions},
     expected::{MEASUREMENTS, Tables, own_tag, tables},
     feed::Following,
-    records::{NASTY, nasty, sample, simple, tracked},
+    records::{NASTY, contested, nasty, sample, simple, tracked},
 };
 use airtally::{
     config::{self, InfluxApi, SecretFile},
@@ -288,4 +288,25 @@ fn certificates(directory: &Path, name: &str) -> (std::path::PathBuf, std::path:
     let output = Command::new("sh").args(["-c", &script]).current_dir(directory).output().unwrap();
     assert!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
     (directory.join(format!("{name}-ca.pem")), directory.join(format!("{name}.pem")))
+}
+
+/// Two sensors of one name keep their points apart, and gaps of one run that begin at one time theirs.
+#[tokio::test]
+async fn runs_of_one_name_do_not_overwrite_each_other() {
+    let server = with_database().await;
+    let mut sink = Influx::open(&config(&server.url)).unwrap();
+    let records = contested(&[7_000_001, u128::MAX / 3], 20, 38);
+    for _ in 0..2 {
+        sink.store(&records).await.unwrap();
+        let sum = |query: &'static str| async {
+            let series = server.series("wifi", query).await;
+            series[0].rows[0]["value"].as_u64().unwrap()
+        };
+        let frames: u64 = (10..30).sum();
+        assert_eq!(sum("SELECT sum(frames) AS value FROM wifi_sensor").await, 2 * frames);
+        assert_eq!(sum("SELECT sum(frames_sent) AS value FROM wifi_station").await, 2 * frames);
+        assert_eq!(sum("SELECT count(frames) AS value FROM wifi_gap").await, 2 * 38);
+    }
+    // No series more for it.
+    assert_eq!(server.series("wifi", "SELECT count(frames) FROM wifi_gap GROUP BY *").await.len(), 1);
 }

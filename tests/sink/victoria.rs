@@ -2,7 +2,7 @@
 use crate::{
     databases::Victoria,
     expected::{MEASUREMENTS, Tables, own_tag, tables},
-    records::{nasty, sample},
+    records::{contested, nasty, sample},
 };
 use airtally::{
     config::{self, InfluxApi},
@@ -73,4 +73,16 @@ async fn every_name_comes_back() {
     let records = nasty();
     sink(&server).store(&records).await.unwrap();
     assert_stored(&server, &records).await;
+}
+
+/// It keeps milliseconds: those keep apart what one run counted and lost.
+#[tokio::test]
+async fn gaps_of_one_start_are_all_kept() {
+    let server = Victoria::start().await;
+    let records = contested(&[7], 20, 38);
+    let mut sink = sink(&server);
+    for _ in 0..2 {
+        sink.store(&records).await.unwrap();
+        assert_stored(&server, &records).await;
+    }
 }

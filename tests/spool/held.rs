@@ -29,6 +29,7 @@ fn window(run: Uuid, seq: u64, held: bool) -> NewEntry {
         clock: TimeSource::Unsynced,
         last: false,
         capture: Some(Capture { frames: seq + 1, ..Capture::default() }),
+        stamping: None,
         subtypes: Default::default(),
         channels: Vec::new(),
         stations: vec![station(began + GUESS + 3 * SECOND)],

@@ -122,6 +122,7 @@ pub fn gap(run: Uuid, reason: GapReason, first_seq: u64, last_seq: Option<u64>) 
         end: at(last_seq.unwrap_or(first_seq) as i64 + 1),
         frames: None,
         detail: None,
+        stamping: None,
     }))
     .unwrap()
 }
@@ -170,6 +171,7 @@ pub fn heard(seq: u64, mac: Address, role: Role, names: usize) -> NewEntry {
         clock: TimeSource::System,
         last: false,
         capture: Some(Capture { frames: 1, station_frames: 1, ..Capture::default() }),
+        stamping: None,
         subtypes: [].into(),
         channels: Vec::new(),
         stations: vec![station],

@@ -25,7 +25,11 @@ pub fn tables(records: &[Record]) -> Tables {
         };
         let batch = match record {
             Record::Gap(gap) => {
-                add("wifi_gap", "evicted", &[("frames", gap.frames.unwrap()), ("first_seq", gap.first_seq)]);
+                add(
+                    "wifi_gap",
+                    serde_json::to_value(gap.reason).unwrap().as_str().unwrap(),
+                    &[("frames", gap.frames.unwrap()), ("first_seq", gap.first_seq)],
+                );
                 continue;
             }
             Record::Batch(batch) => batch,

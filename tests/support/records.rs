@@ -5,8 +5,8 @@
 use airtally::{
     Mac, UnixNanos,
     wire::{
-        Address, BATCH_SCHEMA, Batch, Capture, Channel, GAP_SCHEMA, Gap, GapReason, Identity, Record, Role, Signal,
-        Station, TimeSource, Vendor,
+        Address, BATCH_SCHEMA, Batch, Capture, Channel, GAP_SCHEMA, Gap, GapReason, Identity, Record, Role, STAMPING,
+        Signal, Station, TimeSource, Vendor,
     },
 };
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
@@ -179,6 +179,7 @@ fn window() -> impl Strategy<Value = Vec<Batch>> {
                 clock: if last { TimeSource::Capture } else { TimeSource::System },
                 last,
                 capture: (part == 0).then(|| capture.clone()),
+                stamping: None,
                 subtypes: if part == 0 { [("0x0008".to_owned(), 3)].into() } else { BTreeMap::new() },
                 channels: channels
                     .iter()
@@ -217,6 +218,7 @@ pub fn records(windows: usize) -> impl Strategy<Value = Vec<Record>> {
                 let end = start.align_down(ten).saturating_add(ten);
                 for part in parts {
                     let mut part = part.clone();
+                    part.stamping = (bits & 1 == 1).then_some(STAMPING);
                     part.identity = Identity { site: site.clone(), sensor: sensor.clone(), run, seq: seq as u64 };
                     (part.start, part.end) = (start, end);
                     for station in &mut part.stations {
@@ -238,6 +240,7 @@ pub fn records(windows: usize) -> impl Strategy<Value = Vec<Record>> {
                 end: start.saturating_add(ten * 4),
                 frames: Some(77),
                 detail: None,
+                stamping: (bits & 1 == 1).then_some(STAMPING),
             }));
         }
         records
@@ -267,11 +270,45 @@ pub fn simple(site: &str, sensor: &str, seq: u64, station: Station) -> Batch {
             station_frames: station.frames_sent,
             ..Capture::default()
         }),
+        stamping: None,
         subtypes: BTreeMap::new(),
         channels: Vec::new(),
         stations: vec![station],
         vendors: Vec::new(),
     }
+}
+
+/// As many windows of each of these runs of one name, all of the same times, and as many gaps of each that begin at one
+/// time, because nobody knows better.
+pub fn contested(runs: &[u128], windows: u64, gaps: u64) -> Vec<Record> {
+    let mut records = Vec::new();
+    for &run in runs {
+        let run = Uuid::from_u128(run);
+        for seq in 0..windows {
+            let mut batch = simple("home", "attic", seq, tracked(0xb827_eb00_0001, 10 + seq));
+            (batch.identity.run, batch.stamping) = (run, Some(STAMPING));
+            records.push(Record::Batch(Box::new(batch)));
+        }
+        let start = UnixNanos::new(1_700_000_000 + 10 * i64::try_from(windows).unwrap(), 0);
+        records.extend((0..gaps).map(|gap| {
+            let first_seq = windows + 2 * gap;
+            Record::Gap(Gap {
+                schema: GAP_SCHEMA.into(),
+                site: "home".into(),
+                sensor: "attic".into(),
+                run,
+                reason: GapReason::Unavailable,
+                first_seq,
+                last_seq: Some(first_seq),
+                start,
+                end: start,
+                frames: Some(1),
+                detail: None,
+                stamping: Some(STAMPING),
+            })
+        }));
+    }
+    records
 }
 
 /// A tracked access point that sent `frames` frames.
@@ -347,6 +384,7 @@ pub fn neighbourhood() -> Vec<Record> {
             end: last.end.saturating_add(Duration::from_secs(20)),
             frames: Some(99),
             detail: Some("privacy".into()),
+            stamping: None,
         }));
     }
     records

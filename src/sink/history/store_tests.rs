@@ -53,6 +53,7 @@ fn window(seq: u64, stations: u64) -> Record {
         clock: TimeSource::Capture,
         last: false,
         capture: Some(Capture { frames: stations, station_frames: stations, ..Capture::default() }),
+        stamping: None,
         subtypes: [].into(),
         channels: Vec::new(),
         stations: (0..stations).map(station).collect(),
@@ -73,6 +74,7 @@ fn gap(seq: u64) -> Record {
         end: NOW,
         frames: None,
         detail: None,
+        stamping: None,
     })
 }
 

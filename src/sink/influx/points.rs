@@ -5,9 +5,10 @@ use super::line_protocol::{Point, Value};
 use crate::{
     UnixNanos,
     sink::word,
-    wire::{Address, Batch, Gap, Record, Signal, Station},
+    wire::{Address, Batch, Gap, Record, STAMPING, Signal, Station},
 };
 use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
+use uuid::Uuid;
 
 /// The `station` tag of everything that has no series of its own and is not randomised.
 pub const OTHER: &str = "other";
@@ -52,14 +53,43 @@ pub fn points(record: &Record) -> Result<Vec<Point>, Unwritable> {
     })
 }
 
+/// Nanoseconds in a millisecond, which is the least that some databases keep.
+const MILLISECOND: u32 = 1_000_000;
+
 /// Part n is stamped n milliseconds after the window's start: a part never overwrites another of its window, and
 /// databases that keep milliseconds can tell them apart. Where there are more parts than milliseconds in the window, they
 /// are nearer to each other, so that the last does not meet the next window's first.
+///
+/// From [`STAMPING`] on, the nanoseconds below the start's millisecond are the run's: two sensors of one name do not
+/// overwrite each other, in databases that keep nanoseconds.
 fn stamp(batch: &Batch) -> UnixNanos {
-    let millisecond = Duration::from_millis(1);
+    let millisecond = Duration::from_nanos(MILLISECOND.into());
     let window = batch.end.saturating_since(batch.start);
     let room = window.checked_div(batch.parts).filter(|room| !room.is_zero()).unwrap_or(millisecond);
-    batch.start.saturating_add(room.min(millisecond).saturating_mul(batch.part))
+    let start = match batch.stamping {
+        Some(STAMPING..) => below_millisecond(batch.start, batch.identity.run, 0),
+        _ => batch.start,
+    };
+    start.saturating_add(room.min(millisecond).saturating_mul(batch.part))
+}
+
+/// A gap is stamped at its start. Those of one run may begin at one time, where nobody knows better: from [`STAMPING`] on
+/// each is up to a second later, by its first window, and the nanoseconds are those of the run and that window.
+fn gap_stamp(gap: &Gap) -> UnixNanos {
+    match gap.stamping {
+        Some(STAMPING..) => {
+            let later = Duration::from_millis(gap.first_seq % 1_000);
+            below_millisecond(gap.start.saturating_add(later), gap.run, gap.first_seq)
+        }
+        _ => gap.start,
+    }
+}
+
+/// `time` to the millisecond, and below that a number of the run and `seq`: neighbours in `seq` differ.
+fn below_millisecond(time: UnixNanos, run: Uuid, seq: u64) -> UnixNanos {
+    let of_run = run.as_u128().wrapping_add(seq.into()) % u128::from(MILLISECOND);
+    let whole = time.0.div_euclid(MILLISECOND.into()).saturating_mul(MILLISECOND.into());
+    UnixNanos(whole.saturating_add(i64::try_from(of_run).unwrap_or_default()))
 }
 
 fn point(batch: &Batch, measurement: &'static str, tag: Option<(&'static str, String)>) -> Point {
@@ -358,7 +388,7 @@ fn gap_point(gap: &Gap) -> Point {
         measurement: "wifi_gap",
         tags: vec![("site", gap.site.clone()), ("sensor", gap.sensor.clone()), ("reason", word(&gap.reason))],
         fields,
-        time: gap.start,
+        time: gap_stamp(gap),
     }
 }
 
@@ -371,21 +401,53 @@ fn cut(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Contents, Identity, TimeSource, split};
-    use uuid::Uuid;
+    use crate::wire::{Contents, GAP_SCHEMA, GapReason, Identity, TimeSource, split};
+    use std::collections::BTreeSet;
 
-    /// However many parts a window has, their stamps differ, and none meets the next window's first.
+    /// However many parts a window has, by either rule: their stamps differ, and none meets the next window's first.
     #[test]
     fn no_part_meets_the_next_window() {
-        let identity = Identity { site: String::new(), sensor: String::new(), run: Uuid::nil(), seq: 0 };
-        let (start, end) = (UnixNanos(5_000_000_000), UnixNanos(6_000_000_000));
-        let batch = split(&identity, start, end, TimeSource::System, false, Contents::default(), 1 << 20).pop();
-        for parts in [1, 7, 1_000, 1_001, 5_000] {
-            let stamps: Vec<_> = (0..parts)
-                .filter_map(|part| batch.clone().map(|batch| stamp(&Batch { part, parts, ..batch })))
-                .collect();
-            assert!(stamps.is_sorted_by(|one, other| one < other), "{parts}");
-            assert!(stamps.first() == Some(&start) && stamps.last().is_some_and(|last| *last < end), "{parts}");
+        for (stamping, run) in [(None, Uuid::nil()), (Some(2), Uuid::from_u128(999_999)), (Some(3), Uuid::max())] {
+            let identity = Identity { site: String::new(), sensor: String::new(), run, seq: 0 };
+            let window = |start: i64, part, parts| {
+                let (start, end) = (UnixNanos(start), UnixNanos(start + 1_000_000_000));
+                let made = split(&identity, start, end, TimeSource::System, false, Contents::default(), 1 << 20).pop();
+                made.map(|batch| stamp(&Batch { part, parts, stamping, ..batch }))
+            };
+            for parts in [1, 7, 1_000, 1_001, 5_000] {
+                let stamps: Vec<_> = (0..parts).filter_map(|part| window(5_000_000_000, part, parts)).collect();
+                assert_eq!(stamps.len(), parts as usize);
+                assert!(stamps.is_sorted_by(|one, other| one < other), "{parts}");
+                assert!(stamps.last() < window(6_000_000_000, 0, parts).as_ref(), "{parts}");
+                let late = stamps.iter().filter(|stamp| stamp.0 >= 6_000_000_000 + 1_000_000).count();
+                assert_eq!(late, 0, "{parts}");
+            }
         }
+    }
+
+    #[test]
+    fn runs_of_one_name_and_gaps_of_one_start_are_kept_apart() {
+        let gap = |run, first_seq, stamping| Gap {
+            schema: GAP_SCHEMA.into(),
+            site: "home".into(),
+            sensor: "attic".into(),
+            run: Uuid::from_u128(run),
+            reason: GapReason::Unavailable,
+            first_seq,
+            last_seq: Some(first_seq),
+            start: UnixNanos(5_000_000_007),
+            end: UnixNanos(5_000_000_007),
+            frames: None,
+            detail: None,
+            stamping,
+        };
+        let stamps: BTreeSet<_> =
+            (1..=3).flat_map(|run| (0..500).map(move |seq| gap_stamp(&gap(run * 77_777, 2 * seq, Some(2))))).collect();
+        assert_eq!(stamps.len(), 1_500);
+        // In whole milliseconds, those of one run.
+        let stamps: BTreeSet<_> = (0..500).map(|seq| gap_stamp(&gap(1, 2 * seq, Some(2))).0 / 1_000_000).collect();
+        assert_eq!(stamps.len(), 500);
+        // What an older sensor sent is stamped as it was.
+        assert_eq!(gap_stamp(&gap(1, 8, None)), UnixNanos(5_000_000_007));
     }
 }
