@@ -1,8 +1,8 @@
-//! What ingest says of its sinks: gathered from each, for the status on MQTT.
+//! What ingest says of its sinks and of sensors that share a name: gathered, for the status on MQTT.
 
 use crate::{
     sink::Health,
-    wire::{SinkStatus, State},
+    wire::{IngestHealth, Overlap, SinkStatus, State},
 };
 use tokio::{sync::watch, task::JoinSet};
 
@@ -22,17 +22,25 @@ pub fn statuses(sinks: &[Named]) -> Vec<SinkStatus> {
     sinks.iter().map(status).collect()
 }
 
-/// Tells `statuses` of every change, until all sinks have ended.
-pub async fn tell(sinks: Vec<Named>, told: watch::Sender<Vec<SinkStatus>>) {
+/// Tells of every change, until all sinks have ended.
+pub async fn tell(sinks: Vec<Named>, mut overlaps: watch::Receiver<Vec<Overlap>>, told: watch::Sender<IngestHealth>) {
     let mut changes = JoinSet::new();
     for (_, health) in &sinks {
         let mut health = health.clone();
         changes.spawn(async move { health.changed().await.ok().map(|()| health) });
     }
-    while let Some(changed) = changes.join_next().await {
-        let Ok(Some(mut health)) = changed else { continue };
-        told.send_replace(statuses(&sinks));
-        changes.spawn(async move { health.changed().await.ok().map(|()| health) });
+    loop {
+        tokio::select! {
+            changed = changes.join_next() => match changed {
+                Some(Ok(Some(mut health))) => {
+                    changes.spawn(async move { health.changed().await.ok().map(|()| health) });
+                }
+                Some(_) => continue,
+                None => break,
+            },
+            Ok(()) = overlaps.changed() => {}
+        }
+        told.send_replace(IngestHealth { sinks: statuses(&sinks), overlapping: overlaps.borrow_and_update().clone() });
     }
     // Kept until the daemon ends: what is told last stays true.
     std::future::pending::<()>().await;

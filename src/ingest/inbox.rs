@@ -3,6 +3,7 @@
 use super::{
     holes::{Holes, LAST_BELIEVED, SensorName},
     judge,
+    overlaps::Overlaps,
 };
 use crate::{
     UnixNanos,
@@ -10,13 +11,14 @@ use crate::{
     pace::Seldom,
     sink::DeadLetters,
     spool::{EntryKind, NewEntry, SharedSpool, Spool, SpoolError},
-    wire::{Gap, Record, StatusMessage},
+    wire::{Gap, Overlap, Record, StatusMessage},
 };
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
+use tokio::sync::watch;
 
 /// Ranges of missing windows that a declared loss is held against, at most.
 const MAX_RANGES: usize = 10_000;
@@ -28,17 +30,27 @@ pub struct SpoolInbox {
     spool: Arc<SharedSpool>,
     dead: Arc<Mutex<DeadLetters>>,
     holes: Arc<Mutex<Holes>>,
+    overlaps: Mutex<Overlaps>,
+    overlapping: watch::Sender<Vec<Overlap>>,
     complaints: Mutex<Complaints>,
 }
 
 impl SpoolInbox {
-    /// An inbox that fills `spool`, keeps what is no batch in `dead`, and tells `holes` what sensors say they have.
+    /// An inbox that fills `spool`, keeps what is no batch in `dead`, tells `holes` what sensors say they have, and
+    /// `overlapping` which of them share a name.
     #[must_use]
-    pub fn new(spool: &Arc<SharedSpool>, dead: &Arc<Mutex<DeadLetters>>, holes: &Arc<Mutex<Holes>>) -> Self {
+    pub fn new(
+        spool: &Arc<SharedSpool>,
+        dead: &Arc<Mutex<DeadLetters>>,
+        holes: &Arc<Mutex<Holes>>,
+        overlapping: watch::Sender<Vec<Overlap>>,
+    ) -> Self {
         Self {
             spool: Arc::clone(spool),
             dead: Arc::clone(dead),
             holes: Arc::clone(holes),
+            overlaps: Mutex::default(),
+            overlapping,
             complaints: Mutex::default(),
         }
     }
@@ -72,6 +84,33 @@ impl SpoolInbox {
         lock(&self.dead)
             .undecodable(&topic, reason, payload, UnixNanos::now())
             .map_err(|error| InboxError(error.to_string()))
+    }
+}
+
+impl SpoolInbox {
+    /// Looks whether the time of these windows is also that of another run of the same name.
+    fn compare(&self, entries: &[NewEntry]) {
+        let now = Instant::now();
+        let mut overlaps = lock(&self.overlaps);
+        for entry in entries.iter().filter(|entry| entry.kind == EntryKind::Batch && entry.key.part == 0) {
+            let (site, sensor, run) = (&entry.key.site, &entry.key.sensor, entry.key.run);
+            let other = overlaps.window(now, &(site.clone(), sensor.clone()), run, entry.start, entry.end);
+            if let Some(other) = other
+                && lock(&self.complaints).due(&format!("runs of {site}/{sensor}"), now).is_some()
+            {
+                tracing::warn!(
+                    site, sensor, %run, %other,
+                    "two runs of this name cover the same time, and sums over it count both: give each sensor a name of \
+                     its own; if a capture was replayed, remove the run that is not wanted (docs/inspect.md)"
+                );
+            }
+        }
+        let told = overlaps.now(now);
+        self.overlapping.send_if_modified(|known| {
+            let changed = *known != told;
+            *known = told;
+            changed
+        });
     }
 }
 
@@ -128,6 +167,7 @@ impl Inbox for SpoolInbox {
         if entries.is_empty() {
             return Ok(());
         }
+        self.compare(&entries);
         let now = UnixNanos::now();
         let evicted = self
             .spool

@@ -5,6 +5,7 @@ mod health;
 mod holes;
 mod inbox;
 mod judge;
+mod overlaps;
 mod web;
 
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
     spool::{Settings, SharedSpool, Spool, SpoolError},
     stop,
     watchdog::{self, Beat, Stages},
+    wire::IngestHealth,
 };
 use feed::SpoolFeed;
 use holes::Holes;
@@ -92,8 +94,10 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
         healths.push((sink.name().to_owned(), said));
         followers.push(follow(sink, &spool, &dead, health, stopped.clone(), stages.add("sink"))?);
     }
-    let (statuses, status) = watch::channel(health::statuses(&healths));
-    let health_teller = tokio::spawn(health::tell(healths, statuses));
+    let said = IngestHealth { sinks: health::statuses(&healths), overlapping: Vec::new() };
+    let (statuses, status) = watch::channel(said);
+    let (overlaps, overlapping) = watch::channel(Vec::new());
+    let health_teller = tokio::spawn(health::tell(healths, overlapping, statuses));
     let (requests, outgoing) = mpsc::channel(REQUESTS_WAITING);
     let subscriber = tokio::spawn(mqtt::subscribe(
         SubscriberSettings {
@@ -102,7 +106,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
             site: config.site.clone(),
             beat: stages.add("subscriber"),
         },
-        Arc::new(SpoolInbox::new(&spool, &dead, &holes)),
+        Arc::new(SpoolInbox::new(&spool, &dead, &holes, overlaps)),
         outgoing,
         status,
         stopped.clone(),

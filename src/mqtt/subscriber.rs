@@ -11,7 +11,7 @@ use crate::{
     config::Mqtt,
     stop::stopped,
     watchdog::Beat,
-    wire::{INGEST_SCHEMA, IngestStatus, REPLAY_SCHEMA, ReplayRequest, SinkStatus, encode},
+    wire::{INGEST_SCHEMA, IngestHealth, IngestStatus, REPLAY_SCHEMA, ReplayRequest, encode},
 };
 use std::{future::Future, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, watch};
@@ -94,7 +94,7 @@ struct Subscriber<I> {
     inbox: Arc<I>,
     requests: mpsc::Receiver<OutgoingRequest>,
     requests_open: bool,
-    sinks: watch::Receiver<Vec<SinkStatus>>,
+    health: watch::Receiver<IngestHealth>,
     reconnect: Reconnect,
     stop: watch::Receiver<bool>,
     /// Whether there was a connection before: then a missing session is a loss.
@@ -117,7 +117,7 @@ pub async fn subscribe<I: Inbox>(
     settings: SubscriberSettings,
     inbox: Arc<I>,
     requests: mpsc::Receiver<OutgoingRequest>,
-    sinks: watch::Receiver<Vec<SinkStatus>>,
+    health: watch::Receiver<IngestHealth>,
     stop: watch::Receiver<bool>,
 ) -> Result<(), MqttError> {
     let mut subscriber = Subscriber {
@@ -127,7 +127,7 @@ pub async fn subscribe<I: Inbox>(
         inbox,
         requests,
         requests_open: true,
-        sinks,
+        health,
         stop,
         known: false,
     };
@@ -190,7 +190,7 @@ impl<I: Inbox> Subscriber<I> {
                     self.say(link);
                     continue;
                 }
-                changed = self.sinks.changed(), if ready && link.room() > 0 => {
+                changed = self.health.changed(), if ready && link.room() > 0 => {
                     if changed.is_ok() {
                         self.say(link);
                         continue;
@@ -282,7 +282,7 @@ impl<I: Inbox> Subscriber<I> {
 
     /// Says how this ingest is, if there is room; the next minute says it again.
     fn say(&mut self, link: &mut Connection<()>) {
-        self.sinks.mark_unchanged();
+        self.health.mark_unchanged();
         if link.room() > 0 {
             link.send(self.status(None), ());
         }
@@ -290,7 +290,7 @@ impl<I: Inbox> Subscriber<I> {
 
     /// The status now, or that this ingest is not there any more for this reason.
     fn status(&self, gone: Option<&str>) -> Message {
-        let status = IngestStatus::new(&self.settings.name, UnixNanos::now(), self.sinks.borrow().clone());
+        let status = IngestStatus::new(&self.settings.name, UnixNanos::now(), self.health.borrow().clone());
         let status = match gone {
             Some(reason) => status.offline(reason),
             None => status,

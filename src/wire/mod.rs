@@ -33,7 +33,10 @@ pub use request::ReplayRequest;
 pub use response::{REFUSAL_SCHEMA, REPLAY_SCHEMA, Refusal, RefusalReason, ReplayAnswer};
 pub use split::split;
 pub use ssid::ssid_text;
-pub use status::{INGEST_SCHEMA, IngestStatus, RunRange, STATUS_SCHEMA, SinkStatus, State, Status, StatusMessage};
+pub use status::{
+    INGEST_SCHEMA, IngestHealth, IngestStatus, Overlap, RunRange, STATUS_SCHEMA, SinkStatus, State, Status,
+    StatusMessage,
+};
 
 use serde::Serialize;
 

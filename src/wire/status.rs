@@ -107,6 +107,26 @@ pub struct SinkStatus {
     pub reason: Option<String>,
 }
 
+/// Runs of one sensor's name whose windows cover the same time: two sensors have one name, or a capture was replayed twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overlap {
+    /// The place.
+    pub site: String,
+    /// The sensor's name.
+    pub sensor: String,
+    /// Two of the runs, ascending.
+    pub runs: Vec<Uuid>,
+}
+
+/// How an ingest is; the subscriber adds who and when.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IngestHealth {
+    /// Its sinks, in the configuration's order.
+    pub sinks: Vec<SinkStatus>,
+    /// Sensors whose runs overlap, 16 at most.
+    pub overlapping: Vec<Overlap>,
+}
+
 /// What an ingest knows of itself, retained, on `ingest/<name>`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IngestStatus {
@@ -118,21 +138,31 @@ pub struct IngestStatus {
     pub time: UnixNanos,
     /// Whether it does its work.
     pub state: State,
-    /// Why, in one word: `sink` (one of them is degraded), `connection_lost`, `stopped`.
+    /// Why, in one word: `sink` (one of them is degraded), `overlap` (two sensors have one name), `connection_lost`,
+    /// `stopped`.
     #[serde(default)]
     pub reason: Option<String>,
     /// Its sinks, in the configuration's order.
     #[serde(default)]
     pub sinks: Vec<SinkStatus>,
+    /// Sensors whose runs overlap, 16 at most; absent where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overlapping: Vec<Overlap>,
 }
 
 impl IngestStatus {
-    /// The status of an ingest with these sinks.
+    /// The status of an ingest that is so.
     #[must_use]
-    pub fn new(name: &str, time: UnixNanos, sinks: Vec<SinkStatus>) -> Self {
-        let degraded = sinks.iter().any(|sink| sink.state != State::Online);
-        let (state, reason) = if degraded { (State::Degraded, Some("sink".to_owned())) } else { (State::Online, None) };
-        Self { schema: INGEST_SCHEMA.to_owned(), name: name.to_owned(), time, state, reason, sinks }
+    pub fn new(name: &str, time: UnixNanos, health: IngestHealth) -> Self {
+        let IngestHealth { sinks, overlapping } = health;
+        let (state, reason) = if sinks.iter().any(|sink| sink.state != State::Online) {
+            (State::Degraded, Some("sink".to_owned()))
+        } else if overlapping.is_empty() {
+            (State::Online, None)
+        } else {
+            (State::Degraded, Some("overlap".to_owned()))
+        };
+        Self { schema: INGEST_SCHEMA.to_owned(), name: name.to_owned(), time, state, reason, sinks, overlapping }
     }
 
     /// The same ingest, which is not there any more.

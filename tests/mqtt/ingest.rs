@@ -3,10 +3,11 @@
 use super::{broker::Broker, rig::*};
 use airtally::{
     mqtt::Leaf,
-    wire::{SinkStatus, State},
+    wire::{IngestHealth, Overlap, SinkStatus, State},
 };
 use serde_json::Value;
 use std::sync::{Arc, atomic::Ordering};
+use uuid::Uuid;
 
 #[tokio::test]
 async fn what_is_sent_while_ingest_is_away_waits() {
@@ -101,12 +102,22 @@ async fn ingest_says_how_its_sinks_are_and_that_it_is_gone() {
     let ingest = Ingest::ready(local(broker.port), &inbox).await;
     until("online", || status(broker.port)["state"] == "online").await;
     let sick = SinkStatus { name: "influx".into(), state: State::Degraded, reason: Some("It is away.".into()) };
-    ingest.sinks.send(vec![sick]).unwrap();
+    ingest.health.send(IngestHealth { sinks: vec![sick], ..IngestHealth::default() }).unwrap();
     until("degraded", || status(broker.port)["reason"] == "sink").await;
     let said = status(broker.port);
     assert_eq!(said["sinks"][0]["reason"], "It is away.");
     assert_eq!(super::documented::errors("ingest", &said), [""; 0]);
     assert_eq!(inbox.payloads(&Leaf::Status), [Value::Null; 0], "no sensor's status");
+    let overlapping = vec![Overlap {
+        site: "home".into(),
+        sensor: "attic".into(),
+        runs: vec![Uuid::from_u128(1), Uuid::from_u128(2)],
+    }];
+    ingest.health.send(IngestHealth { sinks: Vec::new(), overlapping }).unwrap();
+    until("two of one name", || status(broker.port)["reason"] == "overlap").await;
+    let said = status(broker.port);
+    assert_eq!(said["overlapping"][0]["sensor"], "attic");
+    assert_eq!(super::documented::errors("ingest", &said), [""; 0]);
     ingest.stop().await;
     until("stopped", || status(broker.port)["reason"] == "stopped").await;
 

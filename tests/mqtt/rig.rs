@@ -272,7 +272,7 @@ impl Collector {
 pub struct Ingest {
     pub inbox: Arc<Collector>,
     pub requests: mpsc::Sender<OutgoingRequest>,
-    pub sinks: watch::Sender<Vec<SinkStatus>>,
+    pub health: watch::Sender<IngestHealth>,
     stop: watch::Sender<bool>,
     pub task: JoinHandle<Result<(), MqttError>>,
 }
@@ -282,9 +282,9 @@ impl Ingest {
         let (requests, requests_receiver) = mpsc::channel(8);
         let (stop, stop_receiver) = watch::channel(false);
         let settings = SubscriberSettings { mqtt, name: "one".into(), site: "+".into(), beat: Beat::default() };
-        let (sinks, sinks_receiver) = watch::channel(Vec::new());
-        let subscriber = subscribe(settings, Arc::clone(inbox), requests_receiver, sinks_receiver, stop_receiver);
-        Self { inbox: Arc::clone(inbox), requests, sinks, stop, task: tokio::spawn(subscriber) }
+        let (health, health_receiver) = watch::channel(IngestHealth::default());
+        let subscriber = subscribe(settings, Arc::clone(inbox), requests_receiver, health_receiver, stop_receiver);
+        Self { inbox: Arc::clone(inbox), requests, health, stop, task: tokio::spawn(subscriber) }
     }
 
     /// As [`Self::start`], and waits for the subscriptions.

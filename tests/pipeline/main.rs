@@ -10,4 +10,5 @@ mod scale;
 mod sqlite;
 #[path = "../support/mod.rs"]
 mod support;
+mod survivors;
 mod victoria;
