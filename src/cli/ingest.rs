@@ -1,7 +1,12 @@
 //! `airtally ingest`: the daemon that stores what sensors publish, and its dead letters.
 
-use super::log;
-use crate::{config::load_ingest, ingest};
+use super::{format::UsageError, log};
+use crate::{
+    UnixNanos,
+    config::load_ingest,
+    ingest::{self, IngestError},
+    units::noun,
+};
 use clap::{Args, Subcommand};
 use std::{
     io::{self, Write as _},
@@ -16,6 +21,7 @@ use std::{
 Examples:
   airtally ingest --config /etc/airtally/ingest.toml
   airtally ingest redrive --config /etc/airtally/ingest.toml     offer dead letters again
+  airtally ingest refill sqlite                                  store again what the spool still has
 
 On SIGTERM or SIGINT what was taken is stored, and what was not acknowledged stays with the broker."
 )]
@@ -38,6 +44,22 @@ enum IngestCommand {
     /// Offers the dead letters to their databases again, once the reason is mended; what is taken leaves the table
     #[command(after_help = "Example:\n  airtally ingest redrive --config /etc/airtally/ingest.toml")]
     Redrive(ConfigArg),
+    /// Has a database filled again with what ingest's spool still has, once the daemon starts; stop it first
+    #[command(after_help = "Examples:
+  airtally ingest refill sqlite
+  airtally ingest refill influx1 --since 2026-11-27T04:00:00Z
+
+What is stored already is overwritten by itself: nothing doubles. The spool keeps what was stored until it needs the
+space (spool.max_bytes).")]
+    Refill {
+        /// The sink: the name of an [[influx]] table, or sqlite
+        sink: String,
+        /// Only what came to ingest at this time or later; everything where there is none
+        #[arg(long, value_name = "TIME")]
+        since: Option<UnixNanos>,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
 }
 
 /// Runs the daemon until it is told to stop, or redrives once.
@@ -48,6 +70,17 @@ pub fn run(arguments: &IngestArgs) -> anyhow::Result<()> {
             let config = load_ingest(&arguments.config.config)?;
             log::start(config.log.level);
             runtime.block_on(ingest::run(config))?;
+        }
+        Some(IngestCommand::Refill { sink, since, config: ConfigArg { config } }) => {
+            let config = load_ingest(config)?;
+            log::start(config.log.level);
+            let refilled = ingest::refill(&config, sink, since.unwrap_or(UnixNanos(i64::MIN)));
+            let entries = refilled.map_err(|error| match error {
+                IngestError::NoSink { .. } => UsageError(error.to_string()).into(),
+                other => anyhow::Error::from(other),
+            })?;
+            let what = noun(entries, "message waits", "messages wait");
+            writeln!(io::stdout(), "{entries} {what} for {sink} that did not: they are stored when the daemon runs")?;
         }
         Some(IngestCommand::Redrive(ConfigArg { config })) => {
             let config = load_ingest(config)?;

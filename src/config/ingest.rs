@@ -174,6 +174,10 @@ pub struct Influx {
     /// How long one write may take.
     #[serde(with = "units::duration", default = "ten_seconds")]
     pub timeout: Duration,
+    /// After a failure, what came within so long before it is stored once more: a database that was killed may have lost
+    /// what it had taken.
+    #[serde(with = "units::duration", default = "one_minute")]
+    pub refill: Duration,
 }
 
 impl Influx {
@@ -209,12 +213,17 @@ impl Influx {
         if let Some((key, _)) = foreign.iter().find(|(_, present)| *present) {
             wrong(&format!("influx.{key}"), format!("does not go with api = \"{api}\" (sink '{}')", self.name))?;
         }
-        between("influx.timeout", self.timeout, SECOND, SECOND * 600)
+        between("influx.timeout", self.timeout, SECOND, SECOND * 600)?;
+        between("influx.refill", self.refill, Duration::ZERO, SECOND * 86_400)
     }
 }
 
 fn ten_seconds() -> Duration {
     Duration::from_secs(10)
+}
+
+fn one_minute() -> Duration {
+    Duration::from_secs(60)
 }
 
 /// The web server: the vendor registry's routes.

@@ -66,6 +66,10 @@ impl Feed for SpoolFeed {
         self.done(&[id])
     }
 
+    fn again(&mut self, since: UnixNanos) -> Result<u64, FeedError> {
+        self.spool.lock().refill(&self.sink, since).map_err(failed)
+    }
+
     async fn wait(&mut self) {
         // An error means that the spool's keeper is gone: the daemon is stopping.
         if self.appended.changed().await.is_err() {

@@ -52,6 +52,14 @@ pub enum IngestError {
     /// The dead letters cannot be read or changed.
     #[error(transparent)]
     DeadLetters(#[from] DeadLetterError),
+    /// A sink was named that is not in the configuration.
+    #[error("there is no sink '{wanted}' in the configuration: it has {names}")]
+    NoSink {
+        /// The name.
+        wanted: String,
+        /// Those that there are.
+        names: String,
+    },
     /// The connection to the broker cannot even be tried.
     #[error(transparent)]
     Mqtt(#[from] MqttError),
@@ -66,17 +74,7 @@ pub enum IngestError {
 /// What keeps it from starting. A database or a broker that is away does not.
 pub async fn run(config: Ingest) -> Result<(), IngestError> {
     let sinks = sink::open(&config)?;
-    let settings = Settings {
-        runtime_dir: None,
-        state_dir: config.spool.state_dir.clone(),
-        max_bytes: config.spool.max_bytes.0,
-        age_out: Duration::ZERO,
-        durable: true,
-        ledger: true,
-        // What a sensor sent is governed where it was counted.
-        privacy: None,
-        readers: sinks.iter().map(|sink| sink.name().to_owned()).collect(),
-    };
+    let settings = spool_settings(&config, sinks.iter().map(|sink| sink.name().to_owned()).collect());
     let (spool, opening) = watchdog::while_starting(|| Spool::open(UnixNanos::now(), settings))?;
     let dead = Arc::new(Mutex::new(dead_letters(&config)?));
     for path in &opening.set_aside {
@@ -154,6 +152,21 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
     match ended {
         Ok(result) => Ok(result?),
         Err(_) => Err(io::Error::other("the subscriber ended early").into()),
+    }
+}
+
+/// How ingest keeps its spool, for sinks of these names.
+fn spool_settings(config: &Ingest, readers: Vec<String>) -> Settings {
+    Settings {
+        runtime_dir: None,
+        state_dir: config.spool.state_dir.clone(),
+        max_bytes: config.spool.max_bytes.0,
+        age_out: Duration::ZERO,
+        durable: true,
+        ledger: true,
+        // What a sensor sent is governed where it was counted.
+        privacy: None,
+        readers,
     }
 }
 
@@ -235,6 +248,23 @@ pub async fn redrive(config: &Ingest) -> Result<Redriven, IngestError> {
     let mut sinks = sink::open(config)?;
     let mut letters = dead_letters(config)?;
     Ok(sink::redrive(&mut letters, &mut sinks, None).await?)
+}
+
+/// Makes what came at `since` or later, and is still in the spool, wait for the sink called `sink` again. Says how many
+/// messages that is.
+///
+/// # Errors
+/// When there is no such sink, or the spool cannot be used: a daemon that runs has it.
+pub fn refill(config: &Ingest, sink: &str, since: UnixNanos) -> Result<u64, IngestError> {
+    let names = config.influx.iter().map(|influx| influx.name.clone());
+    let names: Vec<String> = names.chain(config.sqlite.iter().map(|_| "sqlite".to_owned())).collect();
+    if !names.iter().any(|name| name == sink) {
+        return Err(IngestError::NoSink { wanted: sink.to_owned(), names: names.join(", ") });
+    }
+    let (mut spool, _) = Spool::open(UnixNanos::now(), spool_settings(config, names))?;
+    let entries = spool.refill(sink, since)?;
+    spool.flush()?;
+    Ok(entries)
 }
 
 fn dead_letters(config: &Ingest) -> Result<DeadLetters, OpenError> {

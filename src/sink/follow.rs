@@ -2,7 +2,7 @@
 //! refused for good. Knows neither the database nor where the feed comes from.
 
 use super::{Sink, SinkError};
-use crate::{pace::Backoff, stop::stopped, wire::Record};
+use crate::{UnixNanos, pace::Backoff, stop::stopped, wire::Record};
 use std::{future::Future, time::Duration};
 use tokio::sync::watch;
 
@@ -40,6 +40,12 @@ pub trait Feed: Send {
     /// When the store behind it fails.
     fn dead(&mut self, id: u64, reason: &str, body: &[u8]) -> Result<(), FeedError>;
 
+    /// Offers again what came at `since` or later and is still there. Says how many records that is.
+    ///
+    /// # Errors
+    /// When the store behind it fails.
+    fn again(&mut self, since: UnixNanos) -> Result<u64, FeedError>;
+
     /// Returns when [`Feed::next`] may have something new. Dropping it loses nothing.
     fn wait(&mut self) -> impl Future<Output = ()> + Send;
 }
@@ -69,6 +75,7 @@ pub async fn follow<S: Sink, F: Feed>(
     mut stop: watch::Receiver<bool>,
 ) {
     let mut failures: u32 = 0;
+    let mut failed_first = UnixNanos::NONE;
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
     loop {
         let step = tokio::select! {
@@ -82,6 +89,19 @@ pub async fn follow<S: Sink, F: Feed>(
                     tracing::info!(sink = sink.name(), failures, "storing again");
                     failures = 0;
                     backoff.reset();
+                    if !sink.refill().is_zero() {
+                        let before = i64::try_from(sink.refill().as_nanos()).unwrap_or(i64::MAX);
+                        let since = UnixNanos(failed_first.0.saturating_sub(before));
+                        match feed.again(since) {
+                            Ok(0) => {}
+                            Ok(records) => {
+                                tracing::info!(sink = sink.name(), records, "storing once more what came just before")
+                            }
+                            Err(error) => {
+                                tracing::warn!(sink = sink.name(), %error, "cannot store once more what came just before")
+                            }
+                        }
+                    }
                 }
                 health.send_if_modified(|now| std::mem::take(now) != Health::Ok);
                 if stored {
@@ -95,6 +115,9 @@ pub async fn follow<S: Sink, F: Feed>(
                 if *health.borrow() != (Health::Degraded { reason: reason.clone() }) {
                     tracing::warn!(sink = sink.name(), %reason, "cannot store; everything is kept and tried again");
                     health.send_replace(Health::Degraded { reason });
+                }
+                if failures == 0 {
+                    failed_first = UnixNanos::now();
                 }
                 failures = failures.saturating_add(1);
                 Some(wait)
@@ -116,6 +139,12 @@ pub async fn follow<S: Sink, F: Feed>(
 /// Offers one slice; true if there was one. The error is what the status says, and the wait asked for.
 async fn step<S: Sink, F: Feed>(sink: &mut S, feed: &mut F) -> Result<bool, (String, Option<Duration>)> {
     let broken = |error: FeedError| (error.to_string(), None);
+    if sink.has_forgotten() {
+        let records = feed.again(UnixNanos(i64::MIN)).map_err(broken)?;
+        if records > 0 {
+            tracing::warn!(sink = sink.name(), records, "it begins anew: what the spool still has is stored again");
+        }
+    }
     let (ids, records): (Vec<u64>, Vec<Record>) = feed.next(RECORDS_AT_ONCE).map_err(broken)?.into_iter().unzip();
     if ids.is_empty() {
         return Ok(false);

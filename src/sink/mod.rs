@@ -46,6 +46,17 @@ pub trait Sink: Send {
     /// Stores `records`, all or none or some. Storing one again overwrites it: after any number of tries the
     /// database says what it would after one.
     fn store<'a>(&'a mut self, records: &'a [Record]) -> Storing<'a>;
+
+    /// Whether what was stored before has gone, since this was last asked: all that there still is should be offered again.
+    fn has_forgotten(&mut self) -> bool {
+        false
+    }
+
+    /// What came within so long before a failure is to be offered again after it: the database may have lost what it had
+    /// taken.
+    fn refill(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 impl Sink for Box<dyn Sink> {
@@ -55,6 +66,14 @@ impl Sink for Box<dyn Sink> {
 
     fn store<'a>(&'a mut self, records: &'a [Record]) -> Storing<'a> {
         (**self).store(records)
+    }
+
+    fn has_forgotten(&mut self) -> bool {
+        (**self).has_forgotten()
+    }
+
+    fn refill(&self) -> Duration {
+        (**self).refill()
     }
 }
 

@@ -353,6 +353,24 @@ impl Spool {
         Ok(offered)
     }
 
+    /// Makes everything that was appended at `since` or later wait for `reader` again, where it is. Says how many entries wait
+    /// now that did not.
+    ///
+    /// # Errors
+    /// An unknown reader; a store that cannot be read or written.
+    pub fn refill(&mut self, reader: &str, since: UnixNanos) -> Result<u64, SpoolError> {
+        let bit = self.bit(reader)?;
+        self.flush()?;
+        let mut entries = 0;
+        for tier in self.hot.iter_mut().chain(iter::once(&mut self.cold)) {
+            entries += tier.write(Safety::Synced, |tier| tier.refill(1 << bit, since))?;
+        }
+        if let Some(floor) = self.floors.get_mut(bit) {
+            *floor = 0;
+        }
+        Ok(entries)
+    }
+
     /// How full the spool is, and what it had to give up.
     ///
     /// # Errors

@@ -283,6 +283,12 @@ impl Rows<'_> {
             > 0)
     }
 
+    /// Makes the entries appended at `since` or later wait for the readers of `mask`. Says how many did not before.
+    pub fn refill(&self, mask: u64, since: UnixNanos) -> SqlResult<u64> {
+        let sql = "UPDATE entries SET pending = pending | ?1 WHERE pending & ?1 = 0 AND added >= ?2";
+        Ok(self.conn.execute(sql, params![signed(mask), since.0])? as u64)
+    }
+
     /// Gives an entry another position and makes it wait for the readers of `mask` too.
     pub fn reposition(&self, id: u64, new_id: u64, mask: u64) -> SqlResult<()> {
         let sql = "UPDATE entries SET id = ?, pending = pending | ? WHERE id = ?";

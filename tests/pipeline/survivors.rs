@@ -1,13 +1,16 @@
 //! What ingest makes of what others say: a loss that is none here, a message that the broker kept, two sensors of one name.
 
 use crate::support::{
+    block_on,
+    databases::Victoria,
     history::{await_sensor, number, open},
-    pipeline::{self, Rig, start_ingest, write},
+    pipeline::{self, Rig, influx_v2, start_ingest, write},
     program::{self, small_registry},
     synth, synthesise, wait_until,
 };
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeMap,
     io::Write as _,
     path::Path,
     process::{Command, Stdio},
@@ -130,4 +133,108 @@ fn two_sensors_of_one_name_are_noticed() {
     assert_eq!(overlap["runs"].as_array().unwrap().len(), 2);
     let log = rig.ingest.log();
     assert_eq!(log.matches("two runs of this name").count(), 1, "{log}");
+}
+
+/// Frames of all windows of a sensor in the history.
+fn frames(history: &Path, sensor: &str) -> u64 {
+    let sql = format!("SELECT sum(frames) FROM windows WHERE sensor = '{sensor}'");
+    open(history).map_or(0, |database| number(&database, &sql))
+}
+
+fn frames_of(lines: &[String]) -> u64 {
+    let frames =
+        |line: &String| serde_json::from_str::<Value>(line).unwrap()["capture"]["frames"].as_u64().unwrap_or(0);
+    lines.iter().map(frames).sum()
+}
+
+fn remove(history: &Path) {
+    for end in ["", "-wal", "-shm"] {
+        let mut path = history.as_os_str().to_owned();
+        path.push(end);
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+#[test]
+fn a_history_that_is_removed_while_in_use_is_begun_anew_and_filled_again() {
+    let (mut rig, history) = Rig::with_history();
+    let (port, lines) = (rig.broker.port, batches(rig.path(), "removed", 1));
+    rig.ingest.await_log("storing", PATIENCE);
+    let publish_all = |lines: &[String]| {
+        lines.iter().for_each(|line| publish(port, "airtally/test/removed/batch", line, false));
+    };
+    publish_all(&lines[..5]);
+    wait_until("five windows", PATIENCE, || frames(&history, "removed") == frames_of(&lines[..5]));
+    remove(&history);
+    publish_all(&lines[5..7]);
+    wait_until("all seven", PATIENCE, || frames(&history, "removed") == frames_of(&lines[..7]));
+    rig.ingest.await_log("removed or replaced while it was in use", PATIENCE);
+    // Removed while nobody had it, and damaged: likewise.
+    rig.ingest.stop();
+    remove(&history);
+    rig.restart_ingest();
+    wait_until("all seven again", PATIENCE, || frames(&history, "removed") == frames_of(&lines[..7]));
+    rig.ingest.stop();
+    let mut octets = std::fs::read(&history).unwrap();
+    octets[100..].fill(0x5a);
+    std::fs::write(&history, octets).unwrap();
+    rig.restart_ingest();
+    publish_all(&lines[7..]);
+    wait_until("everything", PATIENCE, || frames(&history, "removed") == frames_of(&lines));
+}
+
+#[test]
+fn a_database_is_filled_again_where_somebody_asks_for_it() {
+    let (mut rig, history) = Rig::with_history();
+    let (port, lines) = (rig.broker.port, batches(rig.path(), "asked", 1));
+    rig.ingest.await_log("storing", PATIENCE);
+    lines.iter().for_each(|line| publish(port, "airtally/test/asked/batch", line, false));
+    wait_until("everything", PATIENCE, || frames(&history, "asked") == frames_of(&lines));
+    let config = write(rig.path(), "test-ingest", &rig.config);
+    let refill = |sink: &str, more: &[&str]| {
+        let arguments = [&["ingest", "refill", sink, "--config", config.to_str().unwrap()][..], more].concat();
+        let output = program::run(arguments);
+        (output.status.code(), program::text(&output))
+    };
+    // A daemon that runs has the spool.
+    let (status, said) = refill("sqlite", &[]);
+    assert!(status == Some(1) && said.lines().count() == 1, "{status:?} {said}");
+    rig.ingest.stop();
+    let (status, said) = refill("influx9", &[]);
+    assert!(status == Some(2) && said.contains("no sink 'influx9'") && said.contains("sqlite"), "{status:?} {said}");
+    let (status, said) = refill("sqlite", &["--since", "2200-01-01T00:00:00Z"]);
+    assert!(status == Some(0) && said.starts_with("0 messages wait"), "{status:?} {said}");
+    // Something of it was deleted.
+    rusqlite::Connection::open(&history).unwrap().execute("DELETE FROM windows WHERE seq > 2", []).unwrap();
+    let (status, said) = refill("sqlite", &["--since", "2020-01-01T00:00:00Z"]);
+    assert!(status == Some(0) && said.starts_with(&format!("{} messages wait", lines.len())), "{status:?} {said}");
+    rig.restart_ingest();
+    wait_until("everything again", PATIENCE, || frames(&history, "asked") == frames_of(&lines));
+}
+
+/// VictoriaMetrics keeps its last seconds in memory, and says yes before they are on disk.
+#[test]
+fn what_a_killed_database_had_taken_is_stored_once_more() {
+    let mut victoria = block_on(Victoria::start());
+    let rig = Rig::start(|_, config| config.influx.push(influx_v2(&victoria.url)));
+    let (port, lines) = (rig.broker.port, batches(rig.path(), "taken", 1));
+    rig.ingest.await_log("storing", PATIENCE);
+    let publish_all = |lines: &[String]| {
+        lines.iter().for_each(|line| publish(port, "airtally/test/taken/batch", line, false));
+    };
+    let stored = |victoria: &Victoria| -> u64 {
+        let of_frames = |(labels, samples): (BTreeMap<String, String>, Vec<(i64, f64)>)| {
+            let is_it = labels["__name__"] == "wifi_sensor_frames" && labels["sensor"] == "taken";
+            // One sample a millisecond, as its queries have it.
+            if is_it { samples.into_iter().collect::<BTreeMap<_, _>>().values().sum::<f64>() as u64 } else { 0 }
+        };
+        block_on(victoria.export()).into_iter().map(of_frames).sum()
+    };
+    publish_all(&lines[..6]);
+    wait_until("six windows", PATIENCE, || stored(&victoria) == frames_of(&lines[..6]));
+    victoria.kill9();
+    publish_all(&lines[6..]);
+    rig.ingest.await_log("cannot store", PATIENCE);
+    block_on(victoria.restart());
+    wait_until("everything", Duration::from_secs(90), || stored(&victoria) == frames_of(&lines));
 }

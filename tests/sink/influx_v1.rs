@@ -27,6 +27,7 @@ fn config(url: &str) -> config::Influx {
         password_file: None,
         ca_file: None,
         timeout: Duration::from_secs(10),
+        refill: Duration::from_secs(60),
     }
 }
 

@@ -105,6 +105,7 @@ fn config(url: &str) -> config::Influx {
         password_file: None,
         ca_file: None,
         timeout: Duration::from_secs(2),
+        refill: Duration::from_secs(60),
     }
 }
 

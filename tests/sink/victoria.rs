@@ -24,6 +24,7 @@ fn sink(server: &Victoria) -> Influx {
         password_file: None,
         ca_file: None,
         timeout: Duration::from_secs(10),
+        refill: Duration::from_secs(60),
     })
     .unwrap()
 }

@@ -194,15 +194,29 @@ pub struct Series {
 pub struct Victoria {
     pub url: String,
     directory: TempDir,
-    _running: Running,
+    arguments: Vec<String>,
+    running: Option<Running>,
 }
 
 impl Victoria {
+    /// `kill -9`.
+    pub fn kill9(&mut self) {
+        self.running = None;
+    }
+
+    /// Starts it again, after it was killed, with what it had on disk.
+    pub async fn restart(&mut self) {
+        let log = self.directory.path().join("log");
+        let mut running = spawn("victoria-metrics", "victoria-metrics", &self.arguments, &log);
+        assert!(ready(&mut running, &format!("{}/health", self.url), &log).await);
+        self.running = Some(running);
+    }
+
     pub async fn start() -> Self {
         loop {
             let directory = tempfile::tempdir().unwrap();
             let url = format!("127.0.0.1:{}", free_port());
-            let arguments = [
+            let arguments = vec![
                 format!("-httpListenAddr={url}"),
                 format!("-storageDataPath={}/data", directory.path().display()),
                 "-retentionPeriod=100y".into(),
@@ -212,7 +226,7 @@ impl Victoria {
             let mut running = spawn("victoria-metrics", "victoria-metrics", &arguments, &log);
             let url = format!("http://{url}");
             if ready(&mut running, &format!("{url}/health"), &log).await {
-                return Self { url, directory, _running: running };
+                return Self { url, directory, arguments, running: Some(running) };
             }
         }
     }

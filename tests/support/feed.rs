@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, missing_docs)]
 
 use airtally::{
+    UnixNanos,
     sink::{Feed, FeedError, Health, Sink, follow},
     wire::Record,
 };
@@ -18,6 +19,9 @@ pub struct Backlog {
     pub open: BTreeMap<u64, Record>,
     pub done: Vec<u64>,
     pub dead: Vec<(u64, String, Vec<u8>)>,
+    /// What was done, for [`Feed::again`], and how often that was called.
+    pub kept: BTreeMap<u64, Record>,
+    pub again: usize,
 }
 
 #[derive(Clone, Default)]
@@ -40,7 +44,9 @@ impl Feed for MemoryFeed {
     fn done(&mut self, ids: &[u64]) -> Result<(), FeedError> {
         let mut backlog = self.0.lock().unwrap();
         for id in ids {
-            assert!(backlog.open.remove(id).is_some(), "record {id} was done twice");
+            let record = backlog.open.remove(id);
+            assert!(record.is_some(), "record {id} was done twice");
+            backlog.kept.extend(record.map(|record| (*id, record)));
             backlog.done.push(*id);
         }
         Ok(())
@@ -51,6 +57,16 @@ impl Feed for MemoryFeed {
         assert!(backlog.open.remove(&id).is_some(), "record {id} died twice");
         backlog.dead.push((id, reason.to_owned(), body.to_vec()));
         Ok(())
+    }
+
+    fn again(&mut self, _since: UnixNanos) -> Result<u64, FeedError> {
+        let mut backlog = self.0.lock().unwrap();
+        let stored = std::mem::take(&mut backlog.kept);
+        let records = stored.len() as u64;
+        backlog.again += 1;
+        backlog.done.retain(|id| !stored.contains_key(id));
+        backlog.open.extend(stored);
+        Ok(records)
     }
 
     async fn wait(&mut self) {

@@ -145,6 +145,7 @@ pub fn influx_v1(url: &str, db: &str) -> Influx {
         password_file: None,
         ca_file: None,
         timeout: Duration::from_secs(20),
+        refill: Duration::from_secs(60),
     }
 }
 

@@ -11,7 +11,10 @@ use crate::{
     wire::{Address, Batch, Gap, Record},
 };
 use rusqlite::{Connection, ToSql, Transaction, params, types::ToSqlOutput};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// The history's kind of file.
 pub(super) const HISTORY: FileMark =
@@ -36,6 +39,19 @@ pub struct Sqlite(Arc<Mutex<Writer>>);
 struct Writer {
     connection: Connection,
     config: config::Sqlite,
+    /// Which file it is that was opened.
+    file: Option<FileId>,
+    /// The file is another than the one before it.
+    is_new: bool,
+}
+
+/// Device and inode of a file with something in it.
+type FileId = (u64, u64);
+
+fn file_id(path: &Path) -> Option<FileId> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = std::fs::metadata(path).ok().filter(|metadata| metadata.len() > 0)?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 impl Sqlite {
@@ -45,8 +61,7 @@ impl Sqlite {
     /// # Errors
     /// When the file is newer, another program's, or cannot be opened.
     pub fn open(config: &config::Sqlite) -> Result<Self, OpenError> {
-        let connection = sqlite_file::open(&config.path, &HISTORY)?;
-        Ok(Self(Arc::new(Mutex::new(Writer { connection, config: config.clone() }))))
+        Ok(Self(Arc::new(Mutex::new(Writer::open(config)?))))
     }
 }
 
@@ -72,15 +87,51 @@ impl Sink for Sqlite {
             }
         })
     }
+
+    fn has_forgotten(&mut self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).has_forgotten()
+    }
 }
 
 impl Writer {
+    fn open(config: &config::Sqlite) -> Result<Self, OpenError> {
+        let before = file_id(&config.path);
+        let connection = sqlite_file::open(&config.path, &HISTORY)?;
+        let file = file_id(&config.path);
+        Ok(Self { connection, config: config.clone(), file, is_new: before.is_none() || file != before })
+    }
+
+    /// Whether the file is not the one that was written to so far. SQLite goes on writing to a file that was removed, and
+    /// nobody would ever read it.
+    fn has_forgotten(&mut self) -> bool {
+        if file_id(&self.config.path) != self.file {
+            match Self::open(&self.config) {
+                Ok(writer) => {
+                    tracing::error!(
+                        path = %self.config.path.display(),
+                        "the history was removed or replaced while it was in use: it goes on in the file that is there now"
+                    );
+                    *self = Self { is_new: true, ..writer };
+                }
+                // Storing will say what is wrong with the place.
+                Err(_) => return false,
+            }
+        }
+        std::mem::take(&mut self.is_new)
+    }
+
     fn store(&mut self, records: &[Record], now: UnixNanos) -> Result<(), String> {
         let path = self.config.path.clone();
+        if file_id(&path) != self.file {
+            return Err(match Self::open(&self.config) {
+                Err(error) => error.to_string(),
+                Ok(_) => format!("the history {} was just replaced: it is opened again", path.display()),
+            });
+        }
         let stored = match self.try_store(records, now) {
             Err(error) if sqlite_file::is_damage(&error) => {
                 sqlite_file::set_aside(&path, &HISTORY, &error).map_err(|error| error.to_string())?;
-                self.connection = sqlite_file::open(&path, &HISTORY).map_err(|error| error.to_string())?;
+                *self = Self::open(&self.config).map_err(|error| error.to_string())?;
                 self.try_store(records, now)
             }
             other => other,

@@ -15,7 +15,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 fn writer(path: &Path, max_bytes: u64) -> Writer {
     let config = config::Sqlite { path: path.to_owned(), retention: DAY, max_bytes: Bytes(max_bytes) };
-    Writer { connection: sqlite_file::open(path, &HISTORY).unwrap(), config }
+    Writer::open(&config).unwrap()
 }
 
 fn window(seq: u64, stations: u64) -> Record {

@@ -217,6 +217,10 @@ impl Sink for Influx {
         &self.config.name
     }
 
+    fn refill(&self) -> std::time::Duration {
+        self.config.refill
+    }
+
     /// Writes all lines, in groups. A group that is refused, or too large, is halved until each bad line stands
     /// alone, so that every good one ends in a request that was accepted: a line twice is a line once.
     fn store<'a>(&'a mut self, records: &'a [Record]) -> Storing<'a> {
