@@ -264,7 +264,7 @@ pub fn parse<'a>(link: LinkType, data: &'a [u8], original_len: u32) -> Facts<'a>
 
 /// As [`parse`], with what else is known of the packet.
 #[must_use]
-#[inline]
+#[inline(never)]
 pub fn parse_as<'a>(link: LinkType, data: &'a [u8], original_len: u32, reading: Reading) -> Facts<'a> {
     let mut facts = Facts::only(Outcome::Malformed);
     parse_into(link, data, original_len, reading, &mut facts);
@@ -282,7 +282,7 @@ pub fn parse_into<'a>(link: LinkType, data: &'a [u8], original_len: u32, reading
                 frame(link, radio, data, original_len, reading, facts);
             }
         }
-        LinkType::IEEE802_11 => frame(link, Radio::default(), data, original_len, reading, facts),
+        LinkType::IEEE802_11 => rare_frame(link, Radio::default(), data, original_len, reading, facts),
         LinkType::ETHERNET => *facts = ethernet(data, original_len, reading),
         _ => *facts = parse_rare(link, data, original_len, reading),
     }
@@ -346,9 +346,22 @@ fn parse_rare<'a>(link: LinkType, data: &'a [u8], original_len: u32, reading: Re
     };
     let mut facts = Facts::only(Outcome::Malformed);
     if let Some(radio) = radio {
-        frame(link, radio, data, original_len, reading, &mut facts);
+        rare_frame(link, radio, data, original_len, reading, &mut facts);
     }
     facts
+}
+
+/// As [`frame`], once for all headers that few captures have.
+#[inline(never)]
+fn rare_frame<'a>(
+    link: LinkType,
+    radio: Radio,
+    data: &'a [u8],
+    original_len: u32,
+    reading: Reading,
+    facts: &mut Facts<'a>,
+) {
+    frame(link, radio, data, original_len, reading, facts);
 }
 
 /// The frame behind a capture header, into facts that say [`Outcome::Malformed`] and nothing else.

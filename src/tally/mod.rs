@@ -90,7 +90,14 @@ impl Tally {
     /// An empty tally for one of the `parts` parts of a capture, which are to be [merged](Self::merge).
     #[must_use]
     pub fn part_of(max_stations: usize, parts: usize) -> Self {
-        Self::to_merge(max_stations, MOST_IN_PARTS / parts.max(1))
+        let share = MOST_IN_PARTS / parts.max(1);
+        let mut part = Self::to_merge(max_stations, share);
+        // In one piece each from the beginning: what is not used takes no memory, and all of it is given back at the end,
+        // which allocators do not do with what has grown bit by bit in another thread.
+        part.entries.reserve_exact(share);
+        part.rares.reserve_exact(share);
+        part.names.reserve_exact(share);
+        part
     }
 
     fn to_merge(max_stations: usize, most_to_merge: usize) -> Self {
