@@ -169,17 +169,21 @@ fn a_history_that_is_removed_while_in_use_is_begun_anew_and_filled_again() {
     publish_all(&lines[5..7]);
     wait_until("all seven", PATIENCE, || frames(&history, "removed") == frames_of(&lines[..7]));
     rig.ingest.await_log("removed or replaced while it was in use", PATIENCE);
+    // Emptied, and still the same file.
+    std::fs::File::options().write(true).truncate(true).open(&history).unwrap();
+    publish_all(&lines[7..8]);
+    wait_until("all eight", PATIENCE, || frames(&history, "removed") == frames_of(&lines[..8]));
     // Removed while nobody had it, and damaged: likewise.
     rig.ingest.stop();
     remove(&history);
     rig.restart_ingest();
-    wait_until("all seven again", PATIENCE, || frames(&history, "removed") == frames_of(&lines[..7]));
+    wait_until("all eight again", PATIENCE, || frames(&history, "removed") == frames_of(&lines[..8]));
     rig.ingest.stop();
     let mut octets = std::fs::read(&history).unwrap();
     octets[100..].fill(0x5a);
     std::fs::write(&history, octets).unwrap();
     rig.restart_ingest();
-    publish_all(&lines[7..]);
+    publish_all(&lines[8..]);
     wait_until("everything", PATIENCE, || frames(&history, "removed") == frames_of(&lines));
 }
 

@@ -104,7 +104,11 @@ impl Writer {
     /// Whether the file is not the one that was written to so far. SQLite goes on writing to a file that was removed, and
     /// nobody would ever read it.
     fn has_forgotten(&mut self) -> bool {
-        if file_id(&self.config.path) != self.file {
+        if self.file.is_none() || file_id(&self.config.path) != self.file {
+            // It would hold its locks on a file that was emptied and has the same inode.
+            if let Ok(nothing) = Connection::open_in_memory() {
+                (self.connection, self.file) = (nothing, None);
+            }
             match Self::open(&self.config) {
                 Ok(writer) => {
                     tracing::error!(
@@ -122,7 +126,7 @@ impl Writer {
 
     fn store(&mut self, records: &[Record], now: UnixNanos) -> Result<(), String> {
         let path = self.config.path.clone();
-        if file_id(&path) != self.file {
+        if self.file.is_none() || file_id(&path) != self.file {
             return Err(match Self::open(&self.config) {
                 Err(error) => error.to_string(),
                 Ok(_) => format!("the history {} was just replaced: it is opened again", path.display()),
