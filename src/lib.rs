@@ -33,7 +33,7 @@
 //! let mut counter = Counter::new(settings, registry, Tracker::default(), Box::new(NoKeys));
 //! let facts = dot11::parse(LinkType::IEEE802_11, &frame, frame.len() as u32);
 //! counter.packet(UnixNanos::new(1_700_000_000, 0), &facts, frame.len() as u32)?;
-//! let window = counter.finish(None).expect("a frame was counted");
+//! let window = counter.finish(None).ok_or("no frame was counted")?;
 //!
 //! let identity = Identity { site: "lab".into(), sensor: "desk".into(), run: uuid::Uuid::nil(), seq: 0 };
 //! let parts = split(&identity, window.start, window.end, TimeSource::Capture, true, window.contents, 256 << 10);

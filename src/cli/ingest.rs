@@ -21,7 +21,7 @@ use std::{
 Examples:
   airtally ingest --config /etc/airtally/ingest.toml
   airtally ingest redrive --config /etc/airtally/ingest.toml     offer dead letters again
-  airtally ingest refill sqlite                                  store again what the spool still has
+  airtally ingest refill sqlite                                  store again what its spool has
 
 On SIGTERM or SIGINT what was taken is stored, and what was not acknowledged stays with the broker."
 )]
@@ -49,8 +49,9 @@ enum IngestCommand {
   airtally ingest refill sqlite
   airtally ingest refill influx1 --since 2026-11-27T04:00:00Z
 
-What is stored already is overwritten by itself: nothing doubles. The spool keeps what was stored until it needs the
-space (spool.max_bytes).")]
+Run it as the daemon's user, whose files these are (sudo -u airtally-ingest …). What is
+stored already is overwritten by itself: nothing doubles. The spool keeps what was stored
+until it needs the space (spool.max_bytes).")]
     Refill {
         /// The sink: the name of an [[influx]] table, or sqlite
         sink: String,
@@ -79,8 +80,8 @@ pub fn run(arguments: &IngestArgs) -> anyhow::Result<()> {
                 IngestError::NoSink { .. } => UsageError(error.to_string()).into(),
                 other => anyhow::Error::from(other),
             })?;
-            let what = noun(entries, "message waits", "messages wait");
-            writeln!(io::stdout(), "{entries} {what} for {sink} that did not: they are stored when the daemon runs")?;
+            let what = noun(entries, "more message waits", "more messages wait");
+            writeln!(io::stdout(), "{entries} {what} for {sink}: the daemon stores them once it runs")?;
         }
         Some(IngestCommand::Redrive(ConfigArg { config })) => {
             let config = load_ingest(config)?;

@@ -14,7 +14,7 @@ use crate::{
     mqtt::{self, MqttError, OutgoingRequest, SubscriberSettings},
     pace::Seldom,
     sink::{self, DeadLetterError, DeadLetters, Health, OpenError, Redriven, Sink},
-    spool::{Settings, SharedSpool, Spool, SpoolError},
+    spool::{Opening, Settings, SharedSpool, Spool, SpoolError},
     stop,
     watchdog::{self, Beat, Stages},
     wire::IngestHealth,
@@ -24,6 +24,7 @@ use holes::Holes;
 use inbox::SpoolInbox;
 use std::{
     io,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -60,6 +61,12 @@ pub enum IngestError {
         /// Those that there are.
         names: String,
     },
+    /// Nothing was ever taken here.
+    #[error("there is no spool in {}: nothing that came to this ingest could be stored again", directory.display())]
+    NoSpool {
+        /// Where it would be.
+        directory: PathBuf,
+    },
     /// The connection to the broker cannot even be tried.
     #[error(transparent)]
     Mqtt(#[from] MqttError),
@@ -77,9 +84,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
     let settings = spool_settings(&config, sinks.iter().map(|sink| sink.name().to_owned()).collect());
     let (spool, opening) = watchdog::while_starting(|| Spool::open(UnixNanos::now(), settings))?;
     let dead = Arc::new(Mutex::new(dead_letters(&config)?));
-    for path in &opening.set_aside {
-        tracing::error!(path = %path.display(), "the spool was damaged: it is set aside, and a fresh one begins");
-    }
+    tell_of_damage(&opening);
     let spool = SharedSpool::new(spool);
     let holes = Arc::new(Mutex::new(Holes::default()));
     let (stop, stopped) = watch::channel(false);
@@ -167,6 +172,12 @@ fn spool_settings(config: &Ingest, readers: Vec<String>) -> Settings {
         // What a sensor sent is governed where it was counted.
         privacy: None,
         readers,
+    }
+}
+
+fn tell_of_damage(opening: &Opening) {
+    for path in &opening.set_aside {
+        tracing::error!(path = %path.display(), "the spool was damaged: it is set aside, and a fresh one begins");
     }
 }
 
@@ -261,7 +272,12 @@ pub fn refill(config: &Ingest, sink: &str, since: UnixNanos) -> Result<u64, Inge
     if !names.iter().any(|name| name == sink) {
         return Err(IngestError::NoSink { wanted: sink.to_owned(), names: names.join(", ") });
     }
-    let (mut spool, _) = Spool::open(UnixNanos::now(), spool_settings(config, names))?;
+    let settings = spool_settings(config, names);
+    if !Spool::is_in(&settings.state_dir) {
+        return Err(IngestError::NoSpool { directory: settings.state_dir });
+    }
+    let (mut spool, opening) = Spool::open(UnixNanos::now(), settings)?;
+    tell_of_damage(&opening);
     let entries = spool.refill(sink, since)?;
     spool.flush()?;
     Ok(entries)

@@ -12,6 +12,8 @@ use uuid::Uuid;
 const MAX_SENSORS: usize = 10_000;
 /// Runs of one sensor kept in mind, at most: those heard last.
 const MAX_RUNS: usize = 8;
+/// Sensors whose runs met that are kept in mind, at most.
+const MAX_MET: usize = 1_000;
 /// Overlaps that are told, at most.
 const MAX_TOLD: usize = 16;
 /// An overlap without news for this long is over.
@@ -58,7 +60,9 @@ impl Overlaps {
                 spans.push_back(Span { run, start, end });
             }
         }
-        if let Some(other) = other {
+        if let Some(other) = other
+            && (self.met.len() < MAX_MET || self.met.contains_key(sensor))
+        {
             self.met.insert(sensor.clone(), ([run.min(other), run.max(other)], now));
         }
         other
@@ -127,5 +131,11 @@ mod tests {
             window(&mut overlaps, now, Uuid::from_u128(index), 0);
         }
         assert!(overlaps.spans.values().all(|spans| spans.len() <= MAX_RUNS) && overlaps.met.len() == 1);
+        for index in 0..2 * MAX_MET {
+            for run in [ONE, OTHER] {
+                overlaps.window(now, &("y".into(), index.to_string()), run, UnixNanos(0), UnixNanos(1));
+            }
+        }
+        assert_eq!((overlaps.met.len(), overlaps.now(now).len()), (MAX_MET, MAX_TOLD));
     }
 }

@@ -22,7 +22,13 @@ pub(super) fn one(input: &Input, options: &Options, progress: &Arc<Progress>) ->
         let before = progress.octets();
         let verdict = Survey::of_file(path);
         match segmented(input, &plan, options, progress, verdict) {
-            Segmented::Counted(report) => return *report,
+            Segmented::Counted(mut report) => {
+                // The last part has no other after it that would show where it ended.
+                if progress.is_stopped() {
+                    report.warnings.push(read::stopped(input, "read to its end"));
+                }
+                return *report;
+            }
             Segmented::Begun(begun) => {
                 let (source, mut report) = *begun;
                 progress.restart_from(before + source.offset());

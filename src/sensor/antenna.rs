@@ -236,3 +236,63 @@ impl Observer for RadioReporter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use std::{net::UdpSocket, process::Command};
+
+    /// Set in the process that is in a network of its own.
+    const INSIDE: &str = "AIRTALLY_TEST_INSIDE";
+
+    /// What the kernel dropped since somebody asked is not forgotten when the interface is opened anew. Needs Linux with user
+    /// namespaces (or root), `unshare` and `ip`.
+    #[test]
+    fn drops_before_a_reopening_are_told_after_it() {
+        if std::env::var_os(INSIDE).is_some() {
+            return drops_are_kept();
+        }
+        let test = "sensor::antenna::tests::drops_before_a_reopening_are_told_after_it";
+        let output = Command::new("unshare")
+            .args(["--map-root-user", "--net"])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env(INSIDE, "yes")
+            .output()
+            .expect("unshare");
+        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    }
+
+    fn drops_are_kept() {
+        assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
+        let airtime = Airtime::default();
+        airtime.set_tap(Some("lo"));
+        let mut antenna = Antenna::new(&airtime, 65_535, 64 << 10);
+        let mut seen = 0_u64;
+        let end = Instant::now() + Duration::from_secs(20);
+        while antenna.source.is_none() {
+            antenna.poll(&mut |_, _| ());
+            assert!(Instant::now() < end, "the loopback interface cannot be opened");
+        }
+        antenna.drops();
+        // More than there is room for, and nobody reads.
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let to = socket.local_addr().unwrap();
+        for _ in 0..5_000 {
+            let _ = socket.send_to(&[7; 1_000], to);
+        }
+        // The radio's keeper names the interface anew: it is closed unread.
+        airtime.set_tap(Some("lo"));
+        antenna.poll(&mut |_, _| seen += 1);
+        assert!(antenna.source.is_none() || seen == 0);
+        let lost = antenna.drops().unwrap();
+        assert!(lost.kernel > 1_000, "{lost:?}");
+        while antenna.source.is_none() {
+            antenna.poll(&mut |_, _| ());
+        }
+        // Told once.
+        assert!(antenna.drops().is_none_or(|drops| drops.kernel == 0));
+    }
+}

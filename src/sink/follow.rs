@@ -3,7 +3,10 @@
 
 use super::{Sink, SinkError};
 use crate::{UnixNanos, pace::Backoff, stop::stopped, wire::Record};
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
 use tokio::sync::watch;
 
 /// Records offered to a sink at once, at most.
@@ -75,7 +78,9 @@ pub async fn follow<S: Sink, F: Feed>(
     mut stop: watch::Receiver<bool>,
 ) {
     let mut failures: u32 = 0;
-    let mut failed_first = UnixNanos::NONE;
+    // When the first failure was, that of a refill which is still to come, and when the last refill was: a database that fails
+    // again and again gets no more than one for as long as one covers.
+    let (mut failed_first, mut owed, mut refilled) = (None, None, None);
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
     loop {
         let step = tokio::select! {
@@ -89,19 +94,14 @@ pub async fn follow<S: Sink, F: Feed>(
                     tracing::info!(sink = sink.name(), failures, "storing again");
                     failures = 0;
                     backoff.reset();
-                    if !sink.refill().is_zero() {
-                        let before = i64::try_from(sink.refill().as_nanos()).unwrap_or(i64::MAX);
-                        let since = UnixNanos(failed_first.0.saturating_sub(before));
-                        match feed.again(since) {
-                            Ok(0) => {}
-                            Ok(records) => {
-                                tracing::info!(sink = sink.name(), records, "storing once more what came just before")
-                            }
-                            Err(error) => {
-                                tracing::warn!(sink = sink.name(), %error, "cannot store once more what came just before")
-                            }
-                        }
-                    }
+                    owed = owed.or(failed_first);
+                    failed_first = None;
+                }
+                if let Some(failed) = owed
+                    && refilled.is_none_or(|at: Instant| at.elapsed() >= sink.refill())
+                {
+                    (owed, refilled) = (None, Some(Instant::now()));
+                    refill(&sink, &mut feed, failed);
                 }
                 health.send_if_modified(|now| std::mem::take(now) != Health::Ok);
                 if stored {
@@ -116,9 +116,7 @@ pub async fn follow<S: Sink, F: Feed>(
                     tracing::warn!(sink = sink.name(), %reason, "cannot store; everything is kept and tried again");
                     health.send_replace(Health::Degraded { reason });
                 }
-                if failures == 0 {
-                    failed_first = UnixNanos::now();
-                }
+                failed_first = failed_first.or_else(|| Some(UnixNanos::now()));
                 failures = failures.saturating_add(1);
                 Some(wait)
             }
@@ -133,6 +131,19 @@ pub async fn follow<S: Sink, F: Feed>(
                 }
             } => {}
         }
+    }
+}
+
+/// Has what came just before a failure at `failed` offered once more.
+fn refill<S: Sink, F: Feed>(sink: &S, feed: &mut F, failed: UnixNanos) {
+    let before = i64::try_from(sink.refill().as_nanos()).unwrap_or(i64::MAX);
+    if before == 0 {
+        return;
+    }
+    match feed.again(UnixNanos(failed.0.saturating_sub(before))) {
+        Ok(0) => {}
+        Ok(records) => tracing::info!(sink = sink.name(), records, "storing once more what came just before"),
+        Err(error) => tracing::warn!(sink = sink.name(), %error, "cannot store once more what came just before"),
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet, hash_map},
     fs::File,
     iter,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 use uuid::Uuid;
 
@@ -351,6 +351,12 @@ impl Spool {
             }
         }
         Ok(offered)
+    }
+
+    /// Whether there is a spool in this state directory. Makes none.
+    #[must_use]
+    pub fn is_in(state_dir: &Path) -> bool {
+        state_dir.join(COLD.file).exists()
     }
 
     /// Makes everything that was appended at `since` or later wait for `reader` again, where it is. Says how many entries wait

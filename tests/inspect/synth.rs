@@ -373,3 +373,27 @@ fn a_capture_that_cannot_be_divided_is_counted_as_by_one_thread() {
         }
     }
 }
+
+/// A large capture on several threads, stopped amid it: what is counted is told, and that it is not all.
+#[test]
+fn a_stop_amid_a_divided_capture_says_that_it_is_not_all() {
+    let dir = temp_dir();
+    let options = Options { frames: 400_000, stations: 300, ..Options::default() };
+    let (path, tally) = synthesise(dir.path(), &options);
+    for wait in [60, 200, 400, 700] {
+        let child = program::airtally()
+            .args(["inspect", "--format", "json", "--threads", "2", "--oui"])
+            .args([small_registry(), &path])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(wait));
+        let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        let output = child.wait_with_output().unwrap();
+        // Stopped before it began to listen to signals, it ends by them.
+        let Ok(answer) = serde_json::from_slice::<Value>(&output.stdout) else { continue };
+        let said = answer["warnings"].to_string();
+        let whole = answer["frames"] == tally.frames;
+        assert!(whole || said.contains("not read"), "{} of {}: {said}", answer["frames"], tally.frames);
+    }
+}

@@ -207,11 +207,18 @@ fn a_database_is_filled_again_where_somebody_asks_for_it() {
     let (status, said) = refill("influx9", &[]);
     assert!(status == Some(2) && said.contains("no sink 'influx9'") && said.contains("sqlite"), "{status:?} {said}");
     let (status, said) = refill("sqlite", &["--since", "2200-01-01T00:00:00Z"]);
-    assert!(status == Some(0) && said.starts_with("0 messages wait"), "{status:?} {said}");
+    assert!(status == Some(0) && said.starts_with("0 more messages wait for sqlite"), "{status:?} {said}");
+    let nowhere = rig.path().join("nowhere");
+    let mut elsewhere = rig.config.clone();
+    elsewhere.spool.state_dir = nowhere.clone();
+    let file = write(rig.path(), "elsewhere", &elsewhere);
+    let output = program::run(["ingest", "refill", "sqlite", "--config", file.to_str().unwrap()]);
+    assert!(output.status.code() == Some(1) && program::text(&output).contains("there is no spool in"));
+    assert!(!nowhere.exists(), "it made a spool");
     // Something of it was deleted.
     rusqlite::Connection::open(&history).unwrap().execute("DELETE FROM windows WHERE seq > 2", []).unwrap();
     let (status, said) = refill("sqlite", &["--since", "2020-01-01T00:00:00Z"]);
-    assert!(status == Some(0) && said.starts_with(&format!("{} messages wait", lines.len())), "{status:?} {said}");
+    assert!(status == Some(0) && said.starts_with(&format!("{} more messages wait", lines.len())), "{status:?} {said}");
     rig.restart_ingest();
     wait_until("everything again", PATIENCE, || frames(&history, "asked") == frames_of(&lines));
 }

@@ -216,3 +216,33 @@ async fn a_redrive_stores_what_it_can_and_keeps_the_rest() {
     let left: Vec<String> = letters.list(None, 0, 9).unwrap().into_iter().map(|letter| letter.reason).collect();
     assert_eq!(left, ["was full", "not a batch", "it claims to be from another"]);
 }
+
+/// After a failure what came before it is offered once more; a database that fails again and again is not given ever more.
+#[tokio::test]
+async fn what_came_before_a_failure_is_offered_again_but_not_again_and_again() {
+    struct Failing(Scripted, u32);
+    impl Sink for Failing {
+        fn name(&self) -> &'static str {
+            "failing"
+        }
+        fn store<'a>(&'a mut self, records: &'a [Record]) -> Storing<'a> {
+            self.1 += 1;
+            // Every other time.
+            if self.1.is_multiple_of(2) {
+                return Box::pin(async { Err(temporary("now and then", None)) });
+            }
+            self.0.store(records)
+        }
+        fn refill(&self) -> Duration {
+            Duration::from_secs(60)
+        }
+    }
+    let sink = Scripted::default();
+    let following = Following::start(Failing(sink.clone(), 0), &some(300));
+    let backlog = following.finish().await;
+    let backlog = backlog.0.lock().unwrap();
+    assert_eq!(backlog.again, 1, "several failures within a minute");
+    let stored = sink.stored.lock().unwrap();
+    assert!(stored.len() > 300 && stored.len() <= 600, "{}", stored.len());
+    assert!((0..300).all(|seq| stored.contains(&seq)));
+}
