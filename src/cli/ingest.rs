@@ -44,7 +44,7 @@ enum IngestCommand {
     /// Offers the dead letters to their databases again, once the reason is mended; what is taken leaves the table
     #[command(after_help = "Example:\n  airtally ingest redrive --config /etc/airtally/ingest.toml")]
     Redrive(ConfigArg),
-    /// Has a database filled again with what ingest's spool still has, once the daemon starts; stop it first
+    /// Marks what ingest's spool still has to be stored again in one database; stop the daemon first, and start it after
     #[command(after_help = "Examples:
   airtally ingest refill sqlite
   airtally ingest refill influx1 --since 2026-11-27T04:00:00Z
@@ -55,7 +55,7 @@ until it needs the space (spool.max_bytes).")]
     Refill {
         /// The sink: the name of an [[influx]] table, or sqlite
         sink: String,
-        /// Only what came to ingest at this time or later; everything where there is none
+        /// Only what came to ingest at this time or later; without it, everything
         #[arg(long, value_name = "TIME")]
         since: Option<UnixNanos>,
         #[command(flatten)]
