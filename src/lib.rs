@@ -64,7 +64,7 @@
 //! [`ingest`] connect these modules into the two daemons; [`config`] says how; [`cli`] is the command line.
 //!
 //! [`Mac`], [`UnixNanos`], [`units`], [`bounds`], [`boot`], [`own_file`] (whose a file is), [`mod@erase`] (removes one for
-//! good), [`pace`] (how often to try and to log), [`stop`] and [`watchdog`] are what all of them share.
+//! good), [`pace`] (how often to try and to log), [`printable`] (what of a stranger's text is shown), [`stop`] and [`watchdog`] are what all of them share.
 
 #[cfg(feature = "sensor")]
 pub mod boot;
@@ -76,6 +76,8 @@ pub mod mac;
 pub mod own_file;
 #[cfg(feature = "cli")]
 pub mod pace;
+#[cfg(feature = "cli")]
+pub mod printable;
 #[cfg(feature = "cli")]
 pub mod stop;
 pub mod time;

@@ -1,10 +1,10 @@
 //! `airtally check`: what is wrong with a configuration.
 
-use super::{
-    format::{UsageError, tell_line},
+use super::format::{UsageError, tell_line};
+use crate::{
+    config::{ConfigKind, load_ingest, load_sensor},
     printable::{printable, printable_lines},
 };
-use crate::config::{ConfigKind, load_ingest, load_sensor};
 use clap::{Args, ValueEnum};
 use std::{
     io::{self, Write as _},

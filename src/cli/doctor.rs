@@ -1,10 +1,11 @@
 //! `airtally doctor`: what could keep a sensor on this machine from working.
 
-use super::{format::UsageError, printable::printable};
+use super::format::UsageError;
 use crate::{
     UnixNanos,
     config::{Sensor, load_sensor},
     doctor::{self, Finding, Host, Level, Report},
+    printable::printable,
 };
 use clap::{Args, ValueEnum};
 use std::{

@@ -1,6 +1,6 @@
 //! How a table of values is written: for people, as JSON, as CSV. Knows nothing of what the values mean.
 
-use super::printable::printable;
+use crate::printable::printable;
 use serde::Serialize;
 use std::{
     borrow::Cow,

@@ -3,7 +3,6 @@
 use super::{
     format::{self, bold},
     inspect_text::{and_more, channel_list, cut, group, join_hidden, names, percent, second},
-    printable::printable,
 };
 use crate::{
     UnixNanos,
@@ -13,6 +12,7 @@ use crate::{
         rows::{self, Sort, StationRow},
     },
     oui::Registry,
+    printable::printable,
     units::noun,
     wire::Role,
 };

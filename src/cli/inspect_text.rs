@@ -1,9 +1,9 @@
 //! How single values of a report are written for people: numbers, channels, times, the names of networks.
 
-use super::printable::printable;
 use crate::{
     UnixNanos,
     inspect::rows::{self, SsidRow},
+    printable::printable,
 };
 
 /// Characters of a vendor's name, or of network names, in a table.

@@ -1,7 +1,6 @@
 //! The daemons' log: lines on standard error, which systemd hands to the journal with time and unit.
 
-use super::printable::Printable;
-use crate::config::LogLevel;
+use crate::{config::LogLevel, printable::Printable};
 use std::{
     fmt::{self, Write as _},
     io::IsTerminal as _,

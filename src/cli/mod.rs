@@ -22,7 +22,6 @@ mod log;
 mod manual;
 #[cfg(feature = "registry")]
 mod oui;
-mod printable;
 #[cfg(feature = "sensor")]
 mod radio;
 #[cfg(feature = "sensor")]
@@ -30,10 +29,13 @@ mod sensor;
 #[cfg(feature = "sensor")]
 mod setup;
 
-use crate::{config::ConfigError, own_file::Stranger};
+use crate::{
+    config::ConfigError,
+    own_file::Stranger,
+    printable::{printable, printable_lines},
+};
 use clap::{Parser, Subcommand};
 use format::UsageError;
-use printable::{printable, printable_lines};
 use std::{ffi::OsString, io, process::ExitCode};
 
 /// Counts 802.11 frames per MAC address, carries the counts over MQTT, and stores them.

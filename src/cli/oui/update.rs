@@ -2,16 +2,14 @@
 
 use super::now;
 use crate::{
-    cli::{
-        format::{self, UsageError},
-        printable::printable,
-    },
+    cli::format::{self, UsageError},
     oui::store::{
         OuiError, cache,
         fetch::{DEFAULT_SOURCES, Fetched, Fetcher, Timeouts, Version},
         origin::{is_address, is_secret, shown},
         source::{MAX_BYTES, Source},
     },
+    printable::printable,
     units::noun,
 };
 use anyhow::Context as _;

@@ -1,11 +1,9 @@
 //! `airtally radio list`: the cards, their interfaces and their channels.
 
-use super::super::{
-    format::{self, Format},
-    printable::printable,
-};
+use super::super::format::{self, Format};
 use crate::{
     dot11::channels::{Band, channel_of},
+    printable::printable,
     radio::{
         control::{CardControl as _, Interface, Phy},
         nl80211::Kernel,

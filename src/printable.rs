@@ -1,4 +1,4 @@
-//! What of a text may reach a terminal or a log. File names, network names, vendors and answers of servers come from
+//! What of a text may reach a terminal, a log or a page. File names, network names, vendors and answers of servers come from
 //! strangers: a character that moves the cursor, turns the reading direction round or takes no room would make a line say
 //! what it does not. Such a character is shown as `\u{202e}`: its number, in hexadecimal.
 //!
