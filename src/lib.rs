@@ -56,6 +56,7 @@
 //! * [`wire`]: what travels: the messages, their JSON and their schemas.
 //! * [`spool`]: the store-and-forward log between producing a batch and delivering it.
 //! * [`mqtt`]: topics, sessions, TLS; the publisher and the subscriber.
+//! * [`roster`]: the sensors that ingest heard of, and what each said last.
 //! * [`sink`]: where batches end: InfluxDB, the SQLite history, dead letters.
 //! * [`web`]: the HTTP server and its routes.
 //!
@@ -64,7 +65,8 @@
 //! [`ingest`] connect these modules into the two daemons; [`config`] says how; [`cli`] is the command line.
 //!
 //! [`Mac`], [`UnixNanos`], [`units`], [`bounds`], [`boot`], [`own_file`] (whose a file is), [`mod@erase`] (removes one for
-//! good), [`pace`] (how often to try and to log), [`printable`] (what of a stranger's text is shown), [`stop`] and [`watchdog`] are what all of them share.
+//! good), [`pace`] (how often to try and to log), [`printable`](mod@printable) (what of a stranger's text is shown),
+//! [`stop`] and [`watchdog`] are what all of them share.
 
 #[cfg(feature = "sensor")]
 pub mod boot;
@@ -78,6 +80,8 @@ pub mod own_file;
 pub mod pace;
 #[cfg(feature = "cli")]
 pub mod printable;
+#[cfg(feature = "ingest")]
+pub mod roster;
 #[cfg(feature = "cli")]
 pub mod stop;
 pub mod time;

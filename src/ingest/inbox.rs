@@ -9,9 +9,10 @@ use crate::{
     UnixNanos,
     mqtt::{Inbox, InboxError, Incoming, Leaf},
     pace::Seldom,
+    roster::Roster,
     sink::DeadLetters,
     spool::{EntryKind, NewEntry, SharedSpool, Spool, SpoolError},
-    wire::{Gap, Overlap, Record, StatusMessage},
+    wire::{Gap, Info, Overlap, Record, StatusMessage},
 };
 use std::{
     collections::HashMap,
@@ -30,25 +31,28 @@ pub struct SpoolInbox {
     spool: Arc<SharedSpool>,
     dead: Arc<Mutex<DeadLetters>>,
     holes: Arc<Mutex<Holes>>,
+    roster: Arc<Roster>,
     overlaps: Mutex<Overlaps>,
     overlapping: watch::Sender<Vec<Overlap>>,
     complaints: Mutex<Complaints>,
 }
 
 impl SpoolInbox {
-    /// An inbox that fills `spool`, keeps what is no batch in `dead`, tells `holes` what sensors say they have, and
-    /// `overlapping` which of them share a name.
+    /// An inbox that fills `spool`, keeps what is no batch in `dead`, tells `holes` and `roster` what sensors say of
+    /// themselves, and `overlapping` which of them share a name.
     #[must_use]
     pub fn new(
         spool: &Arc<SharedSpool>,
         dead: &Arc<Mutex<DeadLetters>>,
         holes: &Arc<Mutex<Holes>>,
+        roster: &Arc<Roster>,
         overlapping: watch::Sender<Vec<Overlap>>,
     ) -> Self {
         Self {
             spool: Arc::clone(spool),
             dead: Arc::clone(dead),
             holes: Arc::clone(holes),
+            roster: Arc::clone(roster),
             overlaps: Mutex::default(),
             overlapping,
             complaints: Mutex::default(),
@@ -151,6 +155,9 @@ impl Inbox for SpoolInbox {
                 Leaf::Status => match StatusMessage::decode(&payload) {
                     Ok(message) => {
                         let topic = format!("{site}/{sensor}");
+                        if (&message.site, &message.sensor) == (&site, &sensor) {
+                            self.roster.status(UnixNanos::now(), message.clone());
+                        }
                         let unbelieved = lock(&self.holes).heard(Instant::now(), &(site, sensor), &message.status);
                         if let Some((run, last_seq)) = unbelieved
                             && lock(&self.complaints).due(&format!("status of {topic}"), Instant::now()).is_some()
@@ -161,7 +168,13 @@ impl Inbox for SpoolInbox {
                     Err(reason) => tracing::debug!(site, sensor, reason, "unreadable status"),
                 },
                 Leaf::Response(_) => tracing::debug!(site, sensor, text = excerpt(&payload), "answer"),
-                Leaf::Info | Leaf::Request(_) => {}
+                Leaf::Info => match serde_json::from_slice::<Info>(&payload) {
+                    Ok(info) if (&info.site, &info.sensor) == (&site, &sensor) => {
+                        self.roster.info(UnixNanos::now(), &info);
+                    }
+                    _ => tracing::debug!(site, sensor, "unreadable info"),
+                },
+                Leaf::Request(_) => {}
             }
         }
         if entries.is_empty() {

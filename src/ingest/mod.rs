@@ -13,6 +13,7 @@ use crate::{
     config::Ingest,
     mqtt::{self, MqttError, OutgoingRequest, SubscriberSettings},
     pace::Seldom,
+    roster::Roster,
     sink::{self, DeadLetterError, DeadLetters, Health, OpenError, Redriven, Sink},
     spool::{Opening, Settings, SharedSpool, Spool, SpoolError},
     stop,
@@ -87,6 +88,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
     tell_of_damage(&opening);
     let spool = SharedSpool::new(spool);
     let holes = Arc::new(Mutex::new(Holes::default()));
+    let roster = Arc::new(Roster::default());
     let (stop, stopped) = watch::channel(false);
 
     let mut stages = Stages::from_environment();
@@ -109,7 +111,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
             site: config.site.clone(),
             beat: stages.add("subscriber"),
         },
-        Arc::new(SpoolInbox::new(&spool, &dead, &holes, overlaps)),
+        Arc::new(SpoolInbox::new(&spool, &dead, &holes, &roster, overlaps)),
         outgoing,
         status,
         stopped.clone(),
