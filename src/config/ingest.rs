@@ -18,6 +18,9 @@ pub struct Ingest {
     pub site: String,
     /// Ask sensors to send again what is missing.
     pub replay: bool,
+    /// Windows that are missing for so long, and that nobody sent or declared lost, are declared lost by this ingest.
+    #[serde(with = "units::duration")]
+    pub declare_after: Duration,
     /// The broker.
     pub mqtt: Mqtt,
     /// The store-and-forward log in front of the databases.
@@ -40,6 +43,7 @@ impl Default for Ingest {
             name: "ingest-1".into(),
             site: "+".into(),
             replay: true,
+            declare_after: Duration::from_secs(60),
             mqtt: Mqtt::default(),
             spool: IngestSpool::default(),
             dead_letters: DeadLetters::default(),
@@ -61,6 +65,7 @@ impl Ingest {
         if self.site != "+" {
             topic_level("site", &self.site)?;
         }
+        between("declare_after", self.declare_after, SECOND, DAY * 30)?;
         if self.influx.is_empty() && self.sqlite.is_none() {
             wrong("influx", "there is nowhere to store: add an [[influx]] or a [sqlite] table")?;
         }

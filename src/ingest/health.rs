@@ -23,7 +23,12 @@ pub fn statuses(sinks: &[Named]) -> Vec<SinkStatus> {
 }
 
 /// Tells of every change, until all sinks have ended.
-pub async fn tell(sinks: Vec<Named>, mut overlaps: watch::Receiver<Vec<Overlap>>, told: watch::Sender<IngestHealth>) {
+pub async fn tell(
+    sinks: Vec<Named>,
+    mut overlaps: watch::Receiver<Vec<Overlap>>,
+    mut missing: watch::Receiver<u64>,
+    told: watch::Sender<IngestHealth>,
+) {
     let mut changes = JoinSet::new();
     for (_, health) in &sinks {
         let mut health = health.clone();
@@ -39,8 +44,13 @@ pub async fn tell(sinks: Vec<Named>, mut overlaps: watch::Receiver<Vec<Overlap>>
                 None => break,
             },
             Ok(()) = overlaps.changed() => {}
+            Ok(()) = missing.changed() => {}
         }
-        told.send_replace(IngestHealth { sinks: statuses(&sinks), overlapping: overlaps.borrow_and_update().clone() });
+        told.send_replace(IngestHealth {
+            sinks: statuses(&sinks),
+            overlapping: overlaps.borrow_and_update().clone(),
+            missing_windows: *missing.borrow_and_update(),
+        });
     }
     // Kept until the daemon ends: what is told last stays true.
     std::future::pending::<()>().await;

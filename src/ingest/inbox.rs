@@ -34,12 +34,13 @@ pub struct SpoolInbox {
     roster: Arc<Roster>,
     overlaps: Mutex<Overlaps>,
     overlapping: watch::Sender<Vec<Overlap>>,
+    missing: watch::Sender<u64>,
     complaints: Mutex<Complaints>,
 }
 
 impl SpoolInbox {
     /// An inbox that fills `spool`, keeps what is no batch in `dead`, tells `holes` and `roster` what sensors say of
-    /// themselves, and `overlapping` which of them share a name.
+    /// themselves, `overlapping` which of them share a name, and `missing` how many windows are declared missing here.
     #[must_use]
     pub fn new(
         spool: &Arc<SharedSpool>,
@@ -47,6 +48,7 @@ impl SpoolInbox {
         holes: &Arc<Mutex<Holes>>,
         roster: &Arc<Roster>,
         overlapping: watch::Sender<Vec<Overlap>>,
+        missing: watch::Sender<u64>,
     ) -> Self {
         Self {
             spool: Arc::clone(spool),
@@ -55,6 +57,7 @@ impl SpoolInbox {
             roster: Arc::clone(roster),
             overlaps: Mutex::default(),
             overlapping,
+            missing,
             complaints: Mutex::default(),
         }
     }
@@ -75,6 +78,11 @@ impl SpoolInbox {
                 || gap.last_seq.is_some_and(|last_seq| last_seq < gap.first_seq))
         {
             return Err(("it is a gap of windows that cannot be".to_owned(), payload));
+        }
+        if let Record::Gap(gap) = &record
+            && (gap.ingest.is_some() || gap.withdrawn)
+        {
+            return Err(("it is a gap that an ingest declared for itself".to_owned(), payload));
         }
         let copy = payload.clone();
         NewEntry::new(&record, payload).map_err(|error| (error.to_string(), copy))
@@ -158,7 +166,8 @@ impl Inbox for SpoolInbox {
                         if (&message.site, &message.sensor) == (&site, &sensor) {
                             self.roster.status(UnixNanos::now(), message.clone());
                         }
-                        let unbelieved = lock(&self.holes).heard(Instant::now(), &(site, sensor), &message.status);
+                        let unbelieved =
+                            lock(&self.holes).heard(Instant::now(), &(site, sensor), message.time, &message.status);
                         if let Some((run, last_seq)) = unbelieved
                             && lock(&self.complaints).due(&format!("status of {topic}"), Instant::now()).is_some()
                         {
@@ -182,12 +191,22 @@ impl Inbox for SpoolInbox {
         }
         self.compare(&entries);
         let now = UnixNanos::now();
-        let evicted = self
+        let Appended { evicted, withdrawn } = self
             .spool
             .with(move |spool| append(spool, now, entries))
             .await
             .ok_or_else(|| InboxError("the spool's task ended".into()))?
             .map_err(|error| InboxError(error.to_string()))?;
+        if let Some((gap, missing)) = withdrawn {
+            self.missing.send_replace(missing);
+            let topic = format!("withdrawn of {}/{}", gap.site, gap.sensor);
+            if lock(&self.complaints).due(&topic, Instant::now()).is_some() {
+                tracing::info!(
+                    site = gap.site, sensor = gap.sensor, run = %gap.run, first_seq = gap.first_seq, last_seq = gap.last_seq,
+                    "windows came after all that were recorded as a gap here: the gap is withdrawn"
+                );
+            }
+        }
         for gap in &evicted {
             tracing::error!(
                 site = gap.site,
@@ -211,8 +230,32 @@ impl Inbox for SpoolInbox {
     fn disconnected(&self, _reason: &str) {}
 }
 
-/// Appends entries in their order; of declared losses what is one here. Gives what the spool gave up for it.
-fn append(spool: &mut Spool, now: UnixNanos, entries: Vec<NewEntry>) -> Result<Vec<Gap>, SpoolError> {
+/// What appending did.
+#[derive(Debug, Default)]
+struct Appended {
+    /// What the spool gave up for it.
+    evicted: Vec<Gap>,
+    /// One of the gaps that were withdrawn, and how many windows are still declared missing.
+    withdrawn: Option<(Gap, u64)>,
+}
+
+/// Appends entries in their order; of declared losses what is one here. What was declared missing here and comes, or is
+/// declared by its sensor, is withdrawn before that.
+fn append(spool: &mut Spool, now: UnixNanos, entries: Vec<NewEntry>) -> Result<Appended, SpoolError> {
+    let mut withdrawn = None;
+    for NewEntry { key, last_seq, kind, .. } in &entries {
+        let last = if *kind == EntryKind::Batch { key.seq } else { last_seq.unwrap_or(u64::MAX) };
+        let gaps = spool.withdraw(now, (&key.site, &key.sensor, key.run), key.seq, last)?;
+        withdrawn = gaps.into_iter().next().or(withdrawn);
+    }
+    let withdrawn = match withdrawn {
+        Some(gap) => Some((gap, spool.declared_missing()?)),
+        None => None,
+    };
+    Ok(Appended { evicted: append_new(spool, now, entries)?, withdrawn })
+}
+
+fn append_new(spool: &mut Spool, now: UnixNanos, entries: Vec<NewEntry>) -> Result<Vec<Gap>, SpoolError> {
     let mut evicted = Vec::new();
     let mut ready: Vec<NewEntry> = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -302,6 +345,8 @@ mod tests {
                 frames: None,
                 detail: None,
                 stamping: None,
+                ingest: None,
+                withdrawn: false,
             };
             SpoolInbox::read("home", "attic", Record::Gap(gap).encode()).map(drop).map_err(|(reason, _)| reason)
         };

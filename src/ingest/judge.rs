@@ -51,6 +51,8 @@ mod tests {
             frames: Some(70),
             detail: None,
             stamping: None,
+            ingest: None,
+            withdrawn: false,
         }
     }
 

@@ -6,13 +6,13 @@ mod holes;
 mod inbox;
 mod judge;
 mod overlaps;
+mod seeker;
 mod web;
 
 use crate::{
     UnixNanos,
     config::Ingest,
-    mqtt::{self, MqttError, OutgoingRequest, SubscriberSettings},
-    pace::Seldom,
+    mqtt::{self, MqttError, SubscriberSettings},
     roster::Roster,
     sink::{self, DeadLetterError, DeadLetters, Health, OpenError, Redriven, Sink},
     spool::{Opening, Settings, SharedSpool, Spool, SpoolError},
@@ -23,19 +23,18 @@ use crate::{
 use feed::SpoolFeed;
 use holes::Holes;
 use inbox::SpoolInbox;
+use seeker::Seeker;
 use std::{
     io,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tokio::sync::{mpsc, watch};
 
 /// The dead letters' file in the state directory.
 const DEAD_LETTERS: &str = "dead-letters.sqlite";
-/// How often missing windows are looked for.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Requests made by one look, and waiting for a connection, at most.
 const REQUESTS_WAITING: usize = 128;
 
@@ -99,10 +98,12 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
         healths.push((sink.name().to_owned(), said));
         followers.push(follow(sink, &spool, &dead, health, stopped.clone(), stages.add("sink"))?);
     }
-    let said = IngestHealth { sinks: health::statuses(&healths), overlapping: Vec::new() };
+    let declared = spool.lock().declared_missing()?;
+    let said = IngestHealth { sinks: health::statuses(&healths), missing_windows: declared, ..IngestHealth::default() };
     let (statuses, status) = watch::channel(said);
     let (overlaps, overlapping) = watch::channel(Vec::new());
-    let health_teller = tokio::spawn(health::tell(healths, overlapping, statuses));
+    let missing = watch::Sender::new(declared);
+    let health_teller = tokio::spawn(health::tell(healths, overlapping, missing.subscribe(), statuses));
     let (requests, outgoing) = mpsc::channel(REQUESTS_WAITING);
     let subscriber = tokio::spawn(mqtt::subscribe(
         SubscriberSettings {
@@ -111,13 +112,22 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
             site: config.site.clone(),
             beat: stages.add("subscriber"),
         },
-        Arc::new(SpoolInbox::new(&spool, &dead, &holes, &roster, overlaps)),
+        Arc::new(SpoolInbox::new(&spool, &dead, &holes, &roster, overlaps, missing.clone())),
         outgoing,
         status,
         stopped.clone(),
     ));
     let web = config.web.as_ref().map(|web| web::start(web, stopped.clone())).transpose()?;
-    let asker = tokio::spawn(ask(config.replay, Arc::clone(&spool), holes, requests, stages.add("asker")));
+    let seeker = Seeker {
+        asks: config.replay,
+        patience: config.declare_after,
+        name: config.name.clone(),
+        spool: Arc::clone(&spool),
+        holes,
+        requests,
+        missing,
+    };
+    let seeker = tokio::spawn(seeker.seek(stages.add("seeker")));
     let told = Arc::clone(&spool);
     let heart = tokio::spawn(async move { watchdog::tell(stages, || line(&told)).await });
     tracing::info!(name = config.name, site = config.site, version = env!("CARGO_PKG_VERSION"), "storing");
@@ -138,7 +148,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
         }
     };
     let _ = stop.send(true);
-    asker.abort();
+    seeker.abort();
     heart.abort();
     let ended = match ended {
         Some(ended) => ended,
@@ -198,48 +208,6 @@ fn follow(
         .name(sink.name().to_owned())
         // Its requests have time limits of their own, and all else in it blocks the thread.
         .spawn(move || runtime.block_on(beat.while_waiting(sink::follow(sink, feed, health, stopped))))
-}
-
-/// Looks for missing windows, and asks their sensors for them.
-async fn ask(
-    replay: bool,
-    spool: Arc<SharedSpool>,
-    holes: Arc<Mutex<Holes>>,
-    requests: mpsc::Sender<OutgoingRequest>,
-    beat: Beat,
-) {
-    let mut look = tokio::time::interval(LOOK_EVERY);
-    if !replay {
-        beat.done();
-        return;
-    }
-    let (mut told, mut untold) = (Seldom::default(), 0);
-    loop {
-        beat.while_waiting(look.tick()).await;
-        let (spool, holes, room) = (Arc::clone(&spool), Arc::clone(&holes), requests.capacity());
-        let due = tokio::task::spawn_blocking(move || {
-            let mut holes = holes.lock().unwrap_or_else(PoisonError::into_inner);
-            holes.due(Instant::now(), room, |sensor, run, last_seq| inbox::missing(&spool, sensor, run, last_seq))
-        });
-        let due = due.await.unwrap_or_default();
-        untold += due.len();
-        if let Some(((site, sensor), request)) = due.first()
-            && told.due(Instant::now()).is_some()
-        {
-            tracing::info!(
-                requests = std::mem::take(&mut untold), site, sensor, run = %request.run, first_seq = request.first_seq,
-                last_seq = request.last_seq, "windows are missing: asking for them; the first of the requests is named"
-            );
-        }
-        for ((site, sensor), body) in due {
-            tracing::debug!(
-                site, sensor, run = %body.run, first_seq = body.first_seq, last_seq = body.last_seq,
-                "asking for missing windows"
-            );
-            // There was room for all of them.
-            let _ = requests.try_send(OutgoingRequest { site, sensor, body });
-        }
-    }
 }
 
 /// How ingest is, in a line for `systemctl status`.

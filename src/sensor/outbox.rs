@@ -107,6 +107,8 @@ fn replay(spool: &mut Spool, site: &str, sensor: &str, request: &ReplayRequest) 
                 frames: None,
                 detail: None,
                 stamping: Some(STAMPING),
+                ingest: None,
+                withdrawn: false,
             }))
         })
         .collect::<Result<Vec<_>, _>>()?;

@@ -190,6 +190,7 @@ pub(super) mod code {
     pub(in crate::spool) const EVICTED_HERE: i64 = 4;
     pub(in crate::spool) const ERASED_HERE: i64 = 5;
     pub(in crate::spool) const OTHER: i64 = 6;
+    pub(in crate::spool) const MISSING_HERE: i64 = 7;
 }
 
 impl EntryKind {
@@ -207,7 +208,7 @@ impl EntryKind {
         match code {
             code::BATCH => Self::Batch,
             code::CRASH => Self::Gap(GapReason::Crash),
-            code::UNAVAILABLE | code::ERASED_HERE => Self::Gap(GapReason::Unavailable),
+            code::UNAVAILABLE | code::ERASED_HERE | code::MISSING_HERE => Self::Gap(GapReason::Unavailable),
             code::OTHER => Self::Gap(GapReason::Other),
             _ => Self::Gap(GapReason::Evicted),
         }

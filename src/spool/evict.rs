@@ -253,7 +253,7 @@ impl Spool {
 
     /// Keeps the number of waiting gap records bounded: the oldest joins another of its run and kind, or goes.
     pub(super) fn bound_gaps(&mut self) -> Result<(), SpoolError> {
-        let limit = (self.settings.max_bytes >> 14).clamp(64, 16_384);
+        let limit = self.most_gaps();
         let waiting: Vec<(bool, u64)> = self
             .tiers()
             .map(|(is_hot, tier)| Ok((is_hot, tier.read(|tier| tier.waiting_gaps())?)))
@@ -272,6 +272,11 @@ impl Spool {
             self.counts.dropped_gaps += dropped;
         }
         Ok(())
+    }
+
+    /// How many gaps may wait in a tier.
+    pub(super) fn most_gaps(&self) -> u64 {
+        (self.settings.max_bytes >> 14).clamp(64, 16_384)
     }
 
     pub(super) fn tier_mut(&mut self, hot: bool) -> &mut Store {
@@ -296,6 +301,8 @@ fn write_loss(tier: &Rows<'_>, loss: &Loss, why: Why, id: u64, ledger: bool) -> 
         frames: Some(loss.frames),
         detail: detail.map(str::to_owned),
         stamping: Some(STAMPING),
+        ingest: None,
+        withdrawn: false,
     };
     let (mut joined, mut mask, mut last) = (gap.clone(), loss.mask, loss.last);
     loop {
@@ -342,7 +349,7 @@ fn join_oldest(tier: &Rows<'_>, id: u64) -> Result<bool, Failure> {
 }
 
 #[allow(clippy::too_many_arguments)] // The columns of one row.
-fn put_gap(
+pub(super) fn put_gap(
     tier: &Rows<'_>,
     run_id: i64,
     gap: &Gap,

@@ -173,9 +173,44 @@ impl Rows<'_> {
         self.set(sql, [run_id, low, high])
     }
 
-    fn is_full(&self, run_id: i64) -> SqlResult<bool> {
+    /// Takes `first..=last` out again: these windows are neither here nor declared lost.
+    pub fn remove_range(&self, run_id: i64, first: i64, last: i64) -> SqlResult<()> {
+        let mut statement = self
+            .conn
+            .prepare_cached("SELECT first, last FROM settled WHERE run_id = ? AND first <= ? AND last >= ?")?;
+        let met: Vec<(i64, i64)> = statement
+            .query_map([run_id, last, first], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        for (low, high) in met {
+            self.set("DELETE FROM settled WHERE run_id = ? AND first = ?", [run_id, low])?;
+            let rests = [(low, first.saturating_sub(1)), (last.saturating_add(1), high)];
+            for (low, high) in rests.into_iter().filter(|(low, high)| low <= high) {
+                self.set("INSERT INTO settled (run_id, first, last) VALUES (?, ?, ?)", [run_id, low, high])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the ledger can take no further range of this run: then it may not know of all that came.
+    pub fn is_full(&self, run_id: i64) -> SqlResult<bool> {
         let sql = "SELECT (SELECT count(*) FROM settled WHERE run_id = ?) >= ? OR (SELECT count(*) FROM settled) >= ?";
         Ok(self.conn.prepare_cached(sql)?.query_row([run_id, RANGES_PER_RUN, RANGES], |row| row.get(0))?)
+    }
+
+    /// The runs of which windows are missing before the newest that came, those heard of last first, at most `max`: with that
+    /// newest one.
+    pub fn incomplete_runs(&self, max: usize) -> SqlResult<Vec<(String, String, Uuid, u64)>> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT site, sensor, run, last_seq FROM runs AS r WHERE last_seq IS NOT NULL AND NOT EXISTS (
+                 SELECT 1 FROM settled WHERE run_id = r.id AND first = 0 AND last >= r.last_seq)
+             ORDER BY touched DESC LIMIT ?",
+        )?;
+        let runs = statement
+            .query_map([signed(max as u64)], |row| {
+                Ok((row.get(0)?, row.get(1)?, uuid(row, 2)?, unsigned(row.get(3)?)))
+            })?
+            .collect::<Result<_, _>>()?;
+        Ok(runs)
     }
 
     /// Windows from 0 to `last_seq` neither received nor declared lost, as ranges, ascending, at most `max`.

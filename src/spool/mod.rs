@@ -10,6 +10,7 @@
 //! * `tiers`: what moves from memory to disk, and when.
 //! * `held`: records that wait for the time to be known, and their release.
 //! * `evict`: the byte bound: what gives way, and how that is declared.
+//! * `missing`: what an ingest declares lost by itself, and withdraws.
 //! * `privacy`: what a stricter privacy mode forbids to keep is erased.
 //! * `run_info`: what is known of a run; `runs`: what is declared of one that ended badly; `ledger`: which windows of it
 //!   have arrived, for ingest.
@@ -24,6 +25,7 @@ mod failure;
 mod files;
 mod held;
 mod ledger;
+mod missing;
 mod privacy;
 mod ring;
 mod rows;
@@ -35,6 +37,7 @@ mod tiers;
 
 pub use entry::{Entry, EntryKind, Held, Key, NewEntry, Want};
 pub use error::SpoolError;
+pub use missing::Missing;
 pub use privacy::{Erased, Privacy};
 pub use ring::Spool;
 pub use run_info::RunInfo;

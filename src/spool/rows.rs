@@ -1,7 +1,7 @@
 //! The rows of a tier: entries, bodies, cursors, state. Knows no file and begins no transaction.
 
 use super::{
-    entry::{Held, Key, PackedEntry, Want},
+    entry::{Held, Key, PackedEntry, Want, code},
     failure::SqlResult,
 };
 use crate::UnixNanos;
@@ -301,11 +301,13 @@ impl Rows<'_> {
         self.number("SELECT count(*) FROM entries INDEXED BY gaps WHERE kind <> 0 AND pending <> 0", [])
     }
 
-    /// The oldest gap that waits for somebody, and another of the same run and kind, if there is one.
+    /// The oldest gap that waits for somebody, and another of the same run and kind, if there is one. Not of those that may
+    /// be withdrawn: such a gap stays as it was declared.
     pub fn gaps_to_merge(&self) -> SqlResult<Option<(u64, Option<u64>)>> {
-        let sql =
-            format!("SELECT {HEAD} FROM entries INDEXED BY gaps WHERE kind <> 0 AND pending <> 0 ORDER BY id LIMIT 1");
-        let Some(oldest) = self.heads(&sql, [])?.first().copied() else { return Ok(None) };
+        let sql = format!(
+            "SELECT {HEAD} FROM entries INDEXED BY gaps WHERE kind <> 0 AND kind <> ? AND pending <> 0 ORDER BY id LIMIT 1"
+        );
+        let Some(oldest) = self.heads(&sql, [code::MISSING_HERE])?.first().copied() else { return Ok(None) };
         let sql = "SELECT min(id) FROM entries WHERE run_id = ? AND kind = ? AND pending <> 0 AND id <> ?";
         let other = self.number(sql, params![oldest.spot.run_id, oldest.spot.code, signed(oldest.id)])?;
         Ok(Some((oldest.id, (other != 0).then_some(other))))
@@ -320,10 +322,30 @@ impl Rows<'_> {
         Ok((id != 0).then_some(id))
     }
 
+    /// What is stored of a run around the windows from `first` to `last`: when the nearest one before them ended, and when the
+    /// nearest one after them began.
+    pub fn around(&self, run_id: i64, first: u64, last: u64) -> SqlResult<(Option<UnixNanos>, Option<UnixNanos>)> {
+        let time = |sql: &str, seq: u64| {
+            let mut statement = self.conn.prepare_cached(sql)?;
+            statement.query_row(params![run_id, signed(seq)], |row| row.get(0).map(UnixNanos)).optional()
+        };
+        let before = "SELECT end FROM entries WHERE run_id = ? AND kind = 0 AND seq < ? ORDER BY seq DESC LIMIT 1";
+        let after = "SELECT start FROM entries WHERE run_id = ? AND kind = 0 AND seq > ? ORDER BY seq LIMIT 1";
+        Ok((time(before, first)?, time(after, last)?))
+    }
+
     /// The value kept under `key`.
     pub fn state(&self, key: &str) -> SqlResult<Option<Vec<u8>>> {
         let mut statement = self.conn.prepare_cached("SELECT value FROM state WHERE key = ?")?;
         Ok(statement.query_row([key], |row| row.get(0)).optional()?)
+    }
+
+    /// The values kept under keys that begin with `prefix`, those written longest ago first. The prefix holds no octet 255.
+    pub fn states_of(&self, prefix: &str) -> SqlResult<Vec<(String, Vec<u8>)>> {
+        let sql = "SELECT key, value FROM state WHERE key >= ?1 AND key < ?1 || char(1114111) ORDER BY written, key";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let states = statement.query_map([prefix], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+        Ok(states)
     }
 
     /// All values.

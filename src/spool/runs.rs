@@ -76,6 +76,8 @@ impl Spool {
             frames: None,
             detail: None,
             stamping: Some(STAMPING),
+            ingest: None,
+            withdrawn: false,
         };
         let mut row = PackedEntry::pack(
             &NewEntry::encode(&Record::Gap(gap.clone()))?,

@@ -8,6 +8,8 @@ use uuid::Uuid;
 pub const GAP_SCHEMA: &str = "airtally.gap/1";
 /// The [`Gap::detail`] of what was erased because privacy became stricter.
 pub const ERASED: &str = "privacy";
+/// The [`Gap::detail`] of what an ingest knows to be missing, and nobody sent it or declared it lost in time.
+pub const MISSING: &str = "missing";
 
 /// Why windows are missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -49,12 +51,19 @@ pub struct Gap {
     /// Frames known to be lost; absent where nobody counted them.
     #[serde(default)]
     pub frames: Option<u64>,
-    /// One word more on why, where there is one: [`ERASED`].
+    /// One word more on why, where there is one: [`ERASED`], [`MISSING`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// [`super::STAMPING`]; absent from sensors that are older than it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamping: Option<u8>,
+    /// The ingest that declares it for itself, because nobody else did. Such a gap never travels: it goes to that ingest's own
+    /// databases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ingest: Option<String>,
+    /// Of a gap that an ingest declared: its windows came after all, and nothing is missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
 }
 
 #[cfg(test)]

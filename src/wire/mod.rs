@@ -26,7 +26,7 @@ pub use batch::{
 };
 pub use event::{EVENT_SCHEMA, Event, EventMessage};
 pub use exposure::{Addresses, Exposure};
-pub use gap::{ERASED, GAP_SCHEMA, Gap, GapReason};
+pub use gap::{ERASED, GAP_SCHEMA, Gap, GapReason, MISSING};
 pub use info::{INFO_SCHEMA, Info};
 pub use record::{DecodeError, Record};
 pub use request::ReplayRequest;

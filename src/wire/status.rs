@@ -125,6 +125,8 @@ pub struct IngestHealth {
     pub sinks: Vec<SinkStatus>,
     /// Sensors whose runs overlap, 16 at most.
     pub overlapping: Vec<Overlap>,
+    /// Windows that it declared missing by itself, because nobody sent them or declared them lost, and that did not come since.
+    pub missing_windows: u64,
 }
 
 /// What an ingest knows of itself, retained, on `ingest/<name>`.
@@ -148,13 +150,21 @@ pub struct IngestStatus {
     /// Sensors whose runs overlap, 16 at most; absent where there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overlapping: Vec<Overlap>,
+    /// Windows that it declared missing by itself; absent where there are none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub missing_windows: u64,
+}
+
+/// Whether a number need not be said.
+const fn is_none(number: &u64) -> bool {
+    *number == 0
 }
 
 impl IngestStatus {
     /// The status of an ingest that is so.
     #[must_use]
     pub fn new(name: &str, time: UnixNanos, health: IngestHealth) -> Self {
-        let IngestHealth { sinks, overlapping } = health;
+        let IngestHealth { sinks, overlapping, missing_windows } = health;
         let (state, reason) = if sinks.iter().any(|sink| sink.state != State::Online) {
             (State::Degraded, Some("sink".to_owned()))
         } else if overlapping.is_empty() {
@@ -162,7 +172,8 @@ impl IngestStatus {
         } else {
             (State::Degraded, Some("overlap".to_owned()))
         };
-        Self { schema: INGEST_SCHEMA.to_owned(), name: name.to_owned(), time, state, reason, sinks, overlapping }
+        let (schema, name) = (INGEST_SCHEMA.to_owned(), name.to_owned());
+        Self { schema, name, time, state, reason, sinks, overlapping, missing_windows }
     }
 
     /// The same ingest, which is not there any more.

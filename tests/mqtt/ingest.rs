@@ -113,7 +113,7 @@ async fn ingest_says_how_its_sinks_are_and_that_it_is_gone() {
         sensor: "attic".into(),
         runs: vec![Uuid::from_u128(1), Uuid::from_u128(2)],
     }];
-    ingest.health.send(IngestHealth { sinks: Vec::new(), overlapping }).unwrap();
+    ingest.health.send(IngestHealth { overlapping, ..IngestHealth::default() }).unwrap();
     until("two of one name", || status(broker.port)["reason"] == "overlap").await;
     let said = status(broker.port);
     assert_eq!(said["overlapping"][0]["sensor"], "attic");

@@ -5,6 +5,7 @@ mod bad_input;
 mod faults;
 mod influx;
 mod live;
+mod missing;
 mod privacy;
 mod scale;
 mod sqlite;

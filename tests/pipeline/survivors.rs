@@ -20,7 +20,7 @@ use std::{
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Publishes one message.
-fn publish(port: u16, topic: &str, payload: &str, retain: bool) {
+pub fn publish(port: u16, topic: &str, payload: &str, retain: bool) {
     let mut command = Command::new("mosquitto_pub");
     command.args(["-V", "5", "-q", "1", "-p", &port.to_string(), "-t", topic, "-s"]);
     if retain {
@@ -32,7 +32,7 @@ fn publish(port: u16, topic: &str, payload: &str, retain: bool) {
 }
 
 /// The batches of a synthetic capture, as its sensor would publish them: one line each.
-fn batches(dir: &Path, sensor: &str, seed: u64) -> Vec<String> {
+pub fn batches(dir: &Path, sensor: &str, seed: u64) -> Vec<String> {
     let options = synth::Options { seed, frames: 2_000, stations: 20, seconds: 100, ..synth::Options::default() };
     let (capture, _) = synthesise(dir, &options);
     let config = pipeline::sensor(dir, sensor, 1, &capture);
@@ -44,6 +44,15 @@ fn batches(dir: &Path, sensor: &str, seed: u64) -> Vec<String> {
     let lines: Vec<String> = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
     assert!(lines.len() >= 10, "{} windows", lines.len());
     lines
+}
+
+/// The status that an ingest keeps at the broker.
+pub fn status_of_ingest(port: u16) -> Value {
+    let output = Command::new("mosquitto_sub")
+        .args(["-V", "5", "-p", &port.to_string(), "-t", "airtally/ingest/test-ingest", "-C", "1", "-W", "5"])
+        .output()
+        .expect("mosquitto_sub");
+    serde_json::from_slice(&output.stdout).unwrap_or_default()
 }
 
 fn gap(of: &str, first_seq: u64, last_seq: u64) -> String {
@@ -119,14 +128,7 @@ fn two_sensors_of_one_name_are_noticed() {
     }
     rig.replay_mark("after");
     await_sensor(&history, "after");
-    let status = || {
-        let output = Command::new("mosquitto_sub")
-            .args(["-V", "5", "-p", &port.to_string(), "-t", "airtally/ingest/test-ingest"])
-            .args(["-C", "1", "-W", "5"])
-            .output()
-            .expect("mosquitto_sub");
-        serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default()
-    };
+    let status = || status_of_ingest(port);
     wait_until("ingest's status tells of it", PATIENCE, || status()["reason"] == "overlap");
     let overlap = status()["overlapping"][0].clone();
     assert_eq!((&overlap["site"], &overlap["sensor"]), (&json!("test"), &json!("twin")));

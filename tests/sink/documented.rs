@@ -53,6 +53,10 @@ async fn the_tables_list_the_fields_there_are() {
     let airtally::wire::Record::Batch(batch) = &mut records[0] else { panic!() };
     batch.stations[0].bssid = Some(Address::Pseudonym(1));
     batch.capture.as_mut().unwrap().mended_times = Some(1);
+    let gap = records
+        .iter_mut()
+        .find_map(|record| if let airtally::wire::Record::Gap(gap) = record { Some(gap) } else { None });
+    gap.unwrap().ingest = Some("ingest-1".into());
     let server = filled(&records).await;
 
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

@@ -5,6 +5,7 @@
 mod disk;
 mod held;
 mod ledger;
+mod missing;
 mod model;
 mod privacy;
 mod ring;

@@ -123,6 +123,8 @@ pub fn gap(run: Uuid, reason: GapReason, first_seq: u64, last_seq: Option<u64>) 
         frames: None,
         detail: None,
         stamping: None,
+        ingest: None,
+        withdrawn: false,
     }))
     .unwrap()
 }

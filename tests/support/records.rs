@@ -241,6 +241,8 @@ pub fn records(windows: usize) -> impl Strategy<Value = Vec<Record>> {
                 frames: Some(77),
                 detail: None,
                 stamping: (bits & 1 == 1).then_some(STAMPING),
+                ingest: None,
+                withdrawn: false,
             }));
         }
         records
@@ -305,6 +307,8 @@ pub fn contested(runs: &[u128], windows: u64, gaps: u64) -> Vec<Record> {
                 frames: Some(1),
                 detail: None,
                 stamping: Some(STAMPING),
+                ingest: None,
+                withdrawn: false,
             })
         }));
     }
@@ -385,6 +389,8 @@ pub fn neighbourhood() -> Vec<Record> {
             frames: Some(99),
             detail: Some("privacy".into()),
             stamping: None,
+            ingest: None,
+            withdrawn: false,
         }));
     }
     records

@@ -344,6 +344,13 @@ fn array<T: serde::Serialize>(items: &[T]) -> Option<String> {
 }
 
 fn store_gap(transaction: &Transaction<'_>, gap: &Gap, now: UnixNanos) -> rusqlite::Result<()> {
+    let run = gap.run.to_string();
+    if gap.withdrawn {
+        let sql = "DELETE FROM gaps WHERE site = ? AND sensor = ? AND run = ? AND reason = ? AND first_seq = ?";
+        let what = params![gap.site, gap.sensor, run, word(&gap.reason), count(gap.first_seq)];
+        transaction.prepare_cached(sql)?.execute(what)?;
+        return Ok(());
+    }
     transaction
         .prepare_cached(
             "INSERT OR REPLACE INTO gaps \
@@ -353,7 +360,7 @@ fn store_gap(transaction: &Transaction<'_>, gap: &Gap, now: UnixNanos) -> rusqli
         .execute(params![
             gap.site,
             gap.sensor,
-            gap.run.to_string(),
+            run,
             word(&gap.reason),
             count(gap.first_seq),
             gap.last_seq.map(count),

@@ -75,6 +75,8 @@ fn gap(seq: u64) -> Record {
         frames: None,
         detail: None,
         stamping: None,
+        ingest: None,
+        withdrawn: false,
     })
 }
 

@@ -376,20 +376,24 @@ fn freq_tag(freq_mhz: u16) -> String {
     if real { freq_mhz.to_string() } else { OTHER.to_owned() }
 }
 
+/// A declared loss. That of an ingest names it, so that of two on one database neither speaks for the other; withdrawn, it
+/// overwrites the point of before with one of no length.
 fn gap_point(gap: &Gap) -> Point {
+    let end = if gap.withdrawn { gap.start } else { gap.end };
     let mut fields = vec![
         ("run", Value::Text(gap.run.to_string())),
         ("first_seq", Value::Count(gap.first_seq)),
-        ("length_ms", milliseconds(gap.start, gap.end)),
+        ("length_ms", milliseconds(gap.start, end)),
     ];
     fields.extend(gap.last_seq.map(|seq| ("last_seq", Value::Count(seq))));
-    fields.extend(gap.frames.map(|frames| ("frames", Value::Count(frames))));
-    Point {
-        measurement: "wifi_gap",
-        tags: vec![("site", gap.site.clone()), ("sensor", gap.sensor.clone()), ("reason", word(&gap.reason))],
-        fields,
-        time: gap_stamp(gap),
+    let frames = if gap.withdrawn { Some(0) } else { gap.frames };
+    fields.extend(frames.map(|frames| ("frames", Value::Count(frames))));
+    let mut tags = vec![("site", gap.site.clone()), ("sensor", gap.sensor.clone()), ("reason", word(&gap.reason))];
+    if let Some(ingest) = &gap.ingest {
+        fields.push(("withdrawn", Value::Count(gap.withdrawn.into())));
+        tags.push(("ingest", ingest.clone()));
     }
+    Point { measurement: "wifi_gap", tags, fields, time: gap_stamp(gap) }
 }
 
 /// The text's beginning, if it is longer than is stored.
@@ -440,6 +444,8 @@ mod tests {
             frames: None,
             detail: None,
             stamping,
+            ingest: None,
+            withdrawn: false,
         };
         let stamps: BTreeSet<_> =
             (1..=3).flat_map(|run| (0..500).map(move |seq| gap_stamp(&gap(run * 77_777, 2 * seq, Some(2))))).collect();
