@@ -15,6 +15,7 @@ mod grafana;
 mod influx_v1;
 mod influx_v2;
 mod points;
+mod queries;
 #[path = "../support/records.rs"]
 mod records;
 mod sqlite;

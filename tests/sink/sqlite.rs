@@ -3,7 +3,10 @@
 use crate::records::{sample, simple, tracked};
 use airtally::{
     UnixNanos, config,
-    sink::{self, DeadLetters, History, Sink, Sqlite},
+    sink::{
+        self, DeadLetters, History, Sink, Sqlite,
+        history::{Order, Paging, Range, Scope},
+    },
     wire::{Address, Record},
 };
 use rusqlite::{Connection, types::Value};
@@ -161,12 +164,16 @@ async fn the_history_answers_with_the_sums_of_the_records() {
         assert_eq!((station.frames_sent, station.windows), sums[&key]);
     }
     assert_eq!(history.busiest(3).unwrap(), busiest[..3]);
-    let vendors = history.vendors(10_000).unwrap();
+    let vendors =
+        history.vendors(Range::ALL, &Scope::default(), &Paging { limit: 10_000, cursor: None }).unwrap().items;
     assert_eq!(vendors.iter().map(|vendor| vendor.frames_sent).sum::<u64>(), totals.station_frames);
-    let channels = history.channels(100).unwrap();
+    let channels = history.channels(Range::ALL, None, &Scope::default()).unwrap().items;
     let frames: u64 = batches.iter().flat_map(|batch| &batch.channels).map(|channel| channel.frames).sum();
     assert_eq!(channels.iter().map(|channel| channel.frames).sum::<u64>(), frames);
-    assert_eq!(history.gaps(100).unwrap().len() as u64, totals.gaps);
+    assert_eq!(
+        history.gaps(Range::ALL, &Scope::default(), Order::Descending, &Paging::default()).unwrap().items.len() as u64,
+        totals.gaps
+    );
 }
 
 #[tokio::test]
@@ -189,7 +196,7 @@ async fn counts_no_database_can_hold_do_not_break_it() {
     let history = History::open(&path).unwrap();
     assert_eq!(history.totals().unwrap().windows, 3);
     assert_eq!(history.busiest(1).unwrap().len(), 1);
-    assert_eq!(history.vendors(1).unwrap().len(), 1);
+    assert_eq!(history.vendors(Range::ALL, &Scope::default(), &Paging::default()).unwrap().items.len(), 1);
 }
 
 #[test]

@@ -1,23 +1,17 @@
-//! Reads the embedded history: totals, busiest stations, gaps. Writes nothing; [`super::Sqlite`] does.
+//! Reads the embedded history: opening, totals, busiest stations. Writes nothing; [`super::Sqlite`] does. [`super::query`] has
+//! the other questions.
 
-use super::store::HISTORY;
+use super::{
+    cells::{Moment, address, count, maybe},
+    range::{HistoryError, Range, Scope},
+    store::HISTORY,
+};
 use crate::{
-    Mac, UnixNanos,
+    UnixNanos,
     sink::{OpenError, sqlite_file},
 };
-use rusqlite::{Connection, OptionalExtension as _, Row, types::Value};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, types::Value};
 use std::path::Path;
-
-/// Why the history could not be read: one sentence.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot read the history: {0}")]
-pub struct HistoryError(String);
-
-impl From<rusqlite::Error> for HistoryError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self(error.to_string())
-    }
-}
 
 /// The history, opened for reading. Each answer is of one moment; a writer is not held up.
 #[derive(Debug)]
@@ -91,55 +85,6 @@ pub struct StationTotal {
     pub first_seen: UnixNanos,
     /// When it was last heard.
     pub last_seen: UnixNanos,
-}
-
-/// One vendor over the whole history.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VendorTotal {
-    /// Its name; absent where unknown or randomised.
-    pub vendor: Option<String>,
-    /// Whether this stands for randomised addresses.
-    pub randomised: bool,
-    /// Frames sent.
-    pub frames_sent: u64,
-    /// Their octets.
-    pub bytes_sent: u64,
-}
-
-/// One frequency over the whole history.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChannelTotal {
-    /// Centre frequency in MHz.
-    pub freq_mhz: u16,
-    /// Milliseconds listened there, where known.
-    pub listened_ms: Option<u64>,
-    /// Frames captured.
-    pub frames: u64,
-    /// Their octets.
-    pub bytes: u64,
-}
-
-/// One declared loss.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GapRow {
-    /// The place.
-    pub site: String,
-    /// The sensor.
-    pub sensor: String,
-    /// The run that lost windows.
-    pub run: String,
-    /// Why, as the batch writes it.
-    pub reason: String,
-    /// First missing window.
-    pub first_seq: u64,
-    /// Last missing window, where known.
-    pub last_seq: Option<u64>,
-    /// Start of what is missing.
-    pub start: UnixNanos,
-    /// End of it.
-    pub end: UnixNanos,
-    /// Frames known to be lost.
-    pub frames: Option<u64>,
 }
 
 impl History {
@@ -250,74 +195,26 @@ impl History {
         Ok(totals)
     }
 
-    /// The vendors whose stations sent most frames.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn vendors(&self, limit: usize) -> Result<Vec<VendorTotal>, HistoryError> {
-        self.rows(
-            &format!(
-                "SELECT vendor, randomised, {}, {} FROM vendor_totals GROUP BY vendor, randomised \
-                 ORDER BY 3 DESC, vendor LIMIT ?1",
-                sum("frames_sent"),
-                sum("bytes_sent"),
-            ),
-            limit,
-            |row| {
-                let (frames_sent, bytes_sent) = (count(row, 2)?, count(row, 3)?);
-                Ok(VendorTotal { vendor: row.get(0)?, randomised: row.get(1)?, frames_sent, bytes_sent })
-            },
-        )
+    /// One moment of the file: nothing that is stored meanwhile is seen.
+    pub(super) fn moment(&self) -> Result<Transaction<'_>, HistoryError> {
+        Ok(self.0.unchecked_transaction()?)
     }
 
-    /// The frequencies heard, ascending.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn channels(&self, limit: usize) -> Result<Vec<ChannelTotal>, HistoryError> {
-        self.rows(
-            &format!(
-                "SELECT freq_mhz, CASE WHEN count(listened_ms) THEN {} END, {}, {} FROM channel_totals \
-                 GROUP BY freq_mhz ORDER BY freq_mhz LIMIT ?1",
-                sum("listened_ms"),
-                sum("frames"),
-                sum("bytes"),
-            ),
-            limit,
-            |row| {
-                Ok(ChannelTotal {
-                    freq_mhz: row.get(0)?,
-                    listened_ms: maybe(row, 1)?,
-                    frames: count(row, 2)?,
-                    bytes: count(row, 3)?,
-                })
-            },
-        )
+    /// What of a moment a question is about.
+    pub(super) fn at<'a>(moment: &'a Connection, range: Range, scope: &Scope) -> Moment<'a> {
+        Moment { connection: moment, range, scope: scope.clone() }
     }
 
-    /// The declared losses, the last first.
+    /// Differs from what it was whenever something was stored since: an ETag's heart.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn gaps(&self, limit: usize) -> Result<Vec<GapRow>, HistoryError> {
-        self.rows(
-            "SELECT site, sensor, run, reason, first_seq, last_seq, start_ns, end_ns, frames FROM gaps \
-             ORDER BY start_ns DESC, id DESC LIMIT ?1",
-            limit,
-            |row| {
-                Ok(GapRow {
-                    site: row.get(0)?,
-                    sensor: row.get(1)?,
-                    run: row.get(2)?,
-                    reason: row.get(3)?,
-                    first_seq: count(row, 4)?,
-                    last_seq: maybe(row, 5)?,
-                    start: UnixNanos(row.get(6)?),
-                    end: UnixNanos(row.get(7)?),
-                    frames: maybe(row, 8)?,
-                })
-            },
-        )
+    pub fn newest_id(&self) -> Result<String, HistoryError> {
+        let moment = self.moment()?;
+        let number = |sql: &str| moment.query_row(sql, [], |row| count(row, 0));
+        let windows = number("SELECT max(id) FROM windows")?;
+        let (gaps, last) = (number("SELECT count(*) FROM gaps")?, number("SELECT max(id) FROM gaps")?);
+        Ok(format!("{windows:x}-{gaps:x}-{last:x}"))
     }
 
     fn rows<T>(
@@ -340,18 +237,5 @@ fn sum(column: &str) -> String {
 
 /// An address as the batch writes it.
 fn address_text(value: &Value) -> String {
-    match value {
-        Value::Integer(bits) => Mac::from_u64(u64::try_from(*bits).unwrap_or(0)).to_string(),
-        Value::Text(pseudonym) => pseudonym.clone(),
-        Value::Null | Value::Real(_) | Value::Blob(_) => String::new(),
-    }
-}
-
-/// A count of the row's column; never negative.
-fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    Ok(maybe(row, column)?.unwrap_or(0))
-}
-
-fn maybe(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u64>> {
-    Ok(row.get::<_, Option<i64>>(column)?.map(|number| u64::try_from(number).unwrap_or(0)))
+    address(value).map(|address| address.to_string()).unwrap_or_default()
 }

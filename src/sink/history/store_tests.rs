@@ -1,7 +1,10 @@
 //! What needs a clock of the test's own, or a look at the file: age, size, damage.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use super::{super::History, *};
+use super::{
+    super::{History, Order, Paging, Range, Scope},
+    *,
+};
 use crate::{
     Mac,
     units::Bytes,
@@ -142,7 +145,16 @@ fn windows_and_gaps_are_kept_as_long_as_they_should_and_no_longer() {
     writer.store(&[window(2, 5)], at(25)).unwrap();
     assert_eq!(seqs(&path), [1, 2]);
     let history = History::open(&path).unwrap();
-    assert_eq!(history.gaps(9).unwrap().iter().map(|gap| gap.first_seq).collect::<Vec<_>>(), [1]);
+    assert_eq!(
+        history
+            .gaps(Range::ALL, &Scope::default(), Order::Descending, &Paging::default())
+            .unwrap()
+            .items
+            .iter()
+            .map(|gap| gap.first_seq)
+            .collect::<Vec<_>>(),
+        [1]
+    );
     // What is stored again counts as new.
     writer.store(&[window(1, 5)], at(25)).unwrap();
     writer.store(&[window(3, 5)], at(48)).unwrap();
