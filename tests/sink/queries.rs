@@ -45,6 +45,8 @@ fn gap(sensor: &str, from: i64, to: i64) -> Gap {
         frames: Some(7),
         detail: None,
         stamping: None,
+        ingest: None,
+        withdrawn: false,
     }
 }
 
