@@ -169,8 +169,15 @@ fn asyncapi_names_every_topic_and_every_schema() {
         assert!(text.contains(&format!("schema/{name}.schema.json")), "docs/asyncapi.yaml leaves out {name}");
     }
     let replay = || "replay".to_owned();
-    let leaves =
-        [Leaf::Batch, Leaf::Event, Leaf::Status, Leaf::Info, Leaf::Request(replay()), Leaf::Response(replay())];
+    let leaves = [
+        Leaf::Batch,
+        Leaf::Event,
+        Leaf::Status,
+        Leaf::Info,
+        Leaf::Stored,
+        Leaf::Request(replay()),
+        Leaf::Response(replay()),
+    ];
     for leaf in leaves {
         let topic = Topics::new("{base}").of("{site}", "{sensor}", &leaf);
         assert!(text.contains(&format!("address: '{topic}'")), "docs/asyncapi.yaml leaves out {topic}");

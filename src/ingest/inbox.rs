@@ -7,19 +7,20 @@ use super::{
 };
 use crate::{
     UnixNanos,
-    mqtt::{Inbox, InboxError, Incoming, Leaf},
+    mqtt::{Inbox, InboxError, Incoming, Leaf, Outgoing},
     pace::Seldom,
     roster::Roster,
     sink::DeadLetters,
     spool::{EntryKind, NewEntry, SharedSpool, Spool, SpoolError},
-    wire::{Gap, Info, Overlap, Record, StatusMessage},
+    wire::{Gap, Info, Overlap, Record, State, StatusMessage, Stored},
 };
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
 
 /// Ranges of missing windows that a declared loss is held against, at most.
 const MAX_RANGES: usize = 10_000;
@@ -35,6 +36,8 @@ pub struct SpoolInbox {
     overlaps: Mutex<Overlaps>,
     overlapping: watch::Sender<Vec<Overlap>>,
     missing: watch::Sender<u64>,
+    /// This ingest's name, and where it says that it has all of a run.
+    said: (String, mpsc::Sender<Outgoing>),
     complaints: Mutex<Complaints>,
 }
 
@@ -49,6 +52,7 @@ impl SpoolInbox {
         roster: &Arc<Roster>,
         overlapping: watch::Sender<Vec<Overlap>>,
         missing: watch::Sender<u64>,
+        said: (String, mpsc::Sender<Outgoing>),
     ) -> Self {
         Self {
             spool: Arc::clone(spool),
@@ -58,6 +62,7 @@ impl SpoolInbox {
             overlaps: Mutex::default(),
             overlapping,
             missing,
+            said,
             complaints: Mutex::default(),
         }
     }
@@ -126,6 +131,34 @@ impl SpoolInbox {
     }
 }
 
+impl SpoolInbox {
+    /// Tells the sensors of those runs that have ended and are all here.
+    async fn confirm(&self, runs: Vec<(String, String, Uuid)>) {
+        if runs.is_empty() {
+            return;
+        }
+        let name = self.said.0.clone();
+        let all = move |spool: &mut Spool| -> Vec<Stored> {
+            let stored = |(site, sensor, run): (String, String, Uuid)| {
+                let last_seq = spool.complete(&site, &sensor, run).ok().flatten()?;
+                Some(Stored::new(&name, (&site, &sensor), run, last_seq, UnixNanos::now()))
+            };
+            runs.into_iter().filter_map(stored).collect()
+        };
+        for stored in self.spool.with(all).await.unwrap_or_default() {
+            // Without room it is not said: the sensor's next status is another occasion.
+            let _ = self.said.1.try_send(Outgoing::Stored(stored));
+        }
+    }
+}
+
+/// The run of a sensor that has ended by itself, and may wait for our word.
+fn ended_run(message: &StatusMessage) -> Option<Uuid> {
+    let status = &message.status;
+    let run = status.run.filter(|_| status.state != State::Offline)?;
+    status.runs.iter().any(|range| range.run == run && range.finished).then_some(run)
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -133,6 +166,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Inbox for SpoolInbox {
     async fn deliver(&self, messages: Vec<Incoming>) -> Result<(), InboxError> {
         let mut entries = Vec::with_capacity(messages.len());
+        let mut ended = Vec::new();
         for message in messages {
             let Incoming { site, sensor, leaf, payload, retained } = message;
             // Windows and events are told once. What the broker kept, somebody else had it keep, and it comes again at each
@@ -166,6 +200,7 @@ impl Inbox for SpoolInbox {
                         if (&message.site, &message.sensor) == (&site, &sensor) {
                             self.roster.status(UnixNanos::now(), message.clone());
                         }
+                        ended.extend(ended_run(&message).map(|run| (site.clone(), sensor.clone(), run)));
                         let unbelieved =
                             lock(&self.holes).heard(Instant::now(), &(site, sensor), message.time, &message.status);
                         if let Some((run, last_seq)) = unbelieved
@@ -183,13 +218,20 @@ impl Inbox for SpoolInbox {
                     }
                     _ => tracing::debug!(site, sensor, "unreadable info"),
                 },
-                Leaf::Request(_) => {}
+                Leaf::Request(_) | Leaf::Stored => {}
             }
         }
         if entries.is_empty() {
+            self.confirm(ended).await;
             return Ok(());
         }
         self.compare(&entries);
+        for NewEntry { key, .. } in &entries {
+            let run = (key.site.clone(), key.sensor.clone(), key.run);
+            if !ended.contains(&run) {
+                ended.push(run);
+            }
+        }
         let now = UnixNanos::now();
         let Appended { evicted, withdrawn } = self
             .spool
@@ -218,6 +260,7 @@ impl Inbox for SpoolInbox {
             );
         }
         self.spool.announce();
+        self.confirm(ended).await;
         Ok(())
     }
 
@@ -314,7 +357,7 @@ impl Complaints {
 }
 
 /// Asks which windows of a run neither arrived nor were declared lost.
-pub fn missing(spool: &SharedSpool, (site, sensor): &SensorName, run: uuid::Uuid, last_seq: u64) -> Vec<(u64, u64)> {
+pub fn missing(spool: &SharedSpool, (site, sensor): &SensorName, run: Uuid, last_seq: u64) -> Vec<(u64, u64)> {
     spool.lock().holes(site, sensor, run, last_seq, 64).unwrap_or_else(|error| {
         tracing::warn!(%error, "cannot tell what is missing");
         Vec::new()
@@ -330,7 +373,7 @@ mod tests {
     fn a_gap_of_windows_that_cannot_be_is_none() {
         let read = |first_seq, last_seq| {
             let (site, sensor) = ("home".to_owned(), "attic".to_owned());
-            let (schema, run, reason) = (GAP_SCHEMA.to_owned(), uuid::Uuid::from_u128(1), GapReason::Unavailable);
+            let (schema, run, reason) = (GAP_SCHEMA.to_owned(), Uuid::from_u128(1), GapReason::Unavailable);
             let (start, end) = (UnixNanos(0), UnixNanos(0));
             let gap = Gap {
                 schema,

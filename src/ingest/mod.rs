@@ -35,7 +35,7 @@ use tokio::sync::{mpsc, watch};
 
 /// The dead letters' file in the state directory.
 const DEAD_LETTERS: &str = "dead-letters.sqlite";
-/// Requests made by one look, and waiting for a connection, at most.
+/// Messages to sensors that wait for a connection, and so requests made by one look, at most.
 const REQUESTS_WAITING: usize = 128;
 
 /// Why ingest ended with a failure.
@@ -103,8 +103,9 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
     let (statuses, status) = watch::channel(said);
     let (overlaps, overlapping) = watch::channel(Vec::new());
     let missing = watch::Sender::new(declared);
-    let health_teller = tokio::spawn(health::tell(healths, overlapping, missing.subscribe(), statuses));
     let (requests, outgoing) = mpsc::channel(REQUESTS_WAITING);
+    let said = (config.name.clone(), requests.clone());
+    let health_teller = tokio::spawn(health::tell(healths, overlapping, missing.subscribe(), statuses));
     let subscriber = tokio::spawn(mqtt::subscribe(
         SubscriberSettings {
             mqtt: config.mqtt.clone(),
@@ -112,7 +113,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
             site: config.site.clone(),
             beat: stages.add("subscriber"),
         },
-        Arc::new(SpoolInbox::new(&spool, &dead, &holes, &roster, overlaps, missing.clone())),
+        Arc::new(SpoolInbox::new(&spool, &dead, &holes, &roster, overlaps, missing.clone(), said)),
         outgoing,
         status,
         stopped.clone(),

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     UnixNanos,
-    mqtt::OutgoingRequest,
+    mqtt::Outgoing,
     pace::Seldom,
     spool::{Missing, SharedSpool, Spool, SpoolError},
     watchdog::Beat,
@@ -37,7 +37,7 @@ pub struct Seeker {
     /// What sensors say that they have.
     pub holes: Arc<Mutex<Holes>>,
     /// Where requests go.
-    pub requests: mpsc::Sender<OutgoingRequest>,
+    pub requests: mpsc::Sender<Outgoing>,
     /// How many windows are declared missing here.
     pub missing: watch::Sender<u64>,
 }
@@ -112,7 +112,7 @@ impl Seeker {
                 "asking for missing windows"
             );
             // There was room for all of them.
-            let _ = self.requests.try_send(OutgoingRequest { site, sensor, body });
+            let _ = self.requests.try_send(Outgoing::Replay { site, sensor, body });
         }
     }
 }

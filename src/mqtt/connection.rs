@@ -289,15 +289,15 @@ impl<T> Connection<T> {
     }
 
     /// Subscribes with QoS 1; `retained` says whether messages kept by the broker are wanted.
-    pub(super) fn subscribe(&mut self, filters: Vec<String>, retained: bool) {
-        let wanted = filters.iter().map(|path| {
+    pub(super) fn subscribe(&mut self, filters: Vec<(String, bool)>) {
+        let wanted = filters.iter().map(|(path, retained)| {
             let mut filter = Filter::new(path, QoS::AtLeastOnce);
             filter.retain_forward_rule =
-                if retained { RetainForwardRule::OnEverySubscribe } else { RetainForwardRule::Never };
+                if *retained { RetainForwardRule::OnEverySubscribe } else { RetainForwardRule::Never };
             filter
         });
         let _ = self.client.try_subscribe_many(wanted);
-        self.filters = filters;
+        self.filters = filters.into_iter().map(|(filter, _)| filter).collect();
         self.waiting_since.get_or_insert_with(Instant::now);
     }
 

@@ -1,7 +1,7 @@
 //! What a publisher delivers, and where it finds it: the contract with the spool's side. Knows no connection.
 
 use super::Leaf;
-use crate::wire::{ReplayAnswer, ReplayRequest};
+use crate::wire::{IngestStatus, ReplayAnswer, ReplayRequest, Stored};
 use std::future::Future;
 use uuid::Uuid;
 
@@ -74,4 +74,10 @@ pub trait Outbox: Send + Sync + 'static {
 
     /// A connection to a broker has begun.
     fn connected(&self) {}
+
+    /// An ingest has all of a run.
+    fn stored(&self, _: Stored) {}
+
+    /// An ingest said how it is.
+    fn ingest(&self, _: IngestStatus) {}
 }

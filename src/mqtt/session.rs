@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     stop::stopped,
-    wire::{Event, INFO_SCHEMA, Info, State, Status, encode},
+    wire::{Event, INFO_SCHEMA, Info, IngestStatus, State, Status, Stored, encode},
 };
 use std::{
     collections::VecDeque,
@@ -131,11 +131,18 @@ impl<'a, O: Outbox> Session<'a, O> {
                     self.publisher.reconnect.connected();
                     self.publisher.outbox.connected();
                     let settings = &self.publisher.settings;
-                    let filter = self.publisher.topics.requests(&settings.site, &settings.sensor);
-                    self.link.subscribe(vec![filter], false);
+                    let topics = &self.publisher.topics;
+                    self.link.subscribe(vec![
+                        (topics.requests(&settings.site, &settings.sensor), false),
+                        (self.publisher.topic(&Leaf::Stored), false),
+                        (topics.ingests(), true),
+                    ]);
                 }
                 Signal::Subscribed { refused } => {
-                    if let Some(filter) = refused.first() {
+                    // Without the word of an ingest, nobody is waited for at the end.
+                    let settings = &self.publisher.settings;
+                    let requests = self.publisher.topics.requests(&settings.site, &settings.sensor);
+                    if let Some(filter) = refused.iter().find(|filter| **filter == requests) {
                         tracing::warn!(
                             "the broker refuses our subscription to {filter}: lost windows cannot be asked for again until its ACL allows this client to read that"
                         );
@@ -338,7 +345,7 @@ impl<'a, O: Outbox> Session<'a, O> {
         while let Some(signal) = next {
             match signal {
                 Signal::Acked(item, verdict) => delivered.extend(self.acked(item, verdict)),
-                Signal::Arrived(delivery) => self.request(delivery),
+                Signal::Arrived(delivery) => self.arrived(delivery),
                 Signal::Lost(why) => {
                     lost = Some(why);
                     break;
@@ -362,10 +369,28 @@ impl<'a, O: Outbox> Session<'a, O> {
         lost.map_or(Ok(()), Err)
     }
 
+    fn arrived(&mut self, delivery: Delivery) {
+        let publisher = &*self.publisher;
+        if publisher.topics.is_ingest(&delivery.topic) {
+            if let Some(status) = IngestStatus::decode(&delivery.payload) {
+                publisher.outbox.ingest(status);
+            }
+            return;
+        }
+        match publisher.topics.parse(&delivery.topic) {
+            Some((_, _, Leaf::Request(name))) => self.request(&name, delivery),
+            Some((_, _, Leaf::Stored)) if !delivery.retain => {
+                if let Some(stored) = Stored::decode(&delivery.payload) {
+                    publisher.outbox.stored(stored);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Takes a request, or drops it when there are too many.
-    fn request(&mut self, delivery: Delivery) {
+    fn request(&mut self, name: &str, delivery: Delivery) {
         let publisher = &mut *self.publisher;
-        let Some((_, _, Leaf::Request(name))) = publisher.topics.parse(&delivery.topic) else { return };
         if delivery.retain || self.stopping {
             return; // A question left behind is nobody's any more.
         }
@@ -377,7 +402,7 @@ impl<'a, O: Outbox> Session<'a, O> {
             }
             return;
         }
-        self.answers.extend(self.requests.ask(&name, delivery.payload, delivery.correlation));
+        self.answers.extend(self.requests.ask(name, delivery.payload, delivery.correlation));
     }
 
     /// What a PUBACK means; the offer that it delivers, if it does.

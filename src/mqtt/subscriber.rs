@@ -11,7 +11,7 @@ use crate::{
     config::Mqtt,
     stop::stopped,
     watchdog::Beat,
-    wire::{INGEST_SCHEMA, IngestHealth, IngestStatus, REPLAY_SCHEMA, ReplayRequest, encode},
+    wire::{INGEST_SCHEMA, IngestHealth, IngestStatus, REPLAY_SCHEMA, ReplayRequest, STORED_SCHEMA, Stored, encode},
 };
 use std::{future::Future, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, watch};
@@ -77,22 +77,27 @@ pub struct SubscriberSettings {
     pub beat: Beat,
 }
 
-/// A question to a sensor.
+/// What ingest has to say to a sensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutgoingRequest {
-    /// The place.
-    pub site: String,
-    /// The sensor.
-    pub sensor: String,
-    /// The windows wanted.
-    pub body: ReplayRequest,
+pub enum Outgoing {
+    /// Windows are wanted.
+    Replay {
+        /// The place.
+        site: String,
+        /// The sensor.
+        sensor: String,
+        /// The windows.
+        body: ReplayRequest,
+    },
+    /// All of a run is here.
+    Stored(Stored),
 }
 
 struct Subscriber<I> {
     settings: SubscriberSettings,
     topics: Topics,
     inbox: Arc<I>,
-    requests: mpsc::Receiver<OutgoingRequest>,
+    requests: mpsc::Receiver<Outgoing>,
     requests_open: bool,
     health: watch::Receiver<IngestHealth>,
     reconnect: Reconnect,
@@ -116,7 +121,7 @@ enum End {
 pub async fn subscribe<I: Inbox>(
     settings: SubscriberSettings,
     inbox: Arc<I>,
-    requests: mpsc::Receiver<OutgoingRequest>,
+    requests: mpsc::Receiver<Outgoing>,
     health: watch::Receiver<IngestHealth>,
     stop: watch::Receiver<bool>,
 ) -> Result<(), MqttError> {
@@ -181,7 +186,7 @@ impl<I: Inbox> Subscriber<I> {
                 request = self.requests.recv(), if ready && self.requests_open && link.room() > 0 => {
                     self.requests_open = request.is_some();
                     if let Some(request) = request {
-                        link.send(self.request(&request), ());
+                        link.send(self.outgoing(&request), ());
                     }
                     continue;
                 }
@@ -212,7 +217,7 @@ impl<I: Inbox> Subscriber<I> {
                 Signal::Connected { session_present } => {
                     session = session_present;
                     let filters = self.topics.from_sensors(&self.settings.site);
-                    link.subscribe(filters, true);
+                    link.subscribe(filters.into_iter().map(|filter| (filter, true)).collect());
                 }
                 Signal::Subscribed { refused } => {
                     if let Some(filter) = refused.first() {
@@ -290,7 +295,8 @@ impl<I: Inbox> Subscriber<I> {
 
     /// The status now, or that this ingest is not there any more for this reason.
     fn status(&self, gone: Option<&str>) -> Message {
-        let status = IngestStatus::new(&self.settings.name, UnixNanos::now(), self.health.borrow().clone());
+        let status =
+            IngestStatus::new(&self.settings.name, &self.settings.site, UnixNanos::now(), self.health.borrow().clone());
         let status = match gone {
             Some(reason) => status.offline(reason),
             None => status,
@@ -304,14 +310,17 @@ impl<I: Inbox> Subscriber<I> {
         }
     }
 
-    fn request(&self, request: &OutgoingRequest) -> Message {
-        Message {
-            topic: self.topics.of(&request.site, &request.sensor, &Leaf::Request("replay".to_owned())),
-            payload: encode(&request.body),
-            retain: false,
-            properties: vec![("schema".to_owned(), REPLAY_SCHEMA.to_owned())],
-            correlation: None,
-        }
+    fn outgoing(&self, outgoing: &Outgoing) -> Message {
+        let (topic, payload, schema) = match outgoing {
+            Outgoing::Replay { site, sensor, body } => {
+                (self.topics.of(site, sensor, &Leaf::Request("replay".to_owned())), encode(body), REPLAY_SCHEMA)
+            }
+            Outgoing::Stored(stored) => {
+                (self.topics.of(&stored.site, &stored.sensor, &Leaf::Stored), stored.encode(), STORED_SCHEMA)
+            }
+        };
+        let properties = vec![("schema".to_owned(), schema.to_owned())];
+        Message { topic, payload, retain: false, properties, correlation: None }
     }
 }
 

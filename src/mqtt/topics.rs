@@ -11,6 +11,8 @@ pub enum Leaf {
     Status,
     /// Retained: what the sensor is.
     Info,
+    /// The word of an ingest that it has all of a run.
+    Stored,
     /// A question to the sensor, by name.
     Request(String),
     /// The sensor's answer, by the question's name.
@@ -39,6 +41,7 @@ impl Topics {
             Leaf::Event => format!("{base}/{site}/{sensor}/event"),
             Leaf::Status => format!("{base}/{site}/{sensor}/status"),
             Leaf::Info => format!("{base}/{site}/{sensor}/info"),
+            Leaf::Stored => format!("{base}/{site}/{sensor}/stored"),
             Leaf::Request(name) => format!("{base}/{site}/{sensor}/request/{name}"),
             Leaf::Response(name) => format!("{base}/{site}/{sensor}/response/{name}"),
         }
@@ -48,6 +51,19 @@ impl Topics {
     #[must_use]
     pub fn ingest(&self, name: &str) -> String {
         format!("{}/ingest/{name}", self.base)
+    }
+
+    /// The filter for the status of every ingest.
+    #[must_use]
+    pub fn ingests(&self) -> String {
+        self.ingest("+")
+    }
+
+    /// Whether a topic is that of an ingest's status.
+    #[must_use]
+    pub fn is_ingest(&self, topic: &str) -> bool {
+        let name = topic.strip_prefix(self.base.as_str()).and_then(|rest| rest.strip_prefix("/ingest/"));
+        name.is_some_and(|name| !name.is_empty() && !name.contains('/'))
     }
 
     /// The filter for every request to one sensor.
@@ -78,6 +94,7 @@ impl Topics {
             ("event", None) => Leaf::Event,
             ("status", None) => Leaf::Status,
             ("info", None) => Leaf::Info,
+            ("stored", None) => Leaf::Stored,
             ("request", Some(name)) if !name.is_empty() => Leaf::Request(name.to_owned()),
             ("response", Some(name)) if !name.is_empty() => Leaf::Response(name.to_owned()),
             _ => return None,
@@ -96,6 +113,10 @@ mod tests {
         let topics = Topics::new("airtally");
         assert_eq!(topics.ingest("main"), "airtally/ingest/main");
         assert_eq!(topics.parse(&topics.ingest("main")), None);
+        assert!(topics.is_ingest("airtally/ingest/main"));
+        for topic in ["airtally/ingest/", "airtally/ingest/a/b", "other/ingest/main", "airtally/home/attic/status"] {
+            assert!(!topics.is_ingest(topic), "{topic}");
+        }
     }
 
     #[test]
@@ -123,6 +144,7 @@ mod tests {
             Just(Leaf::Event),
             Just(Leaf::Status),
             Just(Leaf::Info),
+            Just(Leaf::Stored),
             "[a-z]{1,9}".prop_map(Leaf::Request),
             "[a-z]{1,9}".prop_map(Leaf::Response),
         ]

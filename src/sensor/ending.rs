@@ -2,15 +2,16 @@
 //! counted is kept, and delivered if it can be.
 
 use super::{SensorError, keys, outbox::SpoolOutbox, recorder, running::Running};
-use crate::{UnixNanos, spool::SharedSpool, stop, watchdog};
+use crate::{UnixNanos, spool::SharedSpool, stop, watchdog, wire::Status};
 use std::{
     io,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
+use tokio::sync::watch;
 
-/// How long a sensor whose source has ended waits to be asked again, where a connection broke meanwhile: a broker that
-/// was killed may have lost what it acknowledged.
+/// How long a sensor whose source has ended waits for the word of an ingest that all is stored; and without any ingest, to be
+/// asked again, where a connection broke meanwhile: a broker that was killed may have lost what it acknowledged.
 const LINGER: Duration = Duration::from_secs(20);
 
 /// What giving the card back takes at most.
@@ -57,7 +58,7 @@ pub(super) async fn wait_and_end(running: Running) -> Result<(), SensorError> {
     }
     if signal.is_none() {
         tokio::select! {
-            () = delivered(&spool, &outbox) => tracing::info!("everything is delivered"),
+            said = delivered(&spool, &outbox, &running.statuses) => said.log(),
             signal = stop::requested() => tracing::info!(signal = signal?, "stopping before everything is delivered"),
             () = failed(&publishing) => {}
         }
@@ -93,16 +94,55 @@ async fn failed<T>(publisher: &tokio::task::JoinHandle<T>) {
     }
 }
 
-/// Returns when the broker has everything, and nobody is likely to ask for any of it again.
-async fn delivered(spool: &Arc<SharedSpool>, outbox: &Arc<SpoolOutbox>) {
+/// Who has what was counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Delivered {
+    /// An ingest, on disk.
+    Stored,
+    /// The broker; no ingest is there that would say more.
+    Taken,
+    /// The broker; an ingest is there, and did not say in time that it has everything.
+    Unsaid,
+}
+
+impl Delivered {
+    fn log(self) {
+        match self {
+            Self::Stored => tracing::info!("everything is delivered, and an ingest has stored it"),
+            Self::Taken => {
+                tracing::info!("everything is delivered to the broker; no ingest is there to say that it is stored");
+            }
+            Self::Unsaid => tracing::warn!(
+                "everything is delivered to the broker, but no ingest said within {} s that it is stored: what the broker may \
+                 lose now can be had only while the sensor runs again on this spool",
+                LINGER.as_secs()
+            ),
+        }
+    }
+}
+
+/// Returns when an ingest has everything; or when the broker has, and nobody is there to say more, or says so in time.
+async fn delivered(
+    spool: &Arc<SharedSpool>,
+    outbox: &Arc<SpoolOutbox>,
+    statuses: &watch::Receiver<Status>,
+) -> Delivered {
     let mut progress = outbox.progress();
     loop {
         let last = *progress.borrow_and_update();
         let counts = spool.with(|spool| spool.counts()).await.and_then(Result::ok);
         let waiting = counts.is_none_or(|counts| counts.undelivered.iter().any(|(_, entries)| *entries > 0));
-        let linger = if outbox.connections() > 1 { LINGER } else { Duration::ZERO };
+        let newest = {
+            let status = statuses.borrow();
+            status.run.zip(status.last_seq)
+        };
+        let heard = outbox.is_heard() && newest.is_some();
+        if !waiting && newest.is_some_and(|(run, last_seq)| outbox.is_stored(run, last_seq)) {
+            return Delivered::Stored;
+        }
+        let linger = if heard || outbox.connections() > 1 { LINGER } else { Duration::ZERO };
         if !waiting && last.elapsed() >= linger {
-            return;
+            return if heard { Delivered::Unsaid } else { Delivered::Taken };
         }
         let patience = if waiting { Duration::from_secs(5) } else { linger.saturating_sub(last.elapsed()) };
         let _ = tokio::time::timeout(patience, progress.changed()).await;

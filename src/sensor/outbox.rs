@@ -4,19 +4,25 @@ use crate::{
     UnixNanos,
     mqtt::{Offer, OfferKind, Outbox, OutboxError},
     spool::{Entry, EntryKind, NewEntry, SharedSpool, Spool, SpoolError, Want},
-    wire::{BATCH_SCHEMA, GAP_SCHEMA, Gap, GapReason, Record, ReplayAnswer, ReplayRequest, STAMPING},
+    wire::{
+        BATCH_SCHEMA, GAP_SCHEMA, Gap, GapReason, IngestStatus, Record, ReplayAnswer, ReplayRequest, STAMPING, Stored,
+    },
 };
 use std::{
+    collections::BTreeSet,
     sync::{
-        Arc,
+        Arc, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Instant,
 };
 use tokio::sync::{Mutex, watch};
+use uuid::Uuid;
 
 /// The spool's name for the broker.
 pub const BROKER: &str = "mqtt";
+/// Ingests kept in mind, at most.
+const MOST_INGESTS: usize = 64;
 /// Octets of records read from the spool at once, at most.
 const BYTES_AT_ONCE: usize = 4 << 20;
 
@@ -29,6 +35,10 @@ pub struct SpoolOutbox {
     progress: watch::Sender<Instant>,
     connections: AtomicU64,
     appended: Mutex<watch::Receiver<u64>>,
+    /// The ingests that are there and say when they have all of a run.
+    ingests: std::sync::Mutex<BTreeSet<String>>,
+    /// The last run of which an ingest said so, and its last window.
+    stored: std::sync::Mutex<Option<(Uuid, u64)>>,
 }
 
 impl SpoolOutbox {
@@ -42,6 +52,8 @@ impl SpoolOutbox {
             progress: watch::Sender::new(Instant::now()),
             connections: AtomicU64::new(0),
             appended: Mutex::new(spool.announcements()),
+            ingests: std::sync::Mutex::default(),
+            stored: std::sync::Mutex::default(),
         })
     }
 
@@ -55,6 +67,19 @@ impl SpoolOutbox {
     #[must_use]
     pub fn connections(&self) -> u64 {
         self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Whether an ingest is there that will say when it has all of a run.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        !self.ingests.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Whether an ingest has said that it has all of `run`, up to `last_seq`.
+    #[must_use]
+    pub fn is_stored(&self, run: Uuid, last_seq: u64) -> bool {
+        let stored = *self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        stored.is_some_and(|(of, last)| of == run && last >= last_seq)
     }
 
     fn moved(&self) {
@@ -169,6 +194,24 @@ impl Outbox for SpoolOutbox {
         self.connections.fetch_add(1, Ordering::Relaxed);
         self.moved();
     }
+
+    fn stored(&self, stored: Stored) {
+        if (&stored.site, &stored.sensor) == (&self.site, &self.sensor) {
+            *self.stored.lock().unwrap_or_else(PoisonError::into_inner) = Some((stored.run, stored.last_seq));
+            self.moved();
+        }
+    }
+
+    fn ingest(&self, status: IngestStatus) {
+        let mut ingests = self.ingests.lock().unwrap_or_else(PoisonError::into_inner);
+        if !status.confirms(&self.site) {
+            ingests.remove(&status.name);
+        } else if ingests.len() < MOST_INGESTS {
+            ingests.insert(status.name);
+        }
+        drop(ingests);
+        self.moved();
+    }
 }
 
 fn ended() -> OutboxError {
@@ -182,7 +225,6 @@ mod tests {
     use crate::spool::Settings;
     use proptest::prelude::*;
     use std::{path::Path, time::Duration};
-    use uuid::Uuid;
 
     const RUN: Uuid = Uuid::from_u128(7);
     const BEGUN: Uuid = Uuid::from_u128(8);

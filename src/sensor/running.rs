@@ -21,6 +21,7 @@ use crate::{
     spool::{SharedSpool, SpoolError},
     tally::{Counter, Keys, Tracker, settings::PrivacyMac},
     watchdog,
+    wire::Status,
 };
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -46,6 +47,8 @@ pub(super) struct Running {
     pub stop_recording: watch::Sender<bool>,
     pub publishing: JoinHandle<Result<(), MqttError>>,
     pub stop_publishing: watch::Sender<bool>,
+    /// What the sensor says of itself.
+    pub statuses: watch::Receiver<Status>,
     /// What keeps the card, and is told to give it back.
     pub radio: Option<(watch::Sender<bool>, JoinHandle<()>)>,
     /// What looks after the others, and may be dropped at any moment.
@@ -107,7 +110,8 @@ pub(super) fn start(opened: Opened) -> Result<Running, SensorError> {
     let recording = tokio::spawn(recorder.record(closed, recording_stopped, stages.add("recorder")));
     keepers.spawn(keeping::tidy(Arc::clone(&spool), vendors, Arc::clone(&signals), stages.add("keeper")));
     let told = Arc::clone(&spool);
-    keepers.spawn(async move { watchdog::tell(stages, || keeping::line(&told, &statuses)).await });
+    let line = statuses.clone();
+    keepers.spawn(async move { watchdog::tell(stages, || keeping::line(&told, &line)).await });
     tracing::info!(site = config.site, sensor = config.sensor, version = env!("CARGO_PKG_VERSION"), "counting");
     Ok(Running {
         config,
@@ -119,6 +123,7 @@ pub(super) fn start(opened: Opened) -> Result<Running, SensorError> {
         stop_recording,
         publishing,
         stop_publishing,
+        statuses,
         radio,
         keepers,
     })

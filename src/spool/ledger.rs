@@ -197,6 +197,13 @@ impl Rows<'_> {
         Ok(self.conn.prepare_cached(sql)?.query_row([run_id, RANGES_PER_RUN, RANGES], |row| row.get(0))?)
     }
 
+    /// The last window of a run that has ended with its `final` mark, if none before it is missing.
+    pub fn complete(&self, run_id: i64) -> SqlResult<Option<u64>> {
+        let sql = "SELECT r.last_seq FROM runs AS r JOIN settled AS s ON s.run_id = r.id AND s.first = 0
+                   WHERE r.id = ? AND r.finished AND s.last >= r.last_seq";
+        Ok(self.conn.prepare_cached(sql)?.query_row([run_id], |row| row.get(0)).optional()?.map(unsigned))
+    }
+
     /// The runs of which windows are missing before the newest that came, those heard of last first, at most `max`: with that
     /// newest one.
     pub fn incomplete_runs(&self, max: usize) -> SqlResult<Vec<(String, String, Uuid, u64)>> {

@@ -151,6 +151,17 @@ impl Spool {
         Ok(void)
     }
 
+    /// The last window of a run that has ended, if all of it is here or declared lost.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn complete(&self, site: &str, sensor: &str, run: Uuid) -> Result<Option<u64>, SpoolError> {
+        self.cold.read(|tier| match tier.find_run(site, sensor, run)? {
+            Some(run_id) => tier.complete(run_id),
+            None => Ok(None),
+        })
+    }
+
     /// How many windows are declared missing here, and not withdrawn.
     ///
     /// # Errors

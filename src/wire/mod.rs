@@ -3,6 +3,7 @@
 //! * `batch`: a window of a sensor; `split`: its parts; `address`: how a station is named; `exposure`: what records tell; `ssid`: how a network is.
 //! * `gap`: a declared loss of windows; `record`: a batch or a gap, as spool and sinks carry them.
 //! * `status`: how a sensor or an ingest is; `info`: what a sensor is; `event`: what happened to it.
+//! * `stored`: the word of an ingest that it has all of a run.
 //! * `request`, `response`: what a sensor is asked, and what it answers.
 //!
 //! `docs/mqtt.md` shows real messages; `docs/schema/` holds the JSON Schemas that they are validated against.
@@ -19,6 +20,7 @@ mod response;
 mod split;
 mod ssid;
 mod status;
+mod stored;
 
 pub use address::Address;
 pub use batch::{
@@ -37,6 +39,7 @@ pub use status::{
     INGEST_SCHEMA, IngestHealth, IngestStatus, Overlap, RunRange, STATUS_SCHEMA, SinkStatus, State, Status,
     StatusMessage,
 };
+pub use stored::{STORED_SCHEMA, Stored};
 
 use serde::Serialize;
 

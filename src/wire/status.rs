@@ -136,6 +136,10 @@ pub struct IngestStatus {
     pub schema: String,
     /// Its name.
     pub name: String,
+    /// The site that it listens to, `+` for all: those sensors hear from it when it has all of a run. Absent from ingests that
+    /// say nothing of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
     /// When this was written. A last will was written when its connection began.
     pub time: UnixNanos,
     /// Whether it does its work.
@@ -161,9 +165,9 @@ const fn is_none(number: &u64) -> bool {
 }
 
 impl IngestStatus {
-    /// The status of an ingest that is so.
+    /// The status of an ingest that is so, and listens to `site`.
     #[must_use]
-    pub fn new(name: &str, time: UnixNanos, health: IngestHealth) -> Self {
+    pub fn new(name: &str, site: &str, time: UnixNanos, health: IngestHealth) -> Self {
         let IngestHealth { sinks, overlapping, missing_windows } = health;
         let (state, reason) = if sinks.iter().any(|sink| sink.state != State::Online) {
             (State::Degraded, Some("sink".to_owned()))
@@ -172,8 +176,20 @@ impl IngestStatus {
         } else {
             (State::Degraded, Some("overlap".to_owned()))
         };
-        let (schema, name) = (INGEST_SCHEMA.to_owned(), name.to_owned());
-        Self { schema, name, time, state, reason, sinks, overlapping, missing_windows }
+        let (schema, name, site) = (INGEST_SCHEMA.to_owned(), name.to_owned(), Some(site.to_owned()));
+        Self { schema, name, site, time, state, reason, sinks, overlapping, missing_windows }
+    }
+
+    /// Reads a payload of the `ingest/<name>` topic; what is none is nothing.
+    #[must_use]
+    pub fn decode(payload: &[u8]) -> Option<Self> {
+        serde_json::from_slice(payload).ok().filter(|status: &Self| status.schema == INGEST_SCHEMA)
+    }
+
+    /// Whether it is there and tells the sensors of `site` when it has all of a run.
+    #[must_use]
+    pub fn confirms(&self, site: &str) -> bool {
+        self.state != State::Offline && self.site.as_deref().is_some_and(|own| own == "+" || own == site)
     }
 
     /// The same ingest, which is not there any more.

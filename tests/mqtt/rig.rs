@@ -271,7 +271,7 @@ impl Collector {
 /// A subscriber at work.
 pub struct Ingest {
     pub inbox: Arc<Collector>,
-    pub requests: mpsc::Sender<OutgoingRequest>,
+    pub requests: mpsc::Sender<Outgoing>,
     pub health: watch::Sender<IngestHealth>,
     stop: watch::Sender<bool>,
     pub task: JoinHandle<Result<(), MqttError>>,
@@ -302,7 +302,7 @@ impl Ingest {
 
     pub async fn ask(&self, run: Uuid, first_seq: u64, last_seq: u64) {
         let body = ReplayRequest { run, first_seq, last_seq, id: Some("test".into()) };
-        let request = OutgoingRequest { site: "home".into(), sensor: "attic".into(), body };
+        let request = Outgoing::Replay { site: "home".into(), sensor: "attic".into(), body };
         self.requests.send(request).await.unwrap();
     }
 }

@@ -5,8 +5,9 @@ use crate::{
         block_on,
         databases::Influxd,
         history::{number, open},
-        pipeline::{Rig, history, influx_v1},
-        wait_until,
+        pipeline::{Rig, history, influx_v1, start_sensor},
+        program::Daemon,
+        synth, synthesise, wait_until,
     },
     survivors::{batches, publish, status_of_ingest},
 };
@@ -120,4 +121,67 @@ fn of_runs_that_nobody_names_any_more_the_ledger_speaks() {
     rig.ingest.kill9();
     rig.restart_ingest();
     wait_until("its holes are declared", PATIENCE, || gaps(&history) == [(0, 1), (4, 5)]);
+}
+
+/// A capture of some seconds, and a sensor for it.
+fn short(rig: &Rig, name: &str) -> Daemon {
+    let options = synth::Options { frames: 2_000, stations: 20, seconds: 100, ..synth::Options::default() };
+    let (capture, _) = synthesise(rig.path(), &options);
+    start_sensor(rig.path(), &rig.sensor(name, &capture))
+}
+
+#[test]
+fn a_sensor_whose_capture_has_ended_waits_for_the_word_of_an_ingest() {
+    let (rig, history) = Rig::with_history();
+    rig.ingest.await_log("storing", PATIENCE);
+    let mut sensor = short(&rig, "ends");
+    sensor.succeed(PATIENCE);
+    assert!(sensor.log().contains("an ingest has stored it"), "{}", sensor.log());
+    let frames = || open(&history).map_or(0, |database| number(&database, "SELECT sum(frames) FROM windows"));
+    wait_until("all of it is in the history", PATIENCE, || frames() == 2_000);
+    // Again: it is the same run, and all there.
+    let mut sensor = short(&rig, "ends");
+    sensor.succeed(PATIENCE);
+    assert_eq!(sensor.log().matches("an ingest has stored it").count(), 2, "{}", sensor.log());
+}
+
+/// What the broker acknowledged and then forgot is asked for while the sensor waits.
+#[test]
+fn a_broker_that_forgets_what_a_sensor_at_its_end_sent_costs_nothing() {
+    let (mut rig, history) = Rig::with_history();
+    rig.ingest.await_log("storing", PATIENCE);
+    // Frozen, it leaves all with the broker, and is there for all that the broker knows.
+    rig.ingest.signal("STOP");
+    let mut sensor = short(&rig, "forgotten");
+    let received = || {
+        rig.broker.log().lines().filter(|line| line.contains("Received PUBLISH") && line.contains("/batch'")).count()
+    };
+    wait_until("all is with the broker", PATIENCE, || received() >= 10);
+    rig.broker.kill9();
+    rig.broker.forget();
+    rig.broker.restart();
+    rig.ingest.signal("CONT");
+    sensor.succeed(Duration::from_secs(60));
+    let frames = || open(&history).map_or(0, |database| number(&database, "SELECT sum(frames) FROM windows"));
+    wait_until("all of it is in the history", PATIENCE, || frames() == 2_000);
+}
+
+#[test]
+fn where_nobody_says_that_all_is_stored_a_sensor_ends_all_the_same() {
+    let (mut rig, _) = Rig::with_history();
+    rig.ingest.await_log("storing", PATIENCE);
+    rig.ingest.stop();
+    // Ingest's queue takes what it sends.
+    let mut sensor = short(&rig, "alone");
+    sensor.succeed(Duration::from_secs(15));
+    assert!(sensor.log().contains("no ingest is there to say"), "{}", sensor.log());
+    // One that is there, and says nothing: it is waited for in vain.
+    rig.restart_ingest();
+    rig.ingest.await_log("connected to the broker", PATIENCE);
+    wait_until("its status says so", PATIENCE, || status_of_ingest(rig.broker.port)["state"] == "online");
+    rig.ingest.signal("STOP");
+    let mut sensor = short(&rig, "unheard");
+    sensor.succeed(Duration::from_secs(60));
+    assert!(sensor.log().contains("no ingest said within 20 s"), "{}", sensor.log());
+    rig.ingest.signal("CONT");
 }
