@@ -90,11 +90,6 @@ impl Broker {
         }
     }
 
-    /// Removes what it keeps on disk, while it does not run.
-    pub fn forget(&self) {
-        let _ = fs::remove_file(self.dir.path().join("mosquitto.db"));
-    }
-
     /// Starts it again, with the same port and directory.
     pub fn restart(&mut self) {
         self.kill9();
