@@ -91,11 +91,18 @@ pub struct IngestSpool {
     pub state_dir: PathBuf,
     /// Its size, at most; then batches stored everywhere give way, and after them the oldest.
     pub max_bytes: units::Bytes,
+    /// One commit takes what came within so long; so much may wait at the broker, and be sent again, after a power cut.
+    #[serde(with = "units::duration")]
+    pub commit_within: Duration,
 }
 
 impl Default for IngestSpool {
     fn default() -> Self {
-        Self { state_dir: "/var/lib/airtally-ingest".into(), max_bytes: units::Bytes(256 << 20) }
+        Self {
+            state_dir: "/var/lib/airtally-ingest".into(),
+            max_bytes: units::Bytes(256 << 20),
+            commit_within: SECOND * 30,
+        }
     }
 }
 
@@ -108,7 +115,7 @@ impl IngestSpool {
         if self.max_bytes.0 < 1 << 20 {
             wrong("spool.max_bytes", format!("{} is less than 1MiB", self.max_bytes))?;
         }
-        Ok(())
+        between("spool.commit_within", self.commit_within, Duration::ZERO, SECOND * 60)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     UnixNanos,
-    sink::{DeadLetters, Feed, FeedError},
+    sink::{DeadLetters, Feed, FeedError, Recent},
     spool::{SharedSpool, Want},
     wire::Record,
 };
@@ -12,22 +12,28 @@ use tokio::sync::watch;
 /// Octets of records handed to a sink at once, at most.
 const BYTES_AT_ONCE: usize = 4 << 20;
 
+/// The sink that the page reads.
+const HISTORY: &str = "sqlite";
+
 /// One sink's view of the spool.
 pub struct SpoolFeed {
     sink: String,
     spool: Arc<SharedSpool>,
     dead: Arc<Mutex<DeadLetters>>,
+    recent: Arc<Recent>,
     appended: watch::Receiver<u64>,
 }
 
 impl SpoolFeed {
-    /// The backlog of the sink called `sink`, which is one of the spool's readers.
+    /// The backlog of the sink called `sink`, which is one of the spool's readers. If that is the history, `recent` hears of
+    /// what it has.
     #[must_use]
-    pub fn new(sink: &str, spool: &Arc<SharedSpool>, dead: &Arc<Mutex<DeadLetters>>) -> Self {
+    pub fn new(sink: &str, spool: &Arc<SharedSpool>, dead: &Arc<Mutex<DeadLetters>>, recent: &Arc<Recent>) -> Self {
         Self {
             sink: sink.to_owned(),
             spool: Arc::clone(spool),
             dead: Arc::clone(dead),
+            recent: Arc::clone(recent),
             appended: spool.announcements(),
         }
     }
@@ -54,7 +60,11 @@ impl Feed for SpoolFeed {
     }
 
     fn done(&mut self, ids: &[u64]) -> Result<(), FeedError> {
-        self.spool.lock().acknowledge(&self.sink, ids).map_err(failed)
+        self.spool.lock().acknowledge(&self.sink, ids).map_err(failed)?;
+        if self.sink == HISTORY {
+            self.recent.stored(ids);
+        }
+        Ok(())
     }
 
     fn dead(&mut self, id: u64, reason: &str, body: &[u8]) -> Result<(), FeedError> {

@@ -1,17 +1,18 @@
-//! What ingest does with a message: decode it, make it durable, and only then let it be acknowledged.
+//! What ingest does with a message: decode it, make it durable together with others, and only then let it be acknowledged.
 
 use super::{
     holes::{Holes, LAST_BELIEVED, SensorName},
     judge,
     overlaps::Overlaps,
+    received::{Received, Waiting},
 };
 use crate::{
     UnixNanos,
-    mqtt::{Inbox, InboxError, Incoming, Leaf, Outgoing},
+    mqtt::{Inbox, InboxError, Incoming, Leaf, Outgoing, Receipt},
     pace::Seldom,
     roster::Roster,
-    sink::DeadLetters,
-    spool::{EntryKind, NewEntry, SharedSpool, Spool, SpoolError},
+    sink::{DeadLetters, Recent},
+    spool::{EntryKind, Key, NewEntry, SharedSpool, Spool, SpoolError},
     wire::{Gap, Info, Overlap, Record, State, StatusMessage, Stored},
 };
 use std::{
@@ -33,6 +34,8 @@ pub struct SpoolInbox {
     dead: Arc<Mutex<DeadLetters>>,
     holes: Arc<Mutex<Holes>>,
     roster: Arc<Roster>,
+    received: Arc<Received>,
+    recent: Arc<Recent>,
     overlaps: Mutex<Overlaps>,
     overlapping: watch::Sender<Vec<Overlap>>,
     missing: watch::Sender<u64>,
@@ -44,14 +47,15 @@ pub struct SpoolInbox {
 impl SpoolInbox {
     /// An inbox that fills `spool`, keeps what is no batch in `dead`, tells `holes` and `roster` what sensors say of
     /// themselves, `overlapping` which of them share a name, and `missing` how many windows are declared missing here.
+    /// What is not on disk yet is in `received`, and in `recent` too.
     #[must_use]
     pub fn new(
         spool: &Arc<SharedSpool>,
         dead: &Arc<Mutex<DeadLetters>>,
         holes: &Arc<Mutex<Holes>>,
         roster: &Arc<Roster>,
-        overlapping: watch::Sender<Vec<Overlap>>,
-        missing: watch::Sender<u64>,
+        (received, recent): (&Arc<Received>, &Arc<Recent>),
+        (overlapping, missing): (watch::Sender<Vec<Overlap>>, watch::Sender<u64>),
         said: (String, mpsc::Sender<Outgoing>),
     ) -> Self {
         Self {
@@ -59,6 +63,8 @@ impl SpoolInbox {
             dead: Arc::clone(dead),
             holes: Arc::clone(holes),
             roster: Arc::clone(roster),
+            received: Arc::clone(received),
+            recent: Arc::clone(recent),
             overlaps: Mutex::default(),
             overlapping,
             missing,
@@ -68,7 +74,7 @@ impl SpoolInbox {
     }
 
     /// The entry for a payload, or why it is none.
-    fn read(site: &str, sensor: &str, payload: Vec<u8>) -> Result<NewEntry, (String, Vec<u8>)> {
+    fn read(site: &str, sensor: &str, payload: Vec<u8>) -> Result<(Record, NewEntry), (String, Vec<u8>)> {
         let record = match Record::decode(&payload) {
             Ok(record) => record,
             Err(error) => return Err((error.to_string(), payload)),
@@ -90,26 +96,35 @@ impl SpoolInbox {
             return Err(("it is a gap that an ingest declared for itself".to_owned(), payload));
         }
         let copy = payload.clone();
-        NewEntry::new(&record, payload).map_err(|error| (error.to_string(), copy))
+        match NewEntry::new(&record, payload) {
+            Ok(entry) => Ok((record, entry)),
+            Err(error) => Err((error.to_string(), copy)),
+        }
     }
 
-    fn refuse(&self, site: &str, sensor: &str, reason: &str, payload: &[u8]) -> Result<(), InboxError> {
+    /// A record: for the next commit, and for whoever wants to see it now.
+    fn accept(&self, record: Record, entry: NewEntry) {
+        let record = Arc::new(record);
+        let arrival = self.recent.came(Arc::clone(&record), entry.body.len());
+        self.received.add(&record, entry, arrival);
+    }
+
+    /// No record: for the dead letters.
+    fn refuse(&self, site: &str, sensor: &str, reason: String, payload: Vec<u8>) {
         let topic = format!("{site}/{sensor}");
         if let Some(count) = lock(&self.complaints).due(&topic, Instant::now()) {
             tracing::warn!(sensor = topic, payloads = count, reason, "not a batch; kept as a dead letter");
         }
-        lock(&self.dead)
-            .undecodable(&topic, reason, payload, UnixNanos::now())
-            .map_err(|error| InboxError(error.to_string()))
+        self.received.refuse(topic, reason, payload);
     }
 }
 
 impl SpoolInbox {
     /// Looks whether the time of these windows is also that of another run of the same name.
-    fn compare(&self, entries: &[NewEntry]) {
+    fn compare(&self, entries: &[(NewEntry, u64)]) {
         let now = Instant::now();
         let mut overlaps = lock(&self.overlaps);
-        for entry in entries.iter().filter(|entry| entry.kind == EntryKind::Batch && entry.key.part == 0) {
+        for (entry, _) in entries.iter().filter(|(entry, _)| entry.kind == EntryKind::Batch && entry.key.part == 0) {
             let (site, sensor, run) = (&entry.key.site, &entry.key.sensor, entry.key.run);
             let other = overlaps.window(now, &(site.clone(), sensor.clone()), run, entry.start, entry.end);
             if let Some(other) = other
@@ -133,13 +148,13 @@ impl SpoolInbox {
 
 impl SpoolInbox {
     /// Tells the sensors of those runs that have ended and are all here.
-    async fn confirm(&self, runs: Vec<(String, String, Uuid)>) {
+    async fn confirm(&self, runs: Vec<(SensorName, Uuid)>) {
         if runs.is_empty() {
             return;
         }
         let name = self.said.0.clone();
         let all = move |spool: &mut Spool| -> Vec<Stored> {
-            let stored = |(site, sensor, run): (String, String, Uuid)| {
+            let stored = |((site, sensor), run): (SensorName, Uuid)| {
                 let last_seq = spool.complete(&site, &sensor, run).ok().flatten()?;
                 Some(Stored::new(&name, (&site, &sensor), run, last_seq, UnixNanos::now()))
             };
@@ -164,9 +179,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Inbox for SpoolInbox {
-    async fn deliver(&self, messages: Vec<Incoming>) -> Result<(), InboxError> {
-        let mut entries = Vec::with_capacity(messages.len());
-        let mut ended = Vec::new();
+    fn receive(&self, messages: Vec<Incoming>) -> Receipt {
         for message in messages {
             let Incoming { site, sensor, leaf, payload, retained } = message;
             // Windows and events are told once. What the broker kept, somebody else had it keep, and it comes again at each
@@ -183,14 +196,14 @@ impl Inbox for SpoolInbox {
             }
             match leaf {
                 Leaf::Batch => match Self::read(&site, &sensor, payload) {
-                    Ok(entry) => entries.push(entry),
-                    Err((reason, payload)) => self.refuse(&site, &sensor, &reason, &payload)?,
+                    Ok((record, entry)) => self.accept(record, entry),
+                    Err((reason, payload)) => self.refuse(&site, &sensor, reason, payload),
                 },
                 // Gaps travel here among events that are only news: those end in the log.
                 Leaf::Event => match Self::read(&site, &sensor, payload) {
-                    Ok(entry) => entries.push(entry),
+                    Ok((record, entry)) => self.accept(record, entry),
                     Err((reason, payload)) if Record::decode(&payload).is_ok() => {
-                        self.refuse(&site, &sensor, &reason, &payload)?;
+                        self.refuse(&site, &sensor, reason, payload);
                     }
                     Err((_, payload)) => tracing::info!(site, sensor, text = excerpt(&payload), "event"),
                 },
@@ -200,7 +213,9 @@ impl Inbox for SpoolInbox {
                         if (&message.site, &message.sensor) == (&site, &sensor) {
                             self.roster.status(UnixNanos::now(), message.clone());
                         }
-                        ended.extend(ended_run(&message).map(|run| (site.clone(), sensor.clone(), run)));
+                        if let Some(run) = ended_run(&message) {
+                            self.received.ended((site.clone(), sensor.clone()), run);
+                        }
                         let unbelieved =
                             lock(&self.holes).heard(Instant::now(), &(site, sensor), message.time, &message.status);
                         if let Some((run, last_seq)) = unbelieved
@@ -221,24 +236,76 @@ impl Inbox for SpoolInbox {
                 Leaf::Request(_) | Leaf::Stored => {}
             }
         }
-        if entries.is_empty() {
-            self.confirm(ended).await;
-            return Ok(());
-        }
-        self.compare(&entries);
-        for NewEntry { key, .. } in &entries {
-            let run = (key.site.clone(), key.sensor.clone(), key.run);
+        self.received.receipt()
+    }
+
+    async fn commit(&self) -> Result<(), InboxError> {
+        let Waiting { entries, refused, mut ended } = self.received.take();
+        for (NewEntry { key, .. }, _) in &entries {
+            let run = ((key.site.clone(), key.sensor.clone()), key.run);
             if !ended.contains(&run) {
                 ended.push(run);
             }
         }
+        let arrivals: Vec<u64> = entries.iter().map(|(_, arrival)| *arrival).collect();
+        let committed = self.write(entries, refused).await;
+        self.received.written();
+        if committed.is_err() {
+            // They come again.
+            self.recent.forget(&arrivals);
+            return committed;
+        }
+        self.confirm(ended).await;
+        Ok(())
+    }
+
+    fn connected(&self, session_present: bool) {
+        if !session_present {
+            lock(&self.holes).queue_lost(Instant::now());
+        }
+    }
+
+    fn disconnected(&self, _reason: &str) {}
+}
+
+impl SpoolInbox {
+    async fn write(
+        &self,
+        entries: Vec<(NewEntry, u64)>,
+        refused: Vec<(String, String, Vec<u8>)>,
+    ) -> Result<(), InboxError> {
+        if !refused.is_empty() {
+            let dead = Arc::clone(&self.dead);
+            let written = tokio::task::spawn_blocking(move || {
+                let (mut dead, now) = (lock(&dead), UnixNanos::now());
+                refused.iter().try_for_each(|(topic, reason, payload)| dead.undecodable(topic, reason, payload, now))
+            });
+            let written = written.await.map_err(|_| InboxError("the dead letters' task ended".into()))?;
+            written.map_err(|error| InboxError(error.to_string()))?;
+        }
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.compare(&entries);
         let now = UnixNanos::now();
-        let Appended { evicted, withdrawn } = self
+        let (entries, arrivals): (Vec<NewEntry>, Vec<(Key, EntryKind, u64)>) = entries
+            .into_iter()
+            .map(|(entry, arrival)| {
+                let key = (entry.key.clone(), entry.kind, arrival);
+                (entry, key)
+            })
+            .unzip();
+        let Appended { evicted, withdrawn, places } = self
             .spool
             .with(move |spool| append(spool, now, entries))
             .await
             .ok_or_else(|| InboxError("the spool's task ended".into()))?
             .map_err(|error| InboxError(error.to_string()))?;
+        let kept: Vec<(u64, u64)> = arrivals
+            .into_iter()
+            .filter_map(|(key, kind, arrival)| Some((arrival, *places.get(&(key, kind == EntryKind::Batch))?)))
+            .collect();
+        self.recent.kept(&kept);
         if let Some((gap, missing)) = withdrawn {
             self.missing.send_replace(missing);
             let topic = format!("withdrawn of {}/{}", gap.site, gap.sensor);
@@ -260,17 +327,8 @@ impl Inbox for SpoolInbox {
             );
         }
         self.spool.announce();
-        self.confirm(ended).await;
         Ok(())
     }
-
-    fn connected(&self, session_present: bool) {
-        if !session_present {
-            lock(&self.holes).queue_lost(Instant::now());
-        }
-    }
-
-    fn disconnected(&self, _reason: &str) {}
 }
 
 /// What appending did.
@@ -280,6 +338,8 @@ struct Appended {
     evicted: Vec<Gap>,
     /// One of the gaps that were withdrawn, and how many windows are still declared missing.
     withdrawn: Option<(Gap, u64)>,
+    /// Where entries are in the spool: by identity, batches (true) and gaps.
+    places: HashMap<(Key, bool), u64>,
 }
 
 /// Appends entries in their order; of declared losses what is one here. What was declared missing here and comes, or is
@@ -295,11 +355,21 @@ fn append(spool: &mut Spool, now: UnixNanos, entries: Vec<NewEntry>) -> Result<A
         Some(gap) => Some((gap, spool.declared_missing()?)),
         None => None,
     };
-    Ok(Appended { evicted: append_new(spool, now, entries)?, withdrawn })
+    let (evicted, places) = append_new(spool, now, entries)?;
+    Ok(Appended { evicted, withdrawn, places })
 }
 
-fn append_new(spool: &mut Spool, now: UnixNanos, entries: Vec<NewEntry>) -> Result<Vec<Gap>, SpoolError> {
-    let mut evicted = Vec::new();
+type Placed = (Vec<Gap>, HashMap<(Key, bool), u64>);
+
+fn append_new(spool: &mut Spool, now: UnixNanos, entries: Vec<NewEntry>) -> Result<Placed, SpoolError> {
+    let (mut evicted, mut places) = (Vec::new(), HashMap::new());
+    let mut append = |spool: &mut Spool, ready: Vec<NewEntry>| -> Result<(), SpoolError> {
+        let appended = spool.append(now, &ready, &[])?;
+        evicted.extend(appended.evicted);
+        let identities = ready.into_iter().map(|entry| (entry.key, entry.kind == EntryKind::Batch));
+        places.extend(identities.zip(appended.ids));
+        Ok(())
+    };
     let mut ready: Vec<NewEntry> = Vec::with_capacity(entries.len());
     for entry in entries {
         let (EntryKind::Gap(_), Some(last_seq)) = (entry.kind, entry.last_seq) else {
@@ -313,7 +383,7 @@ fn append_new(spool: &mut Spool, now: UnixNanos, entries: Vec<NewEntry>) -> Resu
         };
         // The ledger is to know of what came before it.
         if ready.iter().any(is_same_run) {
-            evicted.extend(spool.append(now, &std::mem::take(&mut ready), &[])?.evicted);
+            append(spool, std::mem::take(&mut ready))?;
         }
         let missing = spool.holes(&key.site, &key.sensor, key.run, last_seq, MAX_RANGES)?;
         match Record::decode(&entry.body) {
@@ -327,9 +397,9 @@ fn append_new(spool: &mut Spool, now: UnixNanos, entries: Vec<NewEntry>) -> Resu
         }
     }
     if !ready.is_empty() {
-        evicted.extend(spool.append(now, &ready, &[])?.evicted);
+        append(spool, ready)?;
     }
-    Ok(evicted)
+    Ok((evicted, places))
 }
 
 /// The beginning of a payload, fit for a line of the log.
@@ -357,11 +427,39 @@ impl Complaints {
 }
 
 /// Asks which windows of a run neither arrived nor were declared lost.
-pub fn missing(spool: &SharedSpool, (site, sensor): &SensorName, run: Uuid, last_seq: u64) -> Vec<(u64, u64)> {
-    spool.lock().holes(site, sensor, run, last_seq, 64).unwrap_or_else(|error| {
-        tracing::warn!(%error, "cannot tell what is missing");
-        Vec::new()
-    })
+pub fn missing(
+    spool: &SharedSpool,
+    received: &Received,
+    sensor: &SensorName,
+    run: Uuid,
+    last_seq: u64,
+) -> Vec<(u64, u64)> {
+    let (site, name) = sensor;
+    // First memory, then the disk: what moves over meanwhile is found there.
+    let ranges = received.without(sensor, run, vec![(0, last_seq)]);
+    if ranges.is_empty() {
+        return ranges;
+    }
+    match spool.lock().holes(site, name, run, last_seq, 64) {
+        Ok(holes) => ranges_of_both(&holes, &ranges),
+        Err(error) => {
+            tracing::warn!(%error, "cannot tell what is missing");
+            Vec::new()
+        }
+    }
+}
+
+/// What lies in ranges of both lists: ascending, both ends included.
+fn ranges_of_both(one: &[(u64, u64)], other: &[(u64, u64)]) -> Vec<(u64, u64)> {
+    let mut both = Vec::new();
+    for &(first, last) in one {
+        for &(from, to) in other {
+            if first.max(from) <= last.min(to) {
+                both.push((first.max(from), last.min(to)));
+            }
+        }
+    }
+    both
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod holes;
 mod inbox;
 mod judge;
 mod overlaps;
+mod received;
 mod seeker;
 mod web;
 
@@ -14,7 +15,7 @@ use crate::{
     config::Ingest,
     mqtt::{self, MqttError, SubscriberSettings},
     roster::Roster,
-    sink::{self, DeadLetterError, DeadLetters, Health, OpenError, Redriven, Sink},
+    sink::{self, DeadLetterError, DeadLetters, Health, OpenError, Recent, Redriven, Sink},
     spool::{Opening, Settings, SharedSpool, Spool, SpoolError},
     stop,
     watchdog::{self, Beat, Stages},
@@ -23,6 +24,7 @@ use crate::{
 use feed::SpoolFeed;
 use holes::Holes;
 use inbox::SpoolInbox;
+use received::Received;
 use seeker::Seeker;
 use std::{
     io,
@@ -88,6 +90,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
     let spool = SharedSpool::new(spool);
     let holes = Arc::new(Mutex::new(Holes::default()));
     let roster = Arc::new(Roster::default());
+    let (received, recent) = (Arc::new(Received::default()), Arc::new(Recent::default()));
     let (stop, stopped) = watch::channel(false);
 
     let mut stages = Stages::from_environment();
@@ -96,7 +99,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
     for sink in sinks {
         let (health, said) = watch::channel(Health::Ok);
         healths.push((sink.name().to_owned(), said));
-        followers.push(follow(sink, &spool, &dead, health, stopped.clone(), stages.add("sink"))?);
+        followers.push(follow(sink, &spool, &dead, &recent, health, stopped.clone(), stages.add("sink"))?);
     }
     let declared = spool.lock().declared_missing()?;
     let said = IngestHealth { sinks: health::statuses(&healths), missing_windows: declared, ..IngestHealth::default() };
@@ -111,9 +114,18 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
             mqtt: config.mqtt.clone(),
             name: config.name.clone(),
             site: config.site.clone(),
+            commit_within: config.spool.commit_within,
             beat: stages.add("subscriber"),
         },
-        Arc::new(SpoolInbox::new(&spool, &dead, &holes, &roster, overlaps, missing.clone(), said)),
+        Arc::new(SpoolInbox::new(
+            &spool,
+            &dead,
+            &holes,
+            &roster,
+            (&received, &recent),
+            (overlaps, missing.clone()),
+            said,
+        )),
         outgoing,
         status,
         stopped.clone(),
@@ -124,6 +136,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
         patience: config.declare_after,
         name: config.name.clone(),
         spool: Arc::clone(&spool),
+        received,
         holes,
         requests,
         missing,
@@ -199,11 +212,12 @@ fn follow(
     sink: Box<dyn Sink>,
     spool: &Arc<SharedSpool>,
     dead: &Arc<Mutex<DeadLetters>>,
+    recent: &Arc<Recent>,
     health: watch::Sender<Health>,
     stopped: watch::Receiver<bool>,
     beat: Beat,
 ) -> io::Result<JoinHandle<()>> {
-    let feed = SpoolFeed::new(sink.name(), spool, dead);
+    let feed = SpoolFeed::new(sink.name(), spool, dead, recent);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     thread::Builder::new()
         .name(sink.name().to_owned())

@@ -4,6 +4,7 @@
 use super::{
     holes::{Due, Holes, Look, Overdue, SensorName},
     inbox,
+    received::Received,
 };
 use crate::{
     UnixNanos,
@@ -34,6 +35,8 @@ pub struct Seeker {
     pub name: String,
     /// Where the ledger is, and what is declared goes.
     pub spool: Arc<SharedSpool>,
+    /// What is not on disk yet.
+    pub received: Arc<Received>,
     /// What sensors say that they have.
     pub holes: Arc<Mutex<Holes>>,
     /// Where requests go.
@@ -80,10 +83,13 @@ impl Seeker {
 
     async fn look(&self) -> Due {
         let (spool, holes) = (Arc::clone(&self.spool), Arc::clone(&self.holes));
+        let received = Arc::clone(&self.received);
         let look = Look { room: self.requests.capacity(), asks: self.asks, patience: self.patience };
         let due = tokio::task::spawn_blocking(move || {
             let mut holes = holes.lock().unwrap_or_else(PoisonError::into_inner);
-            holes.due(Instant::now(), look, |sensor, run, last_seq| inbox::missing(&spool, sensor, run, last_seq))
+            holes.due(Instant::now(), look, |sensor, run, last_seq| {
+                inbox::missing(&spool, &received, sensor, run, last_seq)
+            })
         });
         due.await.unwrap_or_default()
     }

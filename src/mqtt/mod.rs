@@ -30,7 +30,7 @@ pub use outbox::{Offer, OfferKind, Outbox, OutboxError};
 pub use publisher::publish;
 pub use publishing::PublisherSettings;
 pub use reach::reach;
-pub use subscriber::{Inbox, InboxError, Incoming, Outgoing, SubscriberSettings, subscribe};
+pub use subscriber::{Inbox, InboxError, Incoming, Outgoing, Receipt, SubscriberSettings, subscribe};
 pub use topics::{Leaf, Topics};
 
 use crate::config::SecretError;

@@ -14,12 +14,20 @@ use crate::{
     wire::{INGEST_SCHEMA, IngestHealth, IngestStatus, REPLAY_SCHEMA, ReplayRequest, STORED_SCHEMA, Stored, encode},
 };
 use std::{future::Future, sync::Arc, time::Duration};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep_until},
+};
 
 /// How long the broker keeps the queue of an ingest that is away.
 const SESSION: Duration = Duration::from_secs(7 * 86_400);
 /// Messages the broker sends ahead of acknowledgements, and so the most that one commit acknowledges.
 const RECEIVE_MAXIMUM: u16 = 100;
+/// Messages that are committed at once, however short the last commit is ago: half of what mosquitto sends ahead unless told
+/// otherwise (`max_inflight_messages`), so that it always has something to send.
+const COMMIT_AT: usize = 10;
+/// Octets of payloads that are committed at once.
+const COMMIT_BYTES: usize = 16 << 20;
 /// Largest packet taken: the largest `mqtt.max_message` a sensor can be given, and room for its header.
 const MAX_PACKET: u32 = (16 << 20) + (64 << 10);
 /// Requests on the way.
@@ -49,12 +57,26 @@ pub struct Incoming {
 #[error("{0}")]
 pub struct InboxError(pub String);
 
+/// Whether what an inbox has received is to be committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// There is nothing to commit.
+    Done,
+    /// In time.
+    Waits,
+    /// At once: a sensor waits for it.
+    Urgent,
+}
+
 /// Where messages go.
 pub trait Inbox: Send + Sync + 'static {
-    /// Takes messages in the order they came, 100 at most. `Ok` means that what matters of them is durable: the
-    /// broker forgets them then. After an error the connection is ended, and the broker sends them again on a later
-    /// one; so a message may come more than once.
-    fn deliver(&self, messages: Vec<Incoming>) -> impl Future<Output = Result<(), InboxError>> + Send;
+    /// Takes messages in the order they came, 100 at most, into memory.
+    fn receive(&self, messages: Vec<Incoming>) -> Receipt;
+
+    /// Makes durable what was received since the last commit. `Ok` means that the broker may forget it. After an error the
+    /// connection is ended, nothing of it is kept here, and the broker sends it again on a later one; so a message may come
+    /// more than once.
+    fn commit(&self) -> impl Future<Output = Result<(), InboxError>> + Send;
 
     /// The broker has accepted a connection and the subscriptions. Without `session_present` it has no queue for us,
     /// and what was sent since the last connection has to be asked for again.
@@ -73,6 +95,9 @@ pub struct SubscriberSettings {
     pub name: String,
     /// The site to listen to, or `+` for all.
     pub site: String,
+    /// One commit takes what came within so long. The first one after a pause of that length comes at once, and so does one
+    /// for many messages.
+    pub commit_within: Duration,
     /// Marked by the subscriber's loop.
     pub beat: Beat,
 }
@@ -104,6 +129,16 @@ struct Subscriber<I> {
     stop: watch::Receiver<bool>,
     /// Whether there was a connection before: then a missing session is a loss.
     known: bool,
+    /// When the inbox last committed.
+    committed: Option<Instant>,
+}
+
+/// Messages of one connection that wait for a commit, and then for their acknowledgement.
+#[derive(Default)]
+struct Uncommitted {
+    /// Their share of the memory bound is free after the commit.
+    held: Vec<Delivery>,
+    bytes: usize,
 }
 
 enum End {
@@ -135,11 +170,16 @@ pub async fn subscribe<I: Inbox>(
         health,
         stop,
         known: false,
+        committed: None,
     };
     let mut link = subscriber.open()?; // Only the first failure is the caller's: later ones may be a file being renewed.
     loop {
         subscriber.reconnect.begin();
         let End::Lost(why) = subscriber.run(&mut link).await else { return Ok(()) };
+        // What has come is here, whatever became of the connection. If the broker sends it once more, it is the same.
+        if let Err(error) = subscriber.commit().await {
+            tracing::warn!(%error, "what came last is not kept, and is left to the broker");
+        }
         let mut why = subscriber.reconnect.ended(why, link.was_cut(), &link.broker().client_id);
         drop(link);
         link = loop {
@@ -177,10 +217,12 @@ impl<I: Inbox> Subscriber<I> {
         let mut session = false;
         let mut ready = false;
         let mut left = None;
+        let mut uncommitted = Uncommitted::default();
         let beat = self.settings.beat.clone();
         let mut due = tokio::time::interval(STATUS_PERIOD);
         loop {
             beat.turn().await;
+            let commit_due = self.commit_due();
             let signal = tokio::select! {
                 signal = next(&mut left, link) => signal,
                 request = self.requests.recv(), if ready && self.requests_open && link.room() > 0 => {
@@ -191,6 +233,12 @@ impl<I: Inbox> Subscriber<I> {
                     continue;
                 }
                 () = beat.keep() => continue,
+                () = sleep_until(commit_due), if !uncommitted.held.is_empty() => {
+                    if let Err(why) = self.settle(link, &mut uncommitted).await {
+                        return End::Lost(why);
+                    }
+                    continue;
+                }
                 _ = due.tick(), if ready => {
                     self.say(link);
                     continue;
@@ -202,10 +250,16 @@ impl<I: Inbox> Subscriber<I> {
                     }
                     // Whoever says how sinks are is gone: the daemon is stopping.
                     stopped(&mut self.stop).await;
+                    if let Err(why) = self.settle(link, &mut uncommitted).await {
+                        tracing::warn!(%why, "what came last is not kept, and is left to the broker");
+                    }
                     leave(link).await;
                     return End::Stopped;
                 }
                 () = stopped(&mut self.stop) => {
+                    if let Err(why) = self.settle(link, &mut uncommitted).await {
+                        tracing::warn!(%why, "what came last is not kept, and is left to the broker");
+                    }
                     if link.room() > 0 {
                         link.send(self.status(Some("stopped")), ());
                     }
@@ -232,7 +286,7 @@ impl<I: Inbox> Subscriber<I> {
                     due.reset_immediately();
                 }
                 Signal::Arrived(first) => {
-                    left = match self.take(link, first).await {
+                    left = match self.take(link, first, &mut uncommitted).await {
                         Ok(left) => left,
                         Err(why) => return End::Lost(why),
                     };
@@ -256,33 +310,61 @@ impl<I: Inbox> Subscriber<I> {
         self.inbox.connected(session_present);
     }
 
-    /// Delivers a message and those that have come with it, and acknowledges them. What came then and is no message
-    /// is handed back.
-    async fn take(&self, link: &mut Connection<()>, first: Delivery) -> Result<Option<Signal<()>>, String> {
+    /// Takes a message and those that have come with it, and commits if it is time. What came then and is no message is
+    /// handed back.
+    async fn take(
+        &mut self,
+        link: &mut Connection<()>,
+        first: Delivery,
+        uncommitted: &mut Uncommitted,
+    ) -> Result<Option<Signal<()>>, String> {
         let mut messages = Vec::new();
-        let mut acks = Vec::new();
-        let mut held = Vec::new(); // Their share of the memory bound is free after the commit.
         let mut next = Some(Signal::Arrived(first));
-        while held.len() < usize::from(RECEIVE_MAXIMUM)
+        while uncommitted.held.len() < usize::from(RECEIVE_MAXIMUM)
             && let Some(Signal::Arrived(mut delivery)) = next
         {
-            acks.extend(delivery.ack);
             if let Some((site, sensor, leaf)) = self.topics.parse(&delivery.topic) {
                 let (site, sensor) = (site.to_owned(), sensor.to_owned());
                 let payload = std::mem::take(&mut delivery.payload);
+                uncommitted.bytes += payload.len();
                 messages.push(Incoming { site, sensor, leaf, payload, retained: delivery.retain });
             }
-            held.push(delivery);
+            uncommitted.held.push(delivery);
             next = link.try_next();
         }
-        if !messages.is_empty()
-            && let Err(error) = self.inbox.deliver(messages).await
-        {
-            return Err(format!("cannot take messages from the broker: {error}"));
+        let receipt = if messages.is_empty() { Receipt::Waits } else { self.inbox.receive(messages) };
+        if receipt == Receipt::Done {
+            uncommitted.acknowledge(link);
         }
-        // If the connection has ended meanwhile, these go nowhere: never to a later one.
-        acks.into_iter().for_each(|ack| link.acknowledge(ack));
+        let much =
+            receipt == Receipt::Urgent || uncommitted.held.len() >= COMMIT_AT || uncommitted.bytes >= COMMIT_BYTES;
+        if much || self.commit_due() <= Instant::now() {
+            self.settle(link, uncommitted).await?;
+        }
         Ok(next)
+    }
+
+    /// When what waits is to be committed.
+    fn commit_due(&self) -> Instant {
+        self.committed.map_or_else(Instant::now, |last| last + self.settings.commit_within)
+    }
+
+    /// Commits what was received, and acknowledges it. If the connection has ended meanwhile, that goes nowhere: never to a
+    /// later one.
+    async fn settle(&mut self, link: &mut Connection<()>, uncommitted: &mut Uncommitted) -> Result<(), String> {
+        if uncommitted.held.is_empty() {
+            return Ok(());
+        }
+        let committed = self.commit().await;
+        committed.map_err(|error| format!("cannot take messages from the broker: {error}"))?;
+        uncommitted.acknowledge(link);
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<(), InboxError> {
+        let committed = self.inbox.commit().await;
+        self.committed = Some(Instant::now());
+        committed
     }
 
     /// Says how this ingest is, if there is room; the next minute says it again.
@@ -321,6 +403,13 @@ impl<I: Inbox> Subscriber<I> {
         };
         let properties = vec![("schema".to_owned(), schema.to_owned())];
         Message { topic, payload, retain: false, properties, correlation: None }
+    }
+}
+
+impl Uncommitted {
+    fn acknowledge(&mut self, link: &mut Connection<()>) {
+        self.bytes = 0;
+        self.held.drain(..).filter_map(|delivery| delivery.ack).for_each(|ack| link.acknowledge(ack));
     }
 }
 

@@ -6,6 +6,7 @@
 //! * [`history`]: the embedded history in SQLite, and how it is read.
 //! * [`follow`]: one sink, one feed, in order, with retries; [`dead_letters`]: what was refused for good;
 //!   [`redrive`]: offers that again.
+//! * [`Recent`]: what came a moment ago, stored or not yet.
 
 #[cfg(feature = "ingest")]
 pub mod dead_letters;
@@ -14,6 +15,8 @@ mod follow;
 #[cfg(feature = "sink-sqlite")]
 pub mod history;
 pub mod influx;
+#[cfg(feature = "ingest")]
+mod recent;
 #[cfg(feature = "ingest")]
 mod redrive;
 #[cfg(any(feature = "ingest", feature = "sink-sqlite"))]
@@ -27,6 +30,8 @@ pub use follow::{Feed, FeedError, Health, follow};
 pub use history::{History, Sqlite};
 #[cfg(feature = "sink-influx")]
 pub use influx::Influx;
+#[cfg(feature = "ingest")]
+pub use recent::{Arrival, News, Recent, Stage};
 #[cfg(feature = "ingest")]
 pub use redrive::{Redriven, redrive};
 

@@ -6,7 +6,10 @@ use airtally::{
     wire::{IngestHealth, Overlap, SinkStatus, State},
 };
 use serde_json::Value;
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use uuid::Uuid;
 
 #[tokio::test]
@@ -58,6 +61,41 @@ async fn one_commit_takes_many_messages() {
     let commits = inbox.batches.lock().unwrap().clone();
     assert!(commits.len() < 100 && commits.iter().all(|&size| size <= 100), "{commits:?}");
     sensor.stop().await;
+    ingest.stop().await;
+}
+
+#[tokio::test]
+async fn what_comes_soon_after_a_commit_waits_for_the_next_one() {
+    let broker = Broker::start("");
+    let topic = "airtally/home/attic/batch";
+    let publish =
+        |seqs: std::ops::Range<u64>| seqs.for_each(|seq| put(broker.port, topic, &format!("{{\"seq\":{seq}}}")));
+    let inbox = Arc::<Collector>::default();
+    let ingest = Ingest::patient(local(broker.port), &inbox, Duration::from_secs(600));
+    until("subscriptions", || inbox.connections() > 0).await;
+    publish(0..1);
+    until("the first commit", || inbox.seqs().len() == 1).await;
+    publish(1..6);
+    until("five more, in memory", || inbox.waiting() == 5).await;
+    ingest.task.abort();
+    assert_eq!(inbox.seqs().len(), 1);
+
+    // As after kill -9, for the broker: it sends them again. The first commit of a start does not wait.
+    let inbox = Arc::<Collector>::default();
+    let ingest = Ingest::patient(local(broker.port), &inbox, Duration::from_secs(600));
+    until("all five", || inbox.seqs().len() + inbox.waiting() == 5).await;
+    publish(6..20);
+    until("ten messages are a commit", || inbox.seqs().len() >= 11).await;
+    publish(20..22);
+    until("all", || inbox.seqs().len() + inbox.waiting() == 21).await;
+    assert!(inbox.waiting() > 0);
+    ingest.stop().await;
+    assert_eq!((inbox.seqs().len(), inbox.waiting()), (21, 0), "a stop commits first");
+    let none = Arc::<Collector>::default();
+    let ingest = Ingest::ready(local(broker.port), &none).await;
+    put(broker.port, topic, "{\"seq\":99}");
+    until("a new one", || !none.seqs().is_empty()).await;
+    assert_eq!(none.seqs().into_iter().collect::<Vec<_>>(), [99], "what was committed was acknowledged");
     ingest.stop().await;
 }
 

@@ -225,10 +225,17 @@ pub struct Collector {
     pub fail: AtomicBool,
     pub failed: AtomicBool,
     pub slow: AtomicBool,
+    pub received: Mutex<Vec<Incoming>>,
 }
 
 impl Inbox for Collector {
-    async fn deliver(&self, messages: Vec<Incoming>) -> Result<(), InboxError> {
+    fn receive(&self, messages: Vec<Incoming>) -> Receipt {
+        self.received.lock().unwrap().extend(messages);
+        Receipt::Waits
+    }
+
+    async fn commit(&self) -> Result<(), InboxError> {
+        let messages = std::mem::take(&mut *self.received.lock().unwrap());
         if self.slow.load(Ordering::Relaxed) {
             pause(50).await;
         }
@@ -236,7 +243,9 @@ impl Inbox for Collector {
             self.failed.store(true, Ordering::Relaxed);
             return Err(InboxError("the disk is full".into()));
         }
-        self.batches.lock().unwrap().push(messages.len());
+        if !messages.is_empty() {
+            self.batches.lock().unwrap().push(messages.len());
+        }
         self.messages.lock().unwrap().extend(messages);
         Ok(())
     }
@@ -262,6 +271,11 @@ impl Collector {
         of_leaf.map(|message| serde_json::from_slice(&message.payload).unwrap()).collect()
     }
 
+    /// How many messages wait for a commit.
+    pub fn waiting(&self) -> usize {
+        self.received.lock().unwrap().len()
+    }
+
     /// Windows received, each once.
     pub fn seqs(&self) -> BTreeSet<u64> {
         self.payloads(&Leaf::Batch).iter().map(|batch| batch["seq"].as_u64().unwrap()).collect()
@@ -279,9 +293,15 @@ pub struct Ingest {
 
 impl Ingest {
     pub fn start(mqtt: Mqtt, inbox: &Arc<Collector>) -> Self {
+        Self::patient(mqtt, inbox, Duration::ZERO)
+    }
+
+    /// One whose commits take what comes within so long.
+    pub fn patient(mqtt: Mqtt, inbox: &Arc<Collector>, commit_within: Duration) -> Self {
         let (requests, requests_receiver) = mpsc::channel(8);
         let (stop, stop_receiver) = watch::channel(false);
-        let settings = SubscriberSettings { mqtt, name: "one".into(), site: "+".into(), beat: Beat::default() };
+        let settings =
+            SubscriberSettings { mqtt, name: "one".into(), site: "+".into(), commit_within, beat: Beat::default() };
         let (health, health_receiver) = watch::channel(IngestHealth::default());
         let subscriber = subscribe(settings, Arc::clone(inbox), requests_receiver, health_receiver, stop_receiver);
         Self { inbox: Arc::clone(inbox), requests, health, stop, task: tokio::spawn(subscriber) }

@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
 mod bad_input;
+mod commits;
 mod faults;
 mod influx;
 mod live;

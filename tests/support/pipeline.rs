@@ -116,6 +116,8 @@ pub fn ingest(dir: &Path, port: u16) -> Ingest {
     let mut config = Ingest::default();
     config.name = "test-ingest".into();
     config.spool.state_dir = dir.join("ingest");
+    // As in use, and soon enough for whoever waits for it.
+    config.spool.commit_within = Duration::from_millis(300);
     config.mqtt.host = "127.0.0.1".into();
     config.mqtt.port = Some(port);
     config.mqtt.max_backoff = Duration::from_secs(1);

@@ -173,7 +173,7 @@ run_sensor() {
 # ingest: stores what sensors publish in history.sqlite; sets ingest_pid.
 ingest() {
     {
-        printf '%s\n' 'name = "vm"' '[mqtt]' 'host = "127.0.0.1"' '[spool]' "state_dir = \"$PWD/ingest-state\""
+        printf '%s\n' 'name = "vm"' '[mqtt]' 'host = "127.0.0.1"' '[spool]' "state_dir = \"$PWD/ingest-state\"" 'commit_within = "1s"'
         printf '%s\n' '[sqlite]' "path = \"$PWD/history.sqlite\""
     } >ingest.toml
     mkdir -p ingest-state
