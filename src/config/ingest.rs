@@ -5,8 +5,13 @@ use crate::{
     bounds::{DAY, SECOND, Wrong, between, wrong},
     units,
 };
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,8 +36,8 @@ pub struct Ingest {
     pub influx: Vec<Influx>,
     /// The embedded history.
     pub sqlite: Option<Sqlite>,
-    /// The web server; none where absent.
-    pub web: Option<Web>,
+    /// The web server.
+    pub web: Web,
     /// The log.
     pub log: Log,
 }
@@ -49,7 +54,7 @@ impl Default for Ingest {
             dead_letters: DeadLetters::default(),
             influx: Vec::new(),
             sqlite: None,
-            web: None,
+            web: Web::default(),
             log: Log::default(),
         }
     }
@@ -76,7 +81,7 @@ impl Ingest {
             }
         }
         self.sqlite.as_ref().map_or(Ok(()), Sqlite::check)?;
-        self.web.as_ref().map_or(Ok(()), Web::check)?;
+        self.web.check()?;
         self.spool.check()?;
         self.dead_letters.check()?;
         self.mqtt.check()
@@ -238,19 +243,29 @@ fn one_minute() -> Duration {
     Duration::from_secs(60)
 }
 
-/// The web server: the vendor registry's routes.
+/// The web server: the page and its API for those who may see what sensors heard, the vendor registry for all.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Web {
+    /// Whether there is one.
+    pub enabled: bool,
     /// Address and port to listen on.
     pub listen: SocketAddr,
     /// PEM file with the certificate chain, for https.
     pub cert_file: Option<PathBuf>,
     /// PEM file with the certificate's private key.
     pub key_file: Option<SecretFile>,
-    /// File whose first line is the token that changes need; without it there are none.
+    /// File with the password that those who log in give, as `airtally ingest password` writes it.
+    pub password_file: Option<SecretFile>,
+    /// Addresses and networks of proxies that have their clients log in, and say in `proxy_header` who asks.
+    pub trusted_proxies: Vec<String>,
+    /// The header in which such a proxy says so.
+    pub proxy_header: String,
+    /// File whose first line is the token that a collector of metrics shows.
+    pub metrics_token_file: Option<SecretFile>,
+    /// File whose first line is the token that changes to the vendor registry need; without it there are none.
     pub token_file: Option<SecretFile>,
-    /// Origins whose web pages may read, like `https://example.org`; `*` is all.
+    /// Origins whose web pages may read the vendor registry, like `https://example.org`; `*` is all.
     pub cors_origins: Vec<String>,
     /// Requests a second that one client may make; no bound where absent.
     pub rate_limit: Option<u32>,
@@ -263,9 +278,14 @@ pub struct Web {
 impl Default for Web {
     fn default() -> Self {
         Self {
+            enabled: true,
             listen: SocketAddr::from(([127, 0, 0, 1], 8780)),
             cert_file: None,
             key_file: None,
+            password_file: None,
+            trusted_proxies: Vec::new(),
+            proxy_header: "Remote-User".into(),
+            metrics_token_file: None,
             token_file: None,
             cors_origins: Vec::new(),
             rate_limit: None,
@@ -276,7 +296,7 @@ impl Default for Web {
 }
 
 impl Web {
-    /// Refuses halves of a pair, and a bound that lets nobody in.
+    /// Refuses halves of a pair, a bound that lets nobody in, and what is no address or no name.
     ///
     /// # Errors
     /// The key, and what would do.
@@ -287,7 +307,34 @@ impl Web {
         if self.rate_limit == Some(0) {
             wrong("web.rate_limit", "must be at least 1; leave it out for no bound")?;
         }
+        self.proxies()?;
+        let is_token = |octet: u8| octet.is_ascii_alphanumeric() || b"-_".contains(&octet);
+        if self.proxy_header.is_empty() || !self.proxy_header.bytes().all(is_token) {
+            wrong("web.proxy_header", format!("'{}' is no header's name, like Remote-User", self.proxy_header))?;
+        }
+        for host in &self.hosts {
+            if host.is_empty() || host.contains(['/', '@']) || host.contains(char::is_whitespace) {
+                wrong("web.hosts", format!("'{host}' is no name of a server: give it alone, like pi.example.org"))?;
+            }
+        }
         Ok(())
+    }
+
+    /// The trusted proxies, as networks.
+    ///
+    /// # Errors
+    /// The one that is none.
+    pub fn proxies(&self) -> Result<Vec<IpNet>, Wrong> {
+        let network = |text: &String| {
+            let network = text.parse::<IpAddr>().map(IpNet::from).ok().or_else(|| text.parse().ok());
+            let message = match network {
+                Some(network) if network.prefix_len() > 0 => return Ok(network.trunc()),
+                Some(_) => format!("'{text}' is everybody: name the proxy's address"),
+                None => format!("'{text}' is neither an address nor a network like 10.0.0.0/24"),
+            };
+            Err(Wrong { key: "web.trusted_proxies".into(), message })
+        };
+        self.trusted_proxies.iter().map(network).collect()
     }
 }
 

@@ -130,7 +130,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
         status,
         stopped.clone(),
     ));
-    let web = config.web.as_ref().map(|web| web::start(web, stopped.clone())).transpose()?;
+    let web = web::start(&config.web, web::Sources { roster: Arc::clone(&roster) }, stopped.clone())?;
     let seeker = Seeker {
         asks: config.replay,
         patience: config.declare_after,
@@ -169,10 +169,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
         None => subscriber.await,
     };
     health_teller.abort();
-    if let Some(web) = web {
-        let _ = web.await;
-    }
-    for follower in followers {
+    for follower in web.into_iter().chain(followers) {
         let _ = follower.join();
     }
     let flushed = spool.with(Spool::flush).await.unwrap_or(Ok(()));

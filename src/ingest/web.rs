@@ -1,71 +1,227 @@
-//! Ingest's web server: the vendor registry's routes.
+//! Ingest's web server: who may see what, what is mounted where, on a thread of its own. Whatever becomes of it, ingest
+//! goes on storing.
 
 use crate::{
     UnixNanos,
-    config::{SecretError, Web},
+    config::{SecretError, SecretFile, Web},
     oui::store::OuiError,
+    roster::Roster,
     web::{
-        guard::{Settings, Token},
-        routes::oui::OuiApi,
-        serve_oui, tls,
+        self, Limits,
+        access::{Access, Rules},
+        guard::{Guard, Settings, Token},
+        live::{self, Live},
+        login,
+        password::Password,
+        router::Tables,
+        routes::{self, oui::OuiApi},
+        tls,
     },
 };
+use axum::http::HeaderName;
+use rustls::ServerConfig;
 use std::{
     io,
-    net::{SocketAddr, TcpListener},
+    net::TcpListener,
+    path::PathBuf,
     sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
 };
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{sync::watch, time::sleep};
 
-/// Why there is no web server.
+/// How often a server that cannot begin tries again.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// What its answers are made from.
+pub struct Sources {
+    /// What sensors said last.
+    pub roster: Arc<Roster>,
+}
+
+/// Why there is no web server: a mistake in its configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum WebError {
-    /// The address is taken, or not this machine's.
-    #[error("cannot listen on {address} (web.listen): {source}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
     /// Certificate or key are of no use.
     #[error("cannot serve https: {0}")]
     Tls(String),
-    /// The token cannot be read.
+    /// A token or a password cannot be read.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// The vendor cache is a newer program's, or cannot be read.
+    /// A password file holds something else.
+    #[error("cannot use the password in {path}: {reason}")]
+    Password {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what would do.
+        reason: String,
+    },
+    /// A setting has no meaning.
+    #[error("{key}: {message}")]
+    Setting {
+        /// The key.
+        key: String,
+        /// What is wrong and what would do.
+        message: String,
+    },
+    /// The system refused a thread.
+    #[error("cannot start the web server: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Why it cannot begin now, and may later.
+#[derive(Debug, thiserror::Error)]
+enum NotNow {
+    #[error("cannot listen on {address} (web.listen): {source}")]
+    Listen { address: std::net::SocketAddr, source: io::Error },
     #[error(transparent)]
     Oui(#[from] OuiError),
 }
 
-/// Starts it; it ends when `stop` turns true.
-pub fn start(config: &Web, mut stop: watch::Receiver<bool>) -> Result<JoinHandle<()>, WebError> {
-    let token = config.token_file.as_ref().map(|file| file.read_line()).transpose()?;
-    let tls = match (&config.cert_file, &config.key_file) {
-        (Some(cert), Some(key)) => Some(tls::server_config(cert, key.path()).map_err(WebError::Tls)?),
-        _ => None,
-    };
-    let settings = Settings {
-        token: token.as_deref().map(Token::new),
-        cors: config.cors_origins.clone(),
-        rate_limit: config.rate_limit,
-        hosts: config.hosts.clone(),
-    };
-    let (api, note) = OuiApi::new(&config.oui_cache, UnixNanos::now)?;
-    if let Some(note) = note {
-        tracing::warn!("{note}");
+/// Starts it, where the configuration has one; it ends when `stop` turns true. A port that is taken is tried again and
+/// again: one warning, and ingest does without.
+///
+/// # Errors
+/// When the configuration cannot work.
+pub fn start(config: &Web, sources: Sources, stop: watch::Receiver<bool>) -> Result<Option<JoinHandle<()>>, WebError> {
+    if !config.enabled {
+        return Ok(None);
     }
-    let refused = |source| WebError::Listen { address: config.listen, source };
-    let listener = TcpListener::bind(config.listen).map_err(refused)?;
-    listener.set_nonblocking(true).map_err(refused)?;
-    let address = listener.local_addr().map_err(refused)?;
-    let listener = tokio::net::TcpListener::from_std(listener).map_err(refused)?;
-    tracing::info!(%address, "serving the vendor registry");
-    Ok(tokio::spawn(async move {
-        serve_oui(listener, tls, Arc::new(api), settings, async {
+    let server = Server::new(config, sources)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // A flood of requests is to keep nothing else waiting.
+    let thread = thread::Builder::new().name("web".to_owned()).spawn(move || runtime.block_on(server.run(stop)))?;
+    Ok(Some(thread))
+}
+
+struct Server {
+    config: Web,
+    sources: Sources,
+    settings: Settings,
+    access: Arc<Access>,
+    tls: Option<Arc<ServerConfig>>,
+}
+
+impl Server {
+    fn new(config: &Web, sources: Sources) -> Result<Self, WebError> {
+        let token = |file: &Option<SecretFile>| -> Result<Option<Token>, SecretError> {
+            Ok(file.as_ref().map(SecretFile::read_line).transpose()?.as_deref().map(Token::new))
+        };
+        let tls = match (&config.cert_file, &config.key_file) {
+            (Some(cert), Some(key)) => Some(tls::server_config(cert, key.path()).map_err(WebError::Tls)?),
+            _ => None,
+        };
+        let password = config.password_file.as_ref().map(password).transpose()?;
+        let setting = |key: &str, message: String| WebError::Setting { key: key.to_owned(), message };
+        let rules = Rules {
+            password,
+            proxies: config.proxies().map_err(|wrong| setting(&wrong.key, wrong.message))?,
+            proxy_header: Some(
+                HeaderName::try_from(&config.proxy_header)
+                    .map_err(|error| setting("web.proxy_header", error.to_string()))?,
+            ),
+            metrics: token(&config.metrics_token_file)?,
+            tls: tls.is_some(),
+        };
+        let settings = Settings {
+            token: token(&config.token_file)?,
+            cors: config.cors_origins.clone(),
+            rate_limit: config.rate_limit,
+            hosts: config.hosts.clone(),
+        };
+        let access = Arc::new(Access::new(rules, config.listen));
+        Ok(Self { config: config.clone(), sources, settings, access, tls })
+    }
+
+    /// Serves until `stop` turns true.
+    async fn run(self, mut stop: watch::Receiver<bool>) {
+        let mut said = String::new();
+        let (listener, oui) = loop {
+            match self.begin() {
+                Ok(begun) => break begun,
+                Err(error) => {
+                    let problem = error.to_string();
+                    if problem != said {
+                        tracing::warn!("there is no web page for now, and storing goes on: {problem}");
+                        said = problem;
+                    }
+                }
+            }
+            tokio::select! {
+                () = sleep(AGAIN) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        };
+        self.tell(&listener);
+        let live = Arc::new(Live::default());
+        let helpers = [
+            tokio::spawn(web::keep_fresh(Arc::clone(&oui))),
+            tokio::spawn(events(Arc::clone(&self.sources.roster), Arc::clone(&live))),
+            tokio::spawn({
+                let live = Arc::clone(&live);
+                async move { live.run().await }
+            }),
+        ];
+        let ended = async {
             let _ = stop.wait_for(|stop| *stop).await;
-        })
-        .await;
-    }))
+            live.end();
+        };
+        let tables = self.tables(oui, &live);
+        web::serve(listener, self.tls.clone(), tables.router(), Limits::default(), ended).await;
+        for helper in helpers {
+            helper.abort();
+        }
+    }
+
+    fn begin(&self) -> Result<(tokio::net::TcpListener, Arc<OuiApi>), NotNow> {
+        let refused = |source| NotNow::Listen { address: self.config.listen, source };
+        let listener = TcpListener::bind(self.config.listen).map_err(refused)?;
+        listener.set_nonblocking(true).map_err(refused)?;
+        let (api, note) = OuiApi::new(&self.config.oui_cache, UnixNanos::now)?;
+        if let Some(note) = note {
+            tracing::info!("{note}");
+        }
+        Ok((tokio::net::TcpListener::from_std(listener).map_err(refused)?, Arc::new(api)))
+    }
+
+    /// Everything that is served here.
+    fn tables(&self, oui: Arc<OuiApi>, live: &Arc<Live>) -> Tables {
+        let guard = Guard::new(self.settings.clone(), self.config.listen).with_access(Arc::clone(&self.access));
+        let mut tables = routes::registry(Tables::new(guard), oui);
+        if self.access.has_viewers() {
+            tables = tables.mount(login::ROUTES, Arc::clone(&self.access)).mount(live::ROUTES, Arc::clone(live));
+        }
+        tables
+    }
+
+    fn tell(&self, listener: &tokio::net::TcpListener) {
+        let address = listener.local_addr().unwrap_or(self.config.listen);
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        if !self.access.has_viewers() {
+            let what = "serving the vendor registry alone: the page is for those who log in, and nobody can; set \
+                        password_file or trusted_proxies under [web]";
+            tracing::info!(%address, "{what}");
+            return;
+        }
+        tracing::info!(%address, "serving the page: {scheme}://{address}/");
+        if self.config.password_file.is_some() && self.tls.is_none() && !address.ip().to_canonical().is_loopback() {
+            tracing::warn!(
+                "the password travels in the clear: set cert_file and key_file under [web], or listen on 127.0.0.1 \
+                 behind a proxy that has https"
+            );
+        }
+    }
+}
+
+fn password(file: &SecretFile) -> Result<Password, WebError> {
+    let line = file.read_line()?;
+    Password::new(&line).map_err(|reason| WebError::Password { path: file.path().to_owned(), reason })
+}
+
+/// Tells `live` of what happens, for ever.
+async fn events(roster: Arc<Roster>, live: Arc<Live>) {
+    let mut changes = roster.changes();
+    while changes.changed().await.is_ok() {
+        live.tell("status", &serde_json::json!({}));
+    }
 }

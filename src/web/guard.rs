@@ -3,6 +3,7 @@
 
 use super::{
     Response, StatusCode,
+    access::Access,
     hosts::Hosts,
     http::{With as _, refusal, text},
     seats::network,
@@ -16,7 +17,7 @@ use sha2::{Digest, Sha256};
 use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -44,10 +45,21 @@ impl Token {
         Self(Sha256::digest(text).into())
     }
 
-    fn is(&self, text: &str) -> bool {
+    pub(super) fn is(&self, text: &str) -> bool {
         let other: [u8; 32] = Sha256::digest(text).into();
         self.0.iter().zip(other).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
     }
+
+    /// Whether a request with these headers shows it as a bearer.
+    pub(super) fn is_shown(&self, headers: &HeaderMap) -> bool {
+        bearer(headers).is_some_and(|given| self.is(given))
+    }
+}
+
+/// The token that a request shows (RFC 6750, section 2.1).
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, given) = text(headers, &header::AUTHORIZATION)?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| given.trim())
 }
 
 /// Keeps what the operator decided.
@@ -55,6 +67,7 @@ pub struct Guard {
     settings: Settings,
     hosts: Hosts,
     limit: Option<RateLimit>,
+    access: Option<Arc<Access>>,
 }
 
 impl Guard {
@@ -63,7 +76,20 @@ impl Guard {
     pub fn new(settings: Settings, listen: SocketAddr) -> Self {
         let limit = settings.rate_limit.map(RateLimit::new);
         let hosts = Hosts::new(listen, &settings.hosts);
-        Self { settings, hosts, limit }
+        Self { settings, hosts, limit, access: None }
+    }
+
+    /// The same, which lets in those that `access` does. Without it nobody is a viewer.
+    #[must_use]
+    pub fn with_access(mut self, access: Arc<Access>) -> Self {
+        self.access = Some(access);
+        self
+    }
+
+    /// Who lets viewers in.
+    pub(super) fn access(&self) -> Result<&Access, Box<Response>> {
+        let why = "nobody may see this here";
+        self.access.as_deref().ok_or_else(|| refusal(StatusCode::FORBIDDEN, why).into())
     }
 
     /// Refuses a request that asks for another server, or does not say which.
@@ -84,14 +110,10 @@ impl Guard {
             let why = "this server takes no changes: it was started without --token-file";
             return Some(refusal(StatusCode::FORBIDDEN, why));
         };
-        let problem = match text(headers, &header::AUTHORIZATION).and_then(|value| value.split_once(' ')) {
-            Some((scheme, given)) if scheme.eq_ignore_ascii_case("bearer") => {
-                if token.is(given.trim()) {
-                    return None;
-                }
-                "this token is not the server's"
-            }
-            _ => "changes need the header 'Authorization: Bearer' with the server's token",
+        let problem = match bearer(headers) {
+            Some(given) if token.is(given) => return None,
+            Some(_) => "this token is not the server's",
+            None => "changes need the header 'Authorization: Bearer' with the server's token",
         };
         Some(refusal(StatusCode::UNAUTHORIZED, problem).with(header::WWW_AUTHENTICATE, "Bearer"))
     }

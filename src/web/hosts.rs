@@ -41,11 +41,8 @@ impl Hosts {
         if self.names.iter().any(|name| name == "*" || *name == host) {
             return true;
         }
-        match address(&host) {
-            // Who asks by an address has asked no DNS.
-            Some(address) => !self.loopback || address.to_canonical().is_loopback(),
-            None => host == "localhost" || host.ends_with(".localhost"),
-        }
+        // Who asks by an address has asked no DNS.
+        is_loopback(&host) || !self.loopback && address(&host).is_some()
     }
 
     /// Refuses a request that does not say whom it asks (RFC 9112, section 3.2), or asks another server.
@@ -72,6 +69,15 @@ impl Hosts {
              (--host, or hosts under [web])"
         );
         Some(refusal(StatusCode::MISDIRECTED_REQUEST, &why))
+    }
+}
+
+/// Whether `host`, without a port, is a name or an address that each machine has for itself (RFC 6761, section 6.3).
+pub(super) fn is_loopback(host: &str) -> bool {
+    let host = plain(host);
+    match address(&host) {
+        Some(address) => address.to_canonical().is_loopback(),
+        None => host == "localhost" || host.ends_with(".localhost"),
     }
 }
 

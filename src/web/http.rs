@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, header},
 };
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 use std::net::{IpAddr, Ipv4Addr};
 
 pub use axum::{
@@ -27,6 +28,8 @@ pub struct Request {
     pub body: Bytes,
     /// Who asks.
     pub peer: IpAddr,
+    /// Whether the asker has logged in here, and so can log out.
+    pub logged_in: bool,
 }
 
 impl Request {
@@ -38,13 +41,16 @@ impl Request {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let path = path.strip_prefix('/').ok_or("the path does not begin with '/'")?;
         let path = path.split('/').map(|part| decode(part, false)).collect::<Result<_, _>>()?;
-        let pair = |text: &str| {
-            let (name, value) = text.split_once('=').unwrap_or((text, ""));
-            Ok((decode(name, true)?, decode(value, true)?))
-        };
-        let query = query.split('&').filter(|text| !text.is_empty()).map(pair).collect::<Result<_, &'static str>>()?;
-        let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        Ok(Self { method, path, query, headers: HeaderMap::new(), body: Bytes::new(), peer })
+        let (query, peer) = (pairs(query)?, IpAddr::V4(Ipv4Addr::LOCALHOST));
+        Ok(Self { method, path, query, headers: HeaderMap::new(), body: Bytes::new(), peer, logged_in: false })
+    }
+
+    /// The pairs of a form that is sent as its body.
+    ///
+    /// # Errors
+    /// What is malformed about it.
+    pub fn form(&self) -> Result<Vec<(String, String)>, &'static str> {
+        pairs(str::from_utf8(&self.body).map_err(|_| "the form is not UTF-8")?)
     }
 
     /// The header `name`, if it is there and plain ASCII.
@@ -63,6 +69,15 @@ impl Request {
 /// The header `name` among `headers`, if it is there and plain ASCII.
 pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The pairs of a query or a form.
+fn pairs(text: &str) -> Result<Vec<(String, String)>, &'static str> {
+    let pair = |text: &str| {
+        let (name, value) = text.split_once('=').unwrap_or((text, ""));
+        Ok((decode(name, true)?, decode(value, true)?))
+    };
+    text.split('&').filter(|text| !text.is_empty()).map(pair).collect()
 }
 
 /// Undoes percent-encoding, and `+` for a space in a query.
@@ -140,6 +155,37 @@ pub fn refusal(status: StatusCode, message: &str) -> Response {
         error: message,
     };
     of_type(status, "application/problem+json", json_text(&problem))
+}
+
+/// `text` as the text of an HTML element, or a quoted attribute's.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// An answer that may be kept and asked for again: with a mark of what is in it, or, where the client has that already,
+/// nothing but the mark (RFC 9110, section 13.1.2). The mark is weak: packed and unpacked it is the same.
+#[must_use]
+pub fn marked(request: &Request, media_type: &'static str, body: Vec<u8>) -> Response {
+    let hash = Sha256::digest(&body);
+    let mark: String = hash.iter().take(8).map(|octet| format!("{octet:02x}")).collect();
+    let known = request.header(&header::IF_NONE_MATCH).is_some_and(|tags| {
+        let plain = |tag: &str| tag.trim().trim_start_matches("W/").trim_matches('"').to_owned();
+        tags.split(',').any(|tag| tag.trim() == "*" || plain(tag) == mark)
+    });
+    let answer = if known { empty(StatusCode::NOT_MODIFIED) } else { of_type(StatusCode::OK, media_type, body) };
+    answer.with(header::ETAG, format!("W/\"{mark}\"")).with(header::CACHE_CONTROL, "private, no-cache")
 }
 
 /// Answers with one header more.

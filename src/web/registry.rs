@@ -2,7 +2,8 @@
 
 use super::{
     Limits,
-    guard::Settings,
+    guard::{Guard, Settings},
+    router::Tables,
     routes::{self, oui::OuiApi},
     serve,
 };
@@ -13,7 +14,7 @@ use tokio::net::TcpListener;
 /// How often a replaced cache is looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Serves the registry's routes until `stop` is done, and takes up a cache that is replaced meanwhile.
+/// Serves the registry's routes alone until `stop` is done, and takes up a cache that is replaced meanwhile.
 pub async fn serve_oui(
     listener: TcpListener,
     tls: Option<Arc<ServerConfig>>,
@@ -23,16 +24,19 @@ pub async fn serve_oui(
 ) {
     // A socket that cannot say where it listens is taken for one that only this machine reaches: the stricter rule.
     let listen = listener.local_addr().unwrap_or_else(|_| ([127, 0, 0, 1], 0).into());
-    let watched = Arc::clone(&api);
-    let refresh = tokio::spawn(async move {
-        let mut tick = tokio::time::interval(LOOK_EVERY);
-        loop {
-            tick.tick().await;
-            let api = Arc::clone(&watched);
-            // Loading a new cache takes a while; lookups go on.
-            let _ = tokio::task::spawn_blocking(move || api.refresh()).await;
-        }
-    });
-    serve(listener, tls, routes::registry(api, settings, listen), Limits::default(), stop).await;
+    let refresh = tokio::spawn(keep_fresh(Arc::clone(&api)));
+    let routes = routes::registry(Tables::new(Guard::new(settings, listen)), api).router();
+    serve(listener, tls, routes, Limits::default(), stop).await;
     refresh.abort();
+}
+
+/// Takes up a cache that is replaced, for ever.
+pub async fn keep_fresh(api: Arc<OuiApi>) {
+    let mut tick = tokio::time::interval(LOOK_EVERY);
+    loop {
+        tick.tick().await;
+        let api = Arc::clone(&api);
+        // Loading a new cache takes a while; lookups go on.
+        let _ = tokio::task::spawn_blocking(move || api.refresh()).await;
+    }
 }

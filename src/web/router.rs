@@ -3,15 +3,18 @@
 
 use super::{
     Method, Request, Response, StatusCode,
+    access::Entry,
     guard::{Asked, Guard},
     http::{With as _, empty, refusal},
+    live::Endless,
+    pack::{packed, takes_gzip},
     server::Client,
 };
 use axum::{
     Router,
     body::{Body, Bytes, HttpBody as _},
     extract,
-    http::header,
+    http::{HeaderName, HeaderValue, header},
     middleware::{self, Next},
     routing::any,
 };
@@ -51,6 +54,12 @@ pub struct Action<S: 'static> {
 pub enum Who {
     /// Anybody.
     Anyone,
+    /// Who may see what sensors heard: [`super::access`] says who that is.
+    Viewer,
+    /// Who collects metrics: with their own token, or as a viewer.
+    Metrics,
+    /// Anybody, but through no page of another server: for forms.
+    OwnPage,
     /// Who has the token for changes.
     Writer,
 }
@@ -95,29 +104,74 @@ impl<S> Action<S> {
     }
 }
 
-/// Mounts `routes`, which answer from `state`, behind `guard`. What is at no path of theirs gets 404.
-pub fn mount<S: Send + Sync + 'static>(routes: &'static [Route<S>], state: Arc<S>, guard: Guard) -> Router {
-    let guard = Arc::new(guard);
-    let mut router = Router::new();
-    for route in routes {
-        for path in route.paths {
-            let (state, guard) = (Arc::clone(&state), Arc::clone(&guard));
-            let answer = move |request| answer(route, Arc::clone(&state), Arc::clone(&guard), request);
-            router = router.route(path, any(answer));
-        }
-    }
-    let nothing = async || refusal(StatusCode::NOT_FOUND, "there is nothing at this path: see /api/v1/openapi.json");
-    router.fallback(nothing).layer(middleware::from_fn_with_state(guard, for_all))
+/// Tables of routes, each with what it answers from, behind one guard.
+///
+/// ```ignore
+/// Tables::new(Guard::new(settings, address).with_access(access))
+///     .mount(page::ROUTES, Arc::new(page))    // &'static [Route<Page>], Arc<Page>
+///     .mount(live::ROUTES, live)
+///     .router()
+/// ```
+pub struct Tables {
+    guard: Arc<Guard>,
+    router: Router,
 }
+
+impl Tables {
+    /// Nothing yet, behind `guard`.
+    #[must_use]
+    pub fn new(guard: Guard) -> Self {
+        Self { guard: Arc::new(guard), router: Router::new() }
+    }
+
+    /// The same and `routes`, which answer from `state`. No path may be mounted already.
+    #[must_use]
+    pub fn mount<S: Send + Sync + 'static>(mut self, routes: &'static [Route<S>], state: Arc<S>) -> Self {
+        for route in routes {
+            for path in route.paths {
+                let (state, guard) = (Arc::clone(&state), Arc::clone(&self.guard));
+                let answer = move |request| answer(route, Arc::clone(&state), Arc::clone(&guard), request);
+                self.router = self.router.route(path, any(answer));
+            }
+        }
+        self
+    }
+
+    /// All of them for a server. What is at no path of theirs gets 404.
+    pub fn router(self) -> Router {
+        let nothing =
+            async || refusal(StatusCode::NOT_FOUND, "there is nothing at this path: see /api/v1/openapi.json");
+        self.router.fallback(nothing).layer(middleware::from_fn_with_state(self.guard, for_all))
+    }
+}
+
+/// What every answer says to browsers: to load, embed and run nothing that is not this server's own.
+const SECURITY: [(HeaderName, &str); 4] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
+         form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// The mark of an answer that is for viewers: no web page of another server may read it, whatever is allowed else.
+#[derive(Clone, Copy)]
+struct Private;
 
 /// What holds for all paths.
 async fn for_all(extract::State(guard): extract::State<Arc<Guard>>, request: extract::Request, next: Next) -> Response {
     let asked = Asked::new(request.headers());
-    let answer = match guard.refuse_stranger(&request) {
+    let mut answer = match guard.refuse_stranger(&request) {
         Some(refusal) => refusal,
         None => next.run(request).await,
     };
-    guard.cors(&asked, answer)
+    for (name, value) in SECURITY {
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    if answer.extensions().get::<Private>().is_some() { answer } else { guard.cors(&asked, answer) }
 }
 
 async fn answer<S: Send + Sync + 'static>(
@@ -126,7 +180,14 @@ async fn answer<S: Send + Sync + 'static>(
     guard: Arc<Guard>,
     request: extract::Request,
 ) -> Response {
-    follow(route, state, &guard, request).await.unwrap_or_else(|refusal| *refusal)
+    let is_private = route.actions.iter().any(|action| matches!(action.who, Who::Viewer | Who::Metrics));
+    let mut answer = follow(route, state, &guard, request).await.unwrap_or_else(|refusal| *refusal);
+    if is_private {
+        answer.extensions_mut().insert(Private);
+        let keep = HeaderValue::from_static("no-store");
+        answer.headers_mut().entry(header::CACHE_CONTROL).or_insert(keep);
+    }
+    answer
 }
 
 /// An answer that ends a request before it is worked on.
@@ -144,16 +205,21 @@ async fn follow<S: Send + Sync + 'static>(
         return Err(refusal(StatusCode::INTERNAL_SERVER_ERROR, "the server does not know who asks").into());
     };
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-    let method = if head.method == Method::HEAD { Method::GET } else { head.method };
+    let method = if head.method == Method::HEAD { Method::GET } else { head.method.clone() };
     let action = route.actions.iter().find(|action| action.method == method);
     let cost = action.map_or(1, |action| action.cost);
     refused(guard.refuse_haste(client.peer, cost, Instant::now()))?;
     let mut request =
         Request::new(method, target).map_err(|problem| Refusal::from(refusal(StatusCode::BAD_REQUEST, problem)))?;
     let Some(action) = action else { return Err(no_action(route, &request.method).into()) };
-    if action.who == Who::Writer {
-        refused(guard.refuse_writer(&head.headers))?;
+    match action.who {
+        Who::Anyone => {}
+        Who::Viewer => request.logged_in = guard.access()?.viewer(&head, client.peer)? == Entry::LoggedIn,
+        Who::Metrics => guard.access()?.collector(&head, client.peer)?,
+        Who::OwnPage => guard.access()?.own_page(&head)?,
+        Who::Writer => refused(guard.refuse_writer(&head.headers))?,
     }
+    let small = takes_gzip(&head.headers);
     (request.headers, request.peer) = (head.headers, client.peer);
     request.body = read(body, action.body, client).await?;
     client.works();
@@ -163,13 +229,17 @@ async fn follow<S: Send + Sync + 'static>(
         Work::LongIf(is_long) => is_long(&request),
     };
     if !long {
-        return Ok((action.answer)(&state, &request));
+        let answer = packed((action.answer)(&state, &request), small);
+        if answer.extensions().get::<Endless>().is_some() {
+            client.streams();
+        }
+        return Ok(answer);
     }
     let turn = client.turn().await;
     let work = tokio::task::spawn_blocking(move || {
         // The work goes on if the client leaves, and keeps its turn as long.
         let _turn = turn;
-        (action.answer)(&state, &request)
+        packed((action.answer)(&state, &request), small)
     });
     work.await.map_err(|_| refusal(StatusCode::INTERNAL_SERVER_ERROR, "the server could not finish this").into())
 }

@@ -45,6 +45,8 @@ struct Taken {
     address: IpAddr,
     /// A request of it is being worked on.
     working: bool,
+    /// Its answer is a stream that does not end by itself.
+    streaming: bool,
     /// When it began, or was last answered.
     served: Instant,
     /// Dropped when it has to leave.
@@ -92,7 +94,7 @@ impl Seats {
         let id = table.next;
         table.next += 1;
         let (stay, leave) = oneshot::channel();
-        table.taken.insert(id, Taken { address, working: false, served: now, _stay: stay });
+        table.taken.insert(id, Taken { address, working: false, streaming: false, served: now, _stay: stay });
         let entry = table.addresses.entry(address);
         let entry =
             entry.or_insert_with(|| Address { connections: 0, long_work: Arc::new(Semaphore::new(LONG_WORK_OF_ONE)) });
@@ -113,16 +115,23 @@ impl Table {
 
     /// The connection of `address` that was served least lately; one that is being worked for only if all are.
     fn longest_unserved(&self, address: IpAddr) -> Option<u64> {
-        let own = self.taken.iter().filter(|(_, taken)| taken.address == address);
+        let own = self.taken.iter().filter(|(_, taken)| taken.address == address && !taken.streaming);
         own.min_by_key(|(id, taken)| (taken.working, taken.served, **id)).map(|(id, _)| *id)
     }
 
     fn free(&mut self, id: u64) {
         let Some(taken) = self.taken.remove(&id) else { return };
-        if let Some(address) = self.addresses.get_mut(&taken.address) {
-            address.connections -= 1;
-            if address.connections == 0 {
-                self.addresses.remove(&taken.address);
+        if !taken.streaming {
+            self.uncount(taken.address);
+        }
+    }
+
+    /// The address has one connection less that counts.
+    fn uncount(&mut self, address: IpAddr) {
+        if let Some(known) = self.addresses.get_mut(&address) {
+            known.connections -= 1;
+            if known.connections == 0 {
+                self.addresses.remove(&address);
             }
         }
     }
@@ -148,6 +157,19 @@ impl Seat {
     pub(super) fn works(&self) {
         if let Some(taken) = self.seats.lock().taken.get_mut(&self.id) {
             taken.working = true;
+        }
+    }
+
+    /// Its answer is a stream that does not end by itself. Whoever sends streams has bounds of their own for them: the
+    /// connection counts for its address no more, and does not give way to others.
+    pub(super) fn streams(&self) {
+        let mut table = self.seats.lock();
+        let address = table.taken.get_mut(&self.id).and_then(|taken| {
+            let counted = !std::mem::replace(&mut taken.streaming, true);
+            counted.then_some(taken.address)
+        });
+        if let Some(address) = address {
+            table.uncount(address);
         }
     }
 
@@ -217,6 +239,21 @@ mod tests {
         assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:0:0:2"));
         assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
         assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
+    }
+
+    #[test]
+    fn a_stream_counts_for_no_address_and_stays() {
+        let (seats, now) = (Seats::new(10, 1), Instant::now());
+        let peer = IpAddr::from([10, 0, 0, 1]);
+        let (stream, mut stream_leaves) = seats.take(peer, now);
+        stream.streams();
+        stream.streams();
+        let (_other, mut other_leaves) = seats.take(peer, now);
+        assert!(!left(&mut stream_leaves) && !left(&mut other_leaves));
+        let (_third, _) = seats.take(peer, now);
+        assert!(!left(&mut stream_leaves) && left(&mut other_leaves));
+        drop(stream);
+        assert_eq!(seats.lock().taken.len(), 1);
     }
 
     proptest! {

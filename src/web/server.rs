@@ -150,6 +150,11 @@ impl Client {
         self.seat.works();
     }
 
+    /// Its answer is a stream that does not end by itself.
+    pub(super) fn streams(&self) {
+        self.seat.streams();
+    }
+
     /// Waits until it is its turn to have long work done.
     pub(super) async fn turn(&self) -> Turn {
         self.seat.turn().await

@@ -6,7 +6,7 @@ use crate::web::{
     Method, Request,
     guard::{Guard, Settings},
     http::of_type,
-    router::{Action, Route, Who, Work, mount},
+    router::{Action, Route, Tables, Who, Work},
 };
 use std::net::SocketAddrV4;
 use tokio::{
@@ -49,7 +49,7 @@ const PATIENCE: Duration = Duration::from_millis(1_000);
 async fn start() -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let app = mount(ROUTES, Arc::new(()), Guard::new(Settings::default(), address));
+    let app = Tables::new(Guard::new(Settings::default(), address)).mount(ROUTES, Arc::new(())).router();
     let limits = Limits { patience: PATIENCE, bytes_per_second: 100_000, ..Limits::default() };
     (address, tokio::spawn(serve(listener, None, app, limits, std::future::pending())))
 }

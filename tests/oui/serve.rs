@@ -109,6 +109,9 @@ const TRANSCRIPTS: &[(&str, u16, &[&str])] = &[
     ("The older form, malformed", 400, &["{}/chilcano/api/manuf/b827eb010203"]),
     ("The older form, unknown", 404, &["{}/chilcano/api/manuf/00:00:5f:00:00:01"]),
 ];
+/// Headers of every answer, which the page shows once.
+const EVERYWHERE: [&str; 4] =
+    ["content-security-policy: ", "x-content-type-options: ", "referrer-policy: ", "cross-origin-resource-policy: "];
 pub const AUTH: &str = "Authorization: Bearer correct-horse";
 
 #[test]
@@ -124,10 +127,12 @@ fn every_status_is_as_the_documentation_shows() {
         let sent: Vec<&str> = arguments.iter().map(|a| if a == "@large" { large.as_str() } else { a }).collect();
         let answer = server.curl(&sent);
         assert_eq!(status(&answer), *expected, "{title}: {answer}");
+        assert!(EVERYWHERE.iter().all(|name| answer.contains(&format!("\n{name}"))), "{title}: {answer}");
         let quoted: Vec<String> = arguments.iter().map(|argument| quoted(argument)).collect();
         let answer: String = answer
             .lines()
             .filter(|line| !line.starts_with("date: ") && *line != "HTTP/1.1 100 Continue")
+            .filter(|line| !EVERYWHERE.iter().any(|name| line.starts_with(name)))
             .fold(String::new(), |text, line| text + line + "\n");
         shown += &format!("{title}:\n\n```console\n$ curl -i {}\n{}\n```\n\n", quoted.join(" "), answer.trim());
     }

@@ -121,6 +121,8 @@ pub fn ingest(dir: &Path, port: u16) -> Ingest {
     config.mqtt.host = "127.0.0.1".into();
     config.mqtt.port = Some(port);
     config.mqtt.max_backoff = Duration::from_secs(1);
+    // Tests run beside each other, and there is one port 8780.
+    config.web.enabled = false;
     config
 }
 

@@ -10,13 +10,11 @@ pub mod oui;
 
 use super::{
     Method, Request, Response, StatusCode,
-    guard::{Guard, Settings},
     http::json,
-    router::{Action, Route, Work, mount},
+    router::{Action, Route, Tables, Work},
 };
-use axum::Router;
 use oui::OuiApi;
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 /// The routes of the vendor registry. [`openapi`] describes each of them.
 const REGISTRY: &[Route<OuiApi>] = &[
@@ -42,7 +40,8 @@ fn description(_: &OuiApi, _: &Request) -> Response {
     json(StatusCode::OK, &openapi::document())
 }
 
-/// The vendor registry's routes, under the rules that `settings` make for a server that listens on `listen`.
-pub fn registry(api: Arc<OuiApi>, settings: Settings, listen: SocketAddr) -> Router {
-    mount(REGISTRY, api, Guard::new(settings, listen))
+/// The vendor registry's routes, which are public.
+#[must_use]
+pub fn registry(tables: Tables, api: Arc<OuiApi>) -> Tables {
+    tables.mount(REGISTRY, api)
 }
