@@ -1,7 +1,8 @@
 //! What ingest does with a message: decode it, make it durable together with others, and only then let it be acknowledged.
 
 use super::{
-    holes::{Holes, LAST_BELIEVED, SensorName},
+    hearsay::Hearsay,
+    holes::{LAST_BELIEVED, SensorName},
     judge,
     overlaps::Overlaps,
     received::{Received, Waiting},
@@ -32,7 +33,7 @@ const MAX_LOGGED: usize = 1_000;
 pub struct SpoolInbox {
     spool: Arc<SharedSpool>,
     dead: Arc<Mutex<DeadLetters>>,
-    holes: Arc<Mutex<Holes>>,
+    hearsay: Arc<Hearsay>,
     roster: Arc<Roster>,
     received: Arc<Received>,
     recent: Arc<Recent>,
@@ -45,14 +46,14 @@ pub struct SpoolInbox {
 }
 
 impl SpoolInbox {
-    /// An inbox that fills `spool`, keeps what is no batch in `dead`, tells `holes` and `roster` what sensors say of
+    /// An inbox that fills `spool`, keeps what is no batch in `dead`, tells `hearsay` and `roster` what sensors say of
     /// themselves, `overlapping` which of them share a name, and `missing` how many windows are declared missing here.
     /// What is not on disk yet is in `received`, and in `recent` too.
     #[must_use]
     pub fn new(
         spool: &Arc<SharedSpool>,
         dead: &Arc<Mutex<DeadLetters>>,
-        holes: &Arc<Mutex<Holes>>,
+        hearsay: &Arc<Hearsay>,
         roster: &Arc<Roster>,
         (received, recent): (&Arc<Received>, &Arc<Recent>),
         (overlapping, missing): (watch::Sender<Vec<Overlap>>, watch::Sender<u64>),
@@ -61,7 +62,7 @@ impl SpoolInbox {
         Self {
             spool: Arc::clone(spool),
             dead: Arc::clone(dead),
-            holes: Arc::clone(holes),
+            hearsay: Arc::clone(hearsay),
             roster: Arc::clone(roster),
             received: Arc::clone(received),
             recent: Arc::clone(recent),
@@ -209,20 +210,13 @@ impl Inbox for SpoolInbox {
                 },
                 Leaf::Status => match StatusMessage::decode(&payload) {
                     Ok(message) => {
-                        let topic = format!("{site}/{sensor}");
                         if (&message.site, &message.sensor) == (&site, &sensor) {
                             self.roster.status(UnixNanos::now(), message.clone());
                         }
                         if let Some(run) = ended_run(&message) {
                             self.received.ended((site.clone(), sensor.clone()), run);
                         }
-                        let unbelieved =
-                            lock(&self.holes).heard(Instant::now(), &(site, sensor), message.time, &message.status);
-                        if let Some((run, last_seq)) = unbelieved
-                            && lock(&self.complaints).due(&format!("status of {topic}"), Instant::now()).is_some()
-                        {
-                            tracing::warn!(sensor = topic, %run, last_seq, "not believed: a run has no such window");
-                        }
+                        self.hearsay.status((site, sensor), message.time, message.status);
                     }
                     Err(reason) => tracing::debug!(site, sensor, reason, "unreadable status"),
                 },
@@ -261,7 +255,7 @@ impl Inbox for SpoolInbox {
 
     fn connected(&self, session_present: bool) {
         if !session_present {
-            lock(&self.holes).queue_lost(Instant::now());
+            self.hearsay.queue_lost();
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod feed;
 mod health;
+mod hearsay;
 mod holes;
 mod inbox;
 mod judge;
@@ -22,7 +23,7 @@ use crate::{
     wire::IngestHealth,
 };
 use feed::SpoolFeed;
-use holes::Holes;
+use hearsay::Hearsay;
 use inbox::SpoolInbox;
 use received::Received;
 use seeker::Seeker;
@@ -88,7 +89,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
     let dead = Arc::new(Mutex::new(dead_letters(&config)?));
     tell_of_damage(&opening);
     let spool = SharedSpool::new(spool);
-    let holes = Arc::new(Mutex::new(Holes::default()));
+    let hearsay = Arc::new(Hearsay::default());
     let roster = Arc::new(Roster::default());
     let (received, recent) = (Arc::new(Received::default()), Arc::new(Recent::default()));
     let (stop, stopped) = watch::channel(false);
@@ -120,7 +121,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
         Arc::new(SpoolInbox::new(
             &spool,
             &dead,
-            &holes,
+            &hearsay,
             &roster,
             (&received, &recent),
             (overlaps, missing.clone()),
@@ -137,7 +138,8 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
         name: config.name.clone(),
         spool: Arc::clone(&spool),
         received,
-        holes,
+        hearsay,
+        holes: Arc::default(),
         requests,
         missing,
     };

@@ -2,6 +2,7 @@
 //! this ingest's own databases and into its status, and to nobody else.
 
 use super::{
+    hearsay::{Heard, Hearsay, Said},
     holes::{Due, Holes, Look, Overdue, SensorName},
     inbox,
     received::Received,
@@ -19,6 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
 
 /// How often missing windows are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -38,6 +40,8 @@ pub struct Seeker {
     /// What is not on disk yet.
     pub received: Arc<Received>,
     /// What sensors say that they have.
+    pub hearsay: Arc<Hearsay>,
+    /// What is missing of it.
     pub holes: Arc<Mutex<Holes>>,
     /// Where requests go.
     pub requests: mpsc::Sender<Outgoing>,
@@ -53,6 +57,7 @@ struct Told {
     gaps: Seldom,
     untold_gaps: usize,
     failed: Seldom,
+    unbelieved: Seldom,
 }
 
 impl Seeker {
@@ -63,7 +68,8 @@ impl Seeker {
         let mut told = Told::default();
         loop {
             beat.while_waiting(look.tick()).await;
-            let due = beat.while_waiting(self.look()).await;
+            let (due, unbelieved) = beat.while_waiting(self.look()).await;
+            told.unbelieved(unbelieved);
             if !due.overdue.is_empty() {
                 beat.while_waiting(self.declare(due.overdue, &mut told)).await;
             }
@@ -81,15 +87,27 @@ impl Seeker {
         }
     }
 
-    async fn look(&self) -> Due {
+    /// What is due; and a sensor with a run and a window of it that are not believed.
+    async fn look(&self) -> (Due, Option<(SensorName, Uuid, u64)>) {
         let (spool, holes) = (Arc::clone(&self.spool), Arc::clone(&self.holes));
         let received = Arc::clone(&self.received);
+        let Said { statuses, queue_lost } = self.hearsay.take();
         let look = Look { room: self.requests.capacity(), asks: self.asks, patience: self.patience };
         let due = tokio::task::spawn_blocking(move || {
             let mut holes = holes.lock().unwrap_or_else(PoisonError::into_inner);
-            holes.due(Instant::now(), look, |sensor, run, last_seq| {
+            let mut unbelieved = None;
+            for Heard { at, sensor, time, status } in statuses {
+                if let Some((run, last_seq)) = holes.heard(at, &sensor, time, &status) {
+                    unbelieved = Some((sensor, run, last_seq));
+                }
+            }
+            if let Some(at) = queue_lost {
+                holes.queue_lost(at);
+            }
+            let due = holes.due(Instant::now(), look, |sensor, run, last_seq| {
                 inbox::missing(&spool, &received, sensor, run, last_seq)
-            })
+            });
+            (due, unbelieved)
         });
         due.await.unwrap_or_default()
     }
@@ -138,6 +156,14 @@ fn declare(spool: &mut Spool, name: &str, overdue: Vec<Overdue>) -> Result<(Vec<
 }
 
 impl Told {
+    fn unbelieved(&mut self, what: Option<(SensorName, Uuid, u64)>) {
+        if let Some(((site, sensor), run, last_seq)) = what
+            && self.unbelieved.due(Instant::now()).is_some()
+        {
+            tracing::warn!(site, sensor, %run, last_seq, "its status is not believed: a run has no such window");
+        }
+    }
+
     fn requests(&mut self, requests: &[(SensorName, ReplayRequest)]) {
         self.untold_requests += requests.len();
         if let Some(((site, sensor), request)) = requests.first()

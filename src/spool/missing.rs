@@ -6,7 +6,7 @@ use super::{
     entry::code,
     evict::put_gap,
     failure::SqlResult,
-    rows::{Rows, signed},
+    rows::{Rows, Times, signed},
     store::Safety,
 };
 use crate::{
@@ -35,7 +35,7 @@ pub struct Missing {
     pub first_seq: u64,
     /// The last missing window.
     pub last_seq: u64,
-    /// When the run was last heard of: what the gap's time is taken from where no window of the run is here.
+    /// When the run was last heard of: the gap's time where no window of the run is here.
     pub heard: UnixNanos,
 }
 
@@ -51,6 +51,19 @@ fn keep(tier: &Rows<'_>, key: &str, gaps: &[Gap], now: UnixNanos) -> SqlResult<(
     match serde_json::to_vec(gaps) {
         Ok(value) if !gaps.is_empty() => tier.set_state(key, &value, now),
         _ => tier.forget_state(key),
+    }
+}
+
+/// The time that missing windows cover: from the stored window before them to the one after. Where one of these is not here,
+/// as if windows were as long as the other; where both are not, when the run was last heard of.
+fn between((before, after): (Option<Times>, Option<Times>), lost: &Missing) -> Times {
+    let windows = i64::try_from(lost.last_seq - lost.first_seq).unwrap_or(i64::MAX).saturating_add(1);
+    let all = |(start, end): Times| windows.saturating_mul(end.0.saturating_sub(start.0).max(0));
+    match (before, after) {
+        (Some((_, start)), Some((end, _))) => (start, end.max(start)),
+        (Some(window), None) => (window.1, UnixNanos(window.1.0.saturating_add(all(window)))),
+        (None, Some(window)) => (UnixNanos(window.0.0.saturating_sub(all(window))), window.0),
+        (None, None) => (lost.heard, lost.heard),
     }
 }
 
@@ -80,8 +93,7 @@ impl Spool {
                 if tier.is_full(run_id)? {
                     continue;
                 }
-                let (before, after) = tier.around(run_id, *first_seq, *last_seq)?;
-                let start = before.or(after).unwrap_or(*heard);
+                let (start, end) = between(tier.around(run_id, *first_seq, *last_seq)?, lost);
                 let gap = Gap {
                     schema: GAP_SCHEMA.into(),
                     site: site.clone(),
@@ -91,7 +103,7 @@ impl Spool {
                     first_seq: *first_seq,
                     last_seq: Some(*last_seq),
                     start,
-                    end: after.unwrap_or(*heard).max(start),
+                    end,
                     frames: None,
                     detail: Some(MISSING.to_owned()),
                     stamping: Some(STAMPING),

@@ -33,6 +33,9 @@ pub(super) struct Head {
     pub held: Option<Held>,
 }
 
+/// Start and end.
+pub(super) type Times = (UnixNanos, UnixNanos);
+
 /// The rows of a tier, within a transaction or for reading.
 pub(super) struct Rows<'c> {
     pub(super) conn: &'c Connection,
@@ -322,15 +325,16 @@ impl Rows<'_> {
         Ok((id != 0).then_some(id))
     }
 
-    /// What is stored of a run around the windows from `first` to `last`: when the nearest one before them ended, and when the
-    /// nearest one after them began.
-    pub fn around(&self, run_id: i64, first: u64, last: u64) -> SqlResult<(Option<UnixNanos>, Option<UnixNanos>)> {
+    /// Start and end of the stored windows of a run that are nearest to those from `first` to `last`: before them, and after.
+    pub fn around(&self, run_id: i64, first: u64, last: u64) -> SqlResult<(Option<Times>, Option<Times>)> {
         let time = |sql: &str, seq: u64| {
             let mut statement = self.conn.prepare_cached(sql)?;
-            statement.query_row(params![run_id, signed(seq)], |row| row.get(0).map(UnixNanos)).optional()
+            let times = |row: &rusqlite::Row<'_>| Ok((UnixNanos(row.get(0)?), UnixNanos(row.get(1)?)));
+            statement.query_row(params![run_id, signed(seq)], times).optional()
         };
-        let before = "SELECT end FROM entries WHERE run_id = ? AND kind = 0 AND seq < ? ORDER BY seq DESC LIMIT 1";
-        let after = "SELECT start FROM entries WHERE run_id = ? AND kind = 0 AND seq > ? ORDER BY seq LIMIT 1";
+        let before =
+            "SELECT start, end FROM entries WHERE run_id = ? AND kind = 0 AND seq < ? ORDER BY seq DESC LIMIT 1";
+        let after = "SELECT start, end FROM entries WHERE run_id = ? AND kind = 0 AND seq > ? ORDER BY seq LIMIT 1";
         Ok((time(before, first)?, time(after, last)?))
     }
 

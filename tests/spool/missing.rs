@@ -30,7 +30,7 @@ fn a_declared_hole_is_settled_and_says_when_it_was_and_who_says_so() {
     }
     let gaps = spool.declare_missing(at(100), "ingest-1", &[lost(2, 4), lost(6, 9)]).unwrap();
     let times: Vec<_> = gaps.iter().map(|gap| (gap.first_seq, gap.last_seq, gap.start, gap.end)).collect();
-    assert_eq!(times, [(2, Some(4), at(2), at(5)), (6, Some(9), at(6), at(99))]);
+    assert_eq!(times, [(2, Some(4), at(2), at(5)), (6, Some(9), at(6), at(10))]);
     assert!(gaps.iter().all(|gap| gap.ingest.as_deref() == Some("ingest-1") && gap.detail.as_deref() == Some(MISSING)));
     assert_eq!((holes(&spool, 9), spool.declared_missing().unwrap()), (vec![], 7));
     for reader in ["influx", "sqlite"] {
