@@ -1,6 +1,10 @@
 //! `airtally ingest`: the daemon that stores what sensors publish, and its dead letters.
 
-use super::{format::UsageError, log};
+use super::{
+    format::UsageError,
+    log,
+    password::{self, PasswordArgs},
+};
 use crate::{
     UnixNanos,
     config::load_ingest,
@@ -22,6 +26,7 @@ Examples:
   airtally ingest --config /etc/airtally/ingest.toml
   airtally ingest redrive --config /etc/airtally/ingest.toml     offer dead letters again
   airtally ingest refill sqlite                                  store again what its spool has
+  airtally ingest password web-password                          for the page's login
 
 On SIGTERM or SIGINT what was taken is stored, and what was not acknowledged stays with the broker."
 )]
@@ -41,6 +46,8 @@ struct ConfigArg {
 
 #[derive(Debug, Subcommand)]
 enum IngestCommand {
+    /// Makes the file with the password that those who log in to the page give
+    Password(PasswordArgs),
     /// Offers the dead letters to their databases again, once the reason is mended; what is taken leaves the table
     #[command(after_help = "Example:\n  airtally ingest redrive --config /etc/airtally/ingest.toml")]
     Redrive(ConfigArg),
@@ -67,6 +74,7 @@ until it needs the space (spool.max_bytes).")]
 pub fn run(arguments: &IngestArgs) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match &arguments.command {
+        Some(IngestCommand::Password(arguments)) => password::run(arguments)?,
         None => {
             let config = load_ingest(&arguments.config.config)?;
             log::start(config.log.level);

@@ -5,6 +5,8 @@ mod check;
 #[cfg(feature = "sensor")]
 mod doctor;
 mod format;
+#[cfg(any(feature = "ingest", feature = "sensor"))]
+mod hidden;
 #[cfg(feature = "sink-sqlite")]
 mod history;
 #[cfg(feature = "ingest")]
@@ -22,6 +24,8 @@ mod log;
 mod manual;
 #[cfg(feature = "registry")]
 mod oui;
+#[cfg(feature = "ingest")]
+mod password;
 #[cfg(feature = "sensor")]
 mod radio;
 #[cfg(feature = "sensor")]

@@ -131,7 +131,12 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
         status,
         stopped.clone(),
     ));
-    let web = web::start(&config.web, web::Sources { roster: Arc::clone(&roster) }, stopped.clone())?;
+    let sources = web::Sources {
+        history: config.sqlite.as_ref().map(|sqlite| sqlite.path.clone()),
+        roster: Arc::clone(&roster),
+        recent: Arc::clone(&recent),
+    };
+    let web = web::start(&config.web, sources, stopped.clone())?;
     let seeker = Seeker {
         asks: config.replay,
         patience: config.declare_after,

@@ -6,9 +6,11 @@ use crate::{
     config::{SecretError, SecretFile, Web},
     oui::store::OuiError,
     roster::Roster,
+    sink::{Arrival, News, Recent, Stage},
     web::{
         self, Limits,
         access::{Access, Rules},
+        api::{self, Api},
         guard::{Guard, Settings, Token},
         live::{self, Live},
         login,
@@ -17,6 +19,7 @@ use crate::{
         routes::{self, oui::OuiApi},
         tls,
     },
+    wire::Record,
 };
 use axum::http::HeaderName;
 use rustls::ServerConfig;
@@ -28,13 +31,20 @@ use std::{
     thread::{self, JoinHandle},
     time::Duration,
 };
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::{broadcast::error::RecvError, watch},
+    time::sleep,
+};
 
 /// How often a server that cannot begin tries again.
 const AGAIN: Duration = Duration::from_secs(30);
 
 /// What its answers are made from.
 pub struct Sources {
+    /// The history's file, where there is a history.
+    pub history: Option<PathBuf>,
+    /// What came a moment ago.
+    pub recent: Arc<Recent>,
     /// What sensors said last.
     pub roster: Arc<Roster>,
 }
@@ -156,7 +166,8 @@ impl Server {
         let live = Arc::new(Live::default());
         let helpers = [
             tokio::spawn(web::keep_fresh(Arc::clone(&oui))),
-            tokio::spawn(events(Arc::clone(&self.sources.roster), Arc::clone(&live))),
+            tokio::spawn(changes(Arc::clone(&self.sources.roster), Arc::clone(&live))),
+            tokio::spawn(arrivals(Arc::clone(&self.sources.recent), Arc::clone(&live))),
             tokio::spawn({
                 let live = Arc::clone(&live);
                 async move { live.run().await }
@@ -187,11 +198,16 @@ impl Server {
     /// Everything that is served here.
     fn tables(&self, oui: Arc<OuiApi>, live: &Arc<Live>) -> Tables {
         let guard = Guard::new(self.settings.clone(), self.config.listen).with_access(Arc::clone(&self.access));
-        let mut tables = routes::registry(Tables::new(guard), oui);
-        if self.access.has_viewers() {
-            tables = tables.mount(login::ROUTES, Arc::clone(&self.access)).mount(live::ROUTES, Arc::clone(live));
+        let tables = Tables::new(guard);
+        if !self.access.has_viewers() {
+            return routes::registry(tables, oui, routes::openapi::document());
         }
-        tables
+        let Sources { history, roster, .. } = &self.sources;
+        let api = Api { history: history.clone(), roster: Arc::clone(roster), clock: UnixNanos::now };
+        routes::registry(tables, oui, api::document())
+            .mount(login::ROUTES, Arc::clone(&self.access))
+            .mount(live::ROUTES, Arc::clone(live))
+            .mount(api::ROUTES, Arc::new(api))
     }
 
     fn tell(&self, listener: &tokio::net::TcpListener) {
@@ -218,10 +234,50 @@ fn password(file: &SecretFile) -> Result<Password, WebError> {
     Password::new(&line).map_err(|reason| WebError::Password { path: file.path().to_owned(), reason })
 }
 
-/// Tells `live` of what happens, for ever.
-async fn events(roster: Arc<Roster>, live: Arc<Live>) {
+/// Tells `live` of sensors whose state changed, for ever.
+async fn changes(roster: Arc<Roster>, live: Arc<Live>) {
     let mut changes = roster.changes();
     while changes.changed().await.is_ok() {
         live.tell("status", &serde_json::json!({}));
+    }
+}
+
+/// Tells `live` of windows and gaps that come and are stored, for ever.
+async fn arrivals(recent: Arc<Recent>, live: Arc<Live>) {
+    let mut news = recent.subscribe();
+    loop {
+        match news.recv().await {
+            Ok(News::Came(arrival)) => {
+                let (name, what) = told(&arrival);
+                live.tell(name, &what);
+            }
+            Ok(News::Reached(Stage::Stored, ids)) => live.tell("stored", &serde_json::json!({"arrivals": *ids})),
+            Ok(News::Reached(..)) => {}
+            Err(RecvError::Lagged(_)) => live.tell("missed", &serde_json::json!({})),
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// An arrival as an event: its name, and what it says.
+fn told(arrival: &Arrival) -> (&'static str, serde_json::Value) {
+    let id = arrival.id;
+    match &*arrival.record {
+        Record::Batch(batch) => {
+            let frames = batch.capture.as_ref().map(|capture| capture.frames);
+            let identity = &batch.identity;
+            let what = serde_json::json!({
+                "arrival": id, "site": identity.site, "sensor": identity.sensor, "seq": identity.seq, "part": batch.part,
+                "parts": batch.parts, "start": batch.start, "end": batch.end, "frames": frames,
+            });
+            ("window", what)
+        }
+        Record::Gap(gap) => {
+            let what = serde_json::json!({
+                "arrival": id, "site": gap.site, "sensor": gap.sensor, "start": gap.start, "end": gap.end,
+                "reason": gap.reason,
+            });
+            ("gap", what)
+        }
     }
 }

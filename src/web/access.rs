@@ -5,7 +5,7 @@ use super::{
     Method, Response, StatusCode,
     guard::Token,
     hosts,
-    http::{With as _, refusal, text},
+    http::{With as _, encoded, refusal, text},
     password::Password,
     sessions::Sessions,
 };
@@ -210,26 +210,11 @@ fn log_in(head: &Parts) -> Response {
     let mode = text(&head.headers, &HeaderName::from_static("sec-fetch-mode"));
     if head.method == Method::GET && accepts.contains("text/html") && mode.is_none_or(|mode| mode == "navigate") {
         let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-        let way = format!("/login?next={}", percent(target));
+        let way = format!("/login?next={}", encoded(target));
         return super::http::empty(StatusCode::SEE_OTHER).with(header::LOCATION, way);
     }
     refusal(StatusCode::UNAUTHORIZED, "log in first: see docs/api.md, or go to /login")
         .with(header::WWW_AUTHENTICATE, "FormBased")
-}
-
-/// Percent-encodes all but what is plain in every part of an address (RFC 3986, section 2.3).
-fn percent(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => out.push(char::from(byte)),
-            other => {
-                let _ = write!(out, "%{other:02X}");
-            }
-        }
-    }
-    out
 }
 
 #[cfg(test)]

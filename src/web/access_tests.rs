@@ -88,7 +88,7 @@ fn with_a_password_everybody_logs_in() {
     assert_eq!(status(&access, OWN, &[host, ("cookie", "airtally-session=x")]), 401);
     let way = access.viewer(&head(&[host, ("accept", "text/html,*/*")]), OWN).unwrap_err();
     assert_eq!(way.status(), 303);
-    assert_eq!(way.headers()[header::LOCATION], "/login?next=/stations%3Fq%3Da%26x%3D/");
+    assert_eq!(way.headers()[header::LOCATION], "/login?next=%2Fstations%3Fq%3Da%26x%3D%2F");
     let cookie = access.begin();
     assert!(cookie.ends_with("; Path=/; Max-Age=604800; HttpOnly; SameSite=Strict; Secure"), "{cookie}");
     let shown = format!("other=1; {}", cookie.split(';').next().unwrap());

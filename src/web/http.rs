@@ -114,6 +114,23 @@ struct Problem<'a> {
     error: &'a str,
 }
 
+/// Percent-encodes all but what is plain in every part of an address (RFC 3986, section 2.3).
+#[must_use]
+pub fn encoded(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            // Writing to a String cannot fail.
+            other => {
+                let _ = write!(out, "%{other:02X}");
+            }
+        }
+    }
+    out
+}
+
 /// An answer without a body.
 #[must_use]
 pub fn empty(status: StatusCode) -> Response {
@@ -175,10 +192,11 @@ pub fn escaped(text: &str) -> String {
 }
 
 /// An answer that may be kept and asked for again: with a mark of what is in it, or, where the client has that already,
-/// nothing but the mark (RFC 9110, section 13.1.2). The mark is weak: packed and unpacked it is the same.
+/// nothing but the mark (RFC 9110, section 13.1.2). It is made of `mark_of`, what matters of the body, and is weak: packed and
+/// unpacked it is the same.
 #[must_use]
-pub fn marked(request: &Request, media_type: &'static str, body: Vec<u8>) -> Response {
-    let hash = Sha256::digest(&body);
+pub fn marked(request: &Request, media_type: &'static str, body: Vec<u8>, mark_of: &[u8]) -> Response {
+    let hash = Sha256::digest(mark_of);
     let mark: String = hash.iter().take(8).map(|octet| format!("{octet:02x}")).collect();
     let known = request.header(&header::IF_NONE_MATCH).is_some_and(|tags| {
         let plain = |tag: &str| tag.trim().trim_start_matches("W/").trim_matches('"').to_owned();

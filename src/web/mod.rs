@@ -6,12 +6,14 @@
 //! * [`http`]: a request and an answer as routes see them; `pack`: answers that travel small.
 //! * [`guard`]: who may write, who asks too often, which web pages may read; `hosts`: the names the server is known by.
 //! * [`access`]: who may see what sensors heard; [`password`], `sessions`, [`login`]: how somebody becomes one who may.
-//! * [`live`]: server-sent events.
+//! * [`live`]: server-sent events; [`api`]: the history for programs.
 //! * [`routes`]: the vendor registry's routes and their description; `registry`: a server of them alone.
 //!
 //! Routes are functions from a request to an answer; nothing but [`server`] knows sockets.
 
 pub mod access;
+#[cfg(feature = "ingest")]
+pub mod api;
 pub mod guard;
 mod hosts;
 pub mod http;

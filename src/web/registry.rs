@@ -25,7 +25,7 @@ pub async fn serve_oui(
     // A socket that cannot say where it listens is taken for one that only this machine reaches: the stricter rule.
     let listen = listener.local_addr().unwrap_or_else(|_| ([127, 0, 0, 1], 0).into());
     let refresh = tokio::spawn(keep_fresh(Arc::clone(&api)));
-    let routes = routes::registry(Tables::new(Guard::new(settings, listen)), api).router();
+    let routes = routes::registry(Tables::new(Guard::new(settings, listen)), api, routes::openapi::document()).router();
     serve(listener, tls, routes, Limits::default(), stop).await;
     refresh.abort();
 }

@@ -1,5 +1,6 @@
 //! Questions to a person at a terminal, each with a default; where nobody is to be asked, the default is the answer.
 
+use crate::cli::hidden::Hidden;
 use std::io::{self, BufRead, Write};
 
 /// Asks on `out`, reads answers from `input`.
@@ -103,31 +104,6 @@ impl<R: BufRead, W: Write> Asker<R, W> {
             ));
         }
         Ok(line.trim().to_owned())
-    }
-}
-
-/// Turns a terminal's echo off until it is dropped.
-struct Hidden(Option<rustix::termios::Termios>);
-
-impl Hidden {
-    fn new() -> Self {
-        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-        let stdin = io::stdin();
-        let before = tcgetattr(&stdin).ok();
-        if let Some(mut quiet) = before.clone() {
-            quiet.local_modes.remove(LocalModes::ECHO);
-            let _ = tcsetattr(&stdin, OptionalActions::Flush, &quiet);
-        }
-        Self(before)
-    }
-}
-
-impl Drop for Hidden {
-    fn drop(&mut self) {
-        use rustix::termios::{OptionalActions, tcsetattr};
-        if let Some(before) = &self.0 {
-            let _ = tcsetattr(io::stdin(), OptionalActions::Flush, before);
-        }
     }
 }
 

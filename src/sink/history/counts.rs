@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// What was counted, with the exposure beside it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(utoipa::ToSchema))]
 pub struct Counts {
     /// Windows, known by their part 0.
     pub windows: u64,
@@ -42,6 +43,7 @@ pub struct Counts {
 
 /// Stations by kind: each address is of one of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(utoipa::ToSchema))]
 pub struct Kinds {
     /// Access points.
     pub access_points: u64,
@@ -101,6 +103,7 @@ impl Kinds {
 /// How many stations there were at a time. Distinct addresses over longer times are not kept in sums: this says how many
 /// were heard *in a window*.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(utoipa::ToSchema))]
 pub struct Crowd {
     /// The most of each kind in one window of one sensor.
     pub most: Kinds,

@@ -14,11 +14,11 @@ use super::{
     router::{Action, Route, Tables, Work},
 };
 use oui::OuiApi;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// The routes of the vendor registry. [`openapi`] describes each of them.
 const REGISTRY: &[Route<OuiApi>] = &[
-    Route { paths: &["/api/v1/openapi.json"], actions: &[Action::read(description)] },
     Route {
         paths: &["/api/v1/oui"],
         actions: &[
@@ -36,12 +36,16 @@ const REGISTRY: &[Route<OuiApi>] = &[
     Route { paths: &["/chilcano/api/manuf/{mac}", "/chilcano/api/manuf/"], actions: &[Action::read(historic::manuf)] },
 ];
 
-fn description(_: &OuiApi, _: &Request) -> Response {
-    json(StatusCode::OK, &openapi::document())
+/// Where the description of all routes is.
+const DESCRIPTION: &[Route<Value>] =
+    &[Route { paths: &["/api/v1/openapi.json"], actions: &[Action::read(description)] }];
+
+fn description(document: &Value, _: &Request) -> Response {
+    json(StatusCode::OK, document)
 }
 
-/// The vendor registry's routes, which are public.
+/// The vendor registry's routes and the OpenAPI `document` of all there are, which are public.
 #[must_use]
-pub fn registry(tables: Tables, api: Arc<OuiApi>) -> Tables {
-    tables.mount(REGISTRY, api)
+pub fn registry(tables: Tables, api: Arc<OuiApi>, document: Value) -> Tables {
+    tables.mount(REGISTRY, api).mount(DESCRIPTION, Arc::new(document))
 }

@@ -194,7 +194,7 @@ fn json_of(description: &str, schema: Value) -> Value {
     json!({"description": description, "content": {"application/json": {"schema": schema}}})
 }
 
-fn error(description: &str) -> Value {
+pub(in crate::web) fn error(description: &str) -> Value {
     json!({"description": description, "content": {"application/problem+json": {"schema": reference("Problem")}}})
 }
 
@@ -205,7 +205,7 @@ fn with_headers(mut response: Value, headers: Value) -> Value {
     response
 }
 
-fn text_header() -> Value {
+pub(in crate::web) fn text_header() -> Value {
     json!({"schema": {"type": "string"}})
 }
 
@@ -213,11 +213,11 @@ fn versioned(description: &str, schema: Value) -> Value {
     with_headers(json_of(description, schema), json!({"ETag": text_header(), "Cache-Control": text_header()}))
 }
 
-fn not_modified() -> Value {
+pub(in crate::web) fn not_modified() -> Value {
     json!({"description": "If-None-Match names this registry's version.", "headers": {"ETag": text_header()}})
 }
 
-fn too_often() -> Value {
+pub(in crate::web) fn too_often() -> Value {
     with_headers(error("Too many requests."), json!({"Retry-After": {"schema": {"type": "integer"}}}))
 }
 

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 /// One declared loss.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "web", derive(utoipa::ToSchema))]
 pub struct GapRow {
     /// The place.
     pub site: String,

@@ -14,6 +14,7 @@ use std::collections::HashMap;
 
 /// One BSS over a range: an access point.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "web", derive(utoipa::ToSchema))]
 pub struct NetworkRow {
     /// The access point's address or pseudonym.
     pub bssid: Address,

@@ -15,6 +15,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 /// One sensor over a range.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "web", derive(utoipa::ToSchema))]
 pub struct SensorRow {
     /// The place.
     pub site: String,

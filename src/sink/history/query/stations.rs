@@ -19,6 +19,7 @@ use std::{
 
 /// One station over a range.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "web", derive(utoipa::ToSchema))]
 pub struct StationRow {
     /// Its address or pseudonym.
     pub station: Address,

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 /// One vendor over a range.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "web", derive(utoipa::ToSchema))]
 pub struct VendorRow {
     /// Its name; absent where unknown or randomised.
     pub vendor: Option<String>,

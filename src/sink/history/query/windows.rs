@@ -13,6 +13,7 @@ use serde::Serialize;
 
 /// One window of a sensor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "web", derive(utoipa::ToSchema))]
 pub struct WindowRow {
     /// Its number in this history: rises as windows are stored.
     pub id: u64,

@@ -1,0 +1,179 @@
+//! The history over HTTP: what was on the air, and how well that was listened to, for programs.
+//!
+//! * `parameters`: what may be asked, as data: names, forms, bounds; reads them from a query.
+//! * `lists`, `series`: a function an endpoint; `exposure`: how well was listened.
+//! * `answer`: how an answer goes out: as JSON or CSV, in pages, with a mark; and refusals.
+//! * `document`: the OpenAPI description, made from the endpoints and from the very types that they answer with.
+//!
+//! Every endpoint is one entry of `ENDPOINTS`, which the routes and the description are made of.
+
+mod answer;
+mod document;
+mod exposure;
+mod lists;
+mod parameters;
+mod series;
+
+pub use document::document;
+
+use super::{
+    Request, Response,
+    router::{Action, Route, Who, Work},
+};
+use crate::{
+    UnixNanos,
+    roster::Roster,
+    sink::history::{History, query},
+};
+use answer::{Problem, refused};
+use document::{Schemas, item};
+use parameters::{Asked, Parameter as P};
+use std::{path::PathBuf, sync::Arc};
+
+/// What the API answers from.
+pub struct Api {
+    /// The history's file; none where no history is kept.
+    pub history: Option<PathBuf>,
+    /// What sensors said last.
+    pub roster: Arc<Roster>,
+    /// What time it is.
+    pub clock: fn() -> UnixNanos,
+}
+
+/// One thing that can be asked.
+pub(super) struct Endpoint {
+    /// Where.
+    path: &'static str,
+    /// Its name among operations.
+    id: &'static str,
+    /// What it gives.
+    about: &'static str,
+    /// What may be asked, beside time, place and format.
+    parameters: &'static [P],
+    /// What its rows are.
+    items: &'static [fn(&mut Schemas) -> serde_json::Value],
+    /// Whether the answer is one thing, and not a list.
+    is_one: bool,
+    /// Gives the answer.
+    answer: fn(&Api, &Asked<'_>) -> Result<Response, Problem>,
+}
+
+const SENSORS: Endpoint = Endpoint {
+    path: "/api/v1/sensors",
+    id: "sensors",
+    about: "How well each sensor listened, what it counted, and what it said last of itself; by site and name.",
+    parameters: &[P::LIMIT, P::CURSOR],
+    items: &[item::<lists::SensorAnswer>],
+    is_one: false,
+    answer: lists::sensors,
+};
+
+const STATIONS: Endpoint = Endpoint {
+    path: "/api/v1/stations",
+    id: "stations",
+    about: "The stations heard. Over long times those alone that have a history of their own: 'tier' says so.",
+    parameters: &[
+        P::TEXT,
+        P::VENDOR,
+        P::ROLE,
+        P::RANDOMISED,
+        P::TRACKED,
+        P::BSSID,
+        P::HEARD_SINCE,
+        P::sort(lists::STATION_SORTS),
+        P::LIMIT,
+        P::CURSOR,
+    ],
+    items: &[item::<query::StationRow>],
+    is_one: false,
+    answer: lists::stations,
+};
+
+const STATION: Endpoint = Endpoint {
+    path: "/api/v1/stations/{address}",
+    id: "station",
+    about: "One station in time; of an access point its clients too.",
+    parameters: &[P::ADDRESS, P::STEP],
+    items: &[item::<series::StationAnswer>],
+    is_one: true,
+    answer: series::station,
+};
+
+const NETWORKS: Endpoint = Endpoint {
+    path: "/api/v1/networks",
+    id: "networks",
+    about: "The access points heard, by what they announce.",
+    parameters: &[P::TEXT, P::sort(lists::NETWORK_SORTS), P::LIMIT, P::CURSOR],
+    items: &[item::<query::NetworkRow>],
+    is_one: false,
+    answer: lists::networks,
+};
+
+const VENDORS: Endpoint = Endpoint {
+    path: "/api/v1/vendors",
+    id: "vendors",
+    about: "Whose stations sent how much, that of most frames first.",
+    parameters: &[P::LIMIT, P::CURSOR],
+    items: &[item::<query::VendorRow>],
+    is_one: false,
+    answer: lists::vendors,
+};
+
+const CHANNELS: Endpoint = Endpoint {
+    path: "/api/v1/channels",
+    id: "channels",
+    about: "How long each frequency was listened to, and what came there; with 'step' in steps too.",
+    parameters: &[P::STEP],
+    items: &[item::<series::ChannelAnswer>],
+    is_one: false,
+    answer: series::channels,
+};
+
+const WINDOWS: Endpoint = Endpoint {
+    path: "/api/v1/windows",
+    id: "windows",
+    about: "The windows that began in this time, as they came, while they are kept; with 'step' the sums of each step.",
+    parameters: &[P::STEP, P::sort(lists::START), P::LIMIT, P::CURSOR],
+    items: &[item::<query::WindowRow>, item::<series::StepAnswer>],
+    is_one: false,
+    answer: series::windows,
+};
+
+const GAPS: Endpoint = Endpoint {
+    path: "/api/v1/gaps",
+    id: "gaps",
+    about: "The declared losses that touch this time.",
+    parameters: &[P::sort(lists::START), P::LIMIT, P::CURSOR],
+    items: &[item::<query::GapRow>],
+    is_one: false,
+    answer: lists::gaps,
+};
+
+/// All of them.
+const ENDPOINTS: [&Endpoint; 8] = [&SENSORS, &STATIONS, &STATION, &NETWORKS, &VENDORS, &CHANNELS, &WINDOWS, &GAPS];
+
+macro_rules! routes {
+    ($($endpoint:ident),*) => {
+        &[$(Route {
+            paths: &[$endpoint.path],
+            actions: &[Action::read(|api, request| answer(api, request, &$endpoint)).by(Who::Viewer).taking(Work::Long)],
+        }),*]
+    };
+}
+
+/// The API's routes, for who may see what sensors heard.
+pub const ROUTES: &[Route<Api>] = routes!(SENSORS, STATIONS, STATION, NETWORKS, VENDORS, CHANNELS, WINDOWS, GAPS);
+
+fn answer(api: &Api, request: &Request, endpoint: &Endpoint) -> Response {
+    let asked = Asked::read(request, endpoint.parameters, (api.clock)()).map_err(Problem::Wrong);
+    asked.and_then(|asked| (endpoint.answer)(api, &asked)).unwrap_or_else(|problem| refused(&problem))
+}
+
+impl Api {
+    fn open(&self) -> Result<History, Problem> {
+        let Some(path) = &self.history else {
+            return Err(Problem::Away("this ingest keeps no history: add a [sqlite] table".to_owned()));
+        };
+        History::open(path).map_err(|error| Problem::Away(error.to_string()))
+    }
+}
