@@ -13,6 +13,10 @@ use tokio::sync::watch;
 
 /// Sensors kept, at most; a further one pushes out the one that was silent longest.
 const MAX_SENSORS: usize = 10_000;
+/// Octets of a site or a name, at most: a longer one is no sensor of ours, whose names have 64.
+const MAX_NAME: usize = 256;
+/// Runs of a status that are kept: no sensor sends more.
+const MAX_RUNS: usize = 16;
 /// Characters of a word that a sensor says, at most.
 const MAX_WORD: usize = 64;
 
@@ -57,8 +61,7 @@ pub struct Roster {
 impl Roster {
     /// Notes the status of a sensor, heard at `now`.
     pub fn status(&self, now: UnixNanos, mut status: StatusMessage) {
-        cut(&mut status.site);
-        cut(&mut status.sensor);
+        status.status.runs.truncate(MAX_RUNS);
         if let Some(reason) = &mut status.status.reason {
             cut(reason);
         }
@@ -77,7 +80,7 @@ impl Roster {
     /// Notes the info of a sensor, heard at `now`.
     pub fn info(&self, now: UnixNanos, info: &Info) {
         let about = About::new(info);
-        self.note(now, word(&info.site), word(&info.sensor), |known| {
+        self.note(now, info.site.clone(), info.sensor.clone(), |known| {
             known.about = Some(about);
             false
         });
@@ -98,6 +101,9 @@ impl Roster {
     }
 
     fn note(&self, now: UnixNanos, site: String, sensor: String, note: impl FnOnce(&mut Sensor) -> bool) -> bool {
+        if site.len().max(sensor.len()) > MAX_NAME {
+            return false;
+        }
         let mut sensors = self.lock();
         let key = (site, sensor);
         if sensors.len() >= MAX_SENSORS && !sensors.contains_key(&key) {
@@ -190,5 +196,7 @@ mod tests {
         let all = roster.all();
         assert_eq!((all.len(), all[0].sensor.as_str()), (10_000, "s00001"));
         assert_eq!(all[0].status.as_ref().unwrap().status.reason.as_ref().unwrap().len(), 64);
+        roster.status(UnixNanos(20_000), status(&"n".repeat(1_000), State::Online, None));
+        assert_eq!(roster.all(), all, "no sensor has such a name");
     }
 }

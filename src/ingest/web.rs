@@ -14,6 +14,7 @@ use crate::{
         guard::{Guard, Settings, Token},
         live::{self, Live},
         login,
+        page::{self, Page},
         password::Password,
         router::Tables,
         routes::{self, oui::OuiApi},
@@ -202,12 +203,20 @@ impl Server {
         if !self.access.has_viewers() {
             return routes::registry(tables, oui, routes::openapi::document());
         }
-        let Sources { history, roster, .. } = &self.sources;
+        let Sources { history, roster, recent } = &self.sources;
+        let page = Page {
+            history: history.clone(),
+            roster: Arc::clone(roster),
+            recent: Arc::clone(recent),
+            oui: Arc::clone(&oui),
+            clock: UnixNanos::now,
+        };
         let api = Api { history: history.clone(), roster: Arc::clone(roster), clock: UnixNanos::now };
         routes::registry(tables, oui, api::document())
             .mount(login::ROUTES, Arc::clone(&self.access))
             .mount(live::ROUTES, Arc::clone(live))
             .mount(api::ROUTES, Arc::new(api))
+            .mount(page::ROUTES, Arc::new(page))
     }
 
     fn tell(&self, listener: &tokio::net::TcpListener) {

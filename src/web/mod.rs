@@ -7,6 +7,7 @@
 //! * [`guard`]: who may write, who asks too often, which web pages may read; `hosts`: the names the server is known by.
 //! * [`access`]: who may see what sensors heard; [`password`], `sessions`, [`login`]: how somebody becomes one who may.
 //! * [`live`]: server-sent events; [`api`]: the history for programs.
+//! * `page`: the history for people.
 //! * [`routes`]: the vendor registry's routes and their description; `registry`: a server of them alone.
 //!
 //! Routes are functions from a request to an answer; nothing but [`server`] knows sockets.
@@ -20,6 +21,8 @@ pub mod http;
 pub mod live;
 pub mod login;
 mod pack;
+#[cfg(feature = "ingest")]
+pub mod page;
 pub mod password;
 mod patience;
 mod registry;

@@ -119,7 +119,8 @@ impl Crowd {
         if windows == 0 { 0.0 } else { self.sum.total() as f64 / windows as f64 }
     }
 
-    pub(super) fn add(&mut self, other: &Self) {
+    /// Adds what was counted elsewhere or at another time.
+    pub fn add(&mut self, other: &Self) {
         self.most = self.most.map2(other.most, u64::max);
         self.sum = self.sum.map2(other.sum, u64::saturating_add);
     }
@@ -134,7 +135,8 @@ pub(super) fn plus(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 }
 
 impl Counts {
-    pub(super) fn add(&mut self, other: &Self) {
+    /// Adds what was counted elsewhere or at another time.
+    pub fn add(&mut self, other: &Self) {
         for (mine, theirs) in [
             (&mut self.windows, other.windows),
             (&mut self.covered_ms, other.covered_ms),

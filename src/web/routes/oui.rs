@@ -109,7 +109,7 @@ impl OuiApi {
     }
 
     /// The registry in use.
-    pub(super) fn read<T>(&self, read: impl FnOnce(&Registry) -> T) -> T {
+    pub(in crate::web) fn read<T>(&self, read: impl FnOnce(&Registry) -> T) -> T {
         read(&self.state().registry)
     }
 
