@@ -32,6 +32,8 @@ mod radio;
 mod sensor;
 #[cfg(feature = "sensor")]
 mod setup;
+#[cfg(feature = "mqtt")]
+mod status;
 
 use crate::{
     config::ConfigError,
@@ -66,6 +68,8 @@ fn examples() -> String {
         "  sudo airtally setup                                  make this machine a sensor",
         #[cfg(feature = "config")]
         "  airtally check sensor.toml ingest.toml               what is wrong with a configuration",
+        #[cfg(feature = "mqtt")]
+        "  airtally status                                      how the sensors of the broker are",
         #[cfg(feature = "sensor")]
         "  airtally radio list                                  the wireless cards there are",
         #[cfg(feature = "sensor")]
@@ -94,6 +98,8 @@ enum Command {
     Oui(oui::OuiArgs),
     #[cfg(feature = "sensor")]
     Radio(radio::RadioArgs),
+    #[cfg(feature = "mqtt")]
+    Status(status::StatusArgs),
     #[cfg(feature = "config")]
     Check(check::CheckArgs),
     #[cfg(feature = "sensor")]
@@ -132,6 +138,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Oui(arguments) => oui::run(arguments),
         #[cfg(feature = "sensor")]
         Command::Radio(arguments) => radio::run(&arguments),
+        #[cfg(feature = "mqtt")]
+        Command::Status(arguments) => status::run(&arguments),
         #[cfg(feature = "config")]
         Command::Check(arguments) => check::run(&arguments),
         #[cfg(feature = "sensor")]

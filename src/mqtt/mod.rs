@@ -13,6 +13,7 @@ mod answerer;
 mod connection;
 mod fault;
 mod lane;
+mod look;
 mod outbox;
 mod publisher;
 mod publishing;
@@ -26,6 +27,7 @@ mod tls;
 mod topics;
 
 pub use answerer::{Answerer, Answering, Reply};
+pub use look::{Seen, look};
 pub use outbox::{Offer, OfferKind, Outbox, OutboxError};
 pub use publisher::publish;
 pub use publishing::PublisherSettings;

@@ -2,7 +2,7 @@
 //!
 //! * `batch`: a window of a sensor; `split`: its parts; `address`: how a station is named; `exposure`: what records tell; `ssid`: how a network is.
 //! * `gap`: a declared loss of windows; `record`: a batch or a gap, as spool and sinks carry them.
-//! * `status`: how a sensor or an ingest is; `info`: what a sensor is; `event`: what happened to it.
+//! * `status`: how a sensor or an ingest is; `meaning`: the same in words; `info`: what a sensor is; `event`: what happened to it.
 //! * `stored`: the word of an ingest that it has all of a run.
 //! * `request`, `response`: what a sensor is asked, and what it answers.
 //!
@@ -14,6 +14,7 @@ mod event;
 mod exposure;
 mod gap;
 mod info;
+mod meaning;
 mod record;
 mod request;
 mod response;
@@ -30,6 +31,7 @@ pub use event::{EVENT_SCHEMA, Event, EventMessage};
 pub use exposure::{Addresses, Exposure};
 pub use gap::{ERASED, GAP_SCHEMA, Gap, GapReason, MISSING};
 pub use info::{INFO_SCHEMA, Info};
+pub use meaning::Level;
 pub use record::{DecodeError, Record};
 pub use request::ReplayRequest;
 pub use response::{REFUSAL_SCHEMA, REPLAY_SCHEMA, Refusal, RefusalReason, ReplayAnswer};

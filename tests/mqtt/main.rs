@@ -13,3 +13,4 @@ mod ingest;
 mod requests;
 mod rig;
 mod sensor;
+mod status;
