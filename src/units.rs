@@ -22,6 +22,25 @@ pub mod duration {
     }
 }
 
+/// The same for what may be left out.
+pub mod maybe_duration {
+    use super::{Deserializer, Serializer};
+    use std::time::Duration;
+
+    /// Writes it the way [`deserialize`] reads it.
+    pub fn serialize<S: Serializer>(value: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => super::duration::serialize(value, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// Reads it.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        super::duration::deserialize(deserializer).map(Some)
+    }
+}
+
 /// The word for `count` things: `one` or `many`.
 #[must_use]
 pub const fn noun<'a>(count: u64, one: &'a str, many: &'a str) -> &'a str {

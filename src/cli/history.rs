@@ -2,9 +2,13 @@
 
 use super::format::{self, UsageError};
 use crate::{
+    UnixNanos,
     sink::{
         History,
-        history::{StationTotal, Totals},
+        history::{
+            Order, Paging, Range, Scope,
+            query::{GapRow, SensorRow, StationFilter, StationRow, StationSort},
+        },
     },
     units::noun,
 };
@@ -20,14 +24,35 @@ use std::{
 #[command(after_help = "\
 Examples:
   airtally history --db /var/lib/airtally-ingest/history.sqlite
-  airtally history --db history.sqlite --top 100 --format csv > busiest.csv
+  airtally history --since 2026-11-20T00:00:00Z --until 2026-11-27T00:00:00Z --sensor pi-1
+  airtally history --gaps --format csv > gaps.csv
+
+Over a long time, minutes and hours are told by their sums: only tracked stations and access points have names there.
 
 Exit status 1 also if what is stored does not add up to what the sensors sent.")]
 pub struct HistoryArgs {
     /// The history that ingest writes
     #[arg(long, value_name = "FILE", default_value = "/var/lib/airtally-ingest/history.sqlite")]
     db: PathBuf,
-    /// How many stations
+    /// Only windows that began at this time or later, like 2026-11-21T03:00:00Z
+    #[arg(long, value_name = "TIME")]
+    since: Option<UnixNanos>,
+    /// Only windows that began before this time
+    #[arg(long, value_name = "TIME")]
+    until: Option<UnixNanos>,
+    /// Only this site
+    #[arg(long)]
+    site: Option<String>,
+    /// Only sensors of this name
+    #[arg(long)]
+    sensor: Option<String>,
+    /// The declared losses, in place of the stations
+    #[arg(long, conflicts_with = "sensors")]
+    gaps: bool,
+    /// The sensors and how well they listened, in place of the stations
+    #[arg(long)]
+    sensors: bool,
+    /// How many stations or gaps
     #[arg(long, default_value_t = 20)]
     top: usize,
     /// Form of the output
@@ -40,18 +65,68 @@ enum Format {
     /// Aligned columns, and the totals in sentences.
     #[default]
     Table,
-    /// One JSON object: 'totals', and 'stations', an array. What nobody knows is null.
+    /// One JSON object: 'totals', and 'stations', 'sensors' or 'gaps', an array. What nobody knows is null.
     Json,
-    /// Comma-separated values with a header: the stations.
+    /// Comma-separated values with a header: the stations, sensors or gaps.
     Csv,
+}
+
+/// What is listed: a header and rows, for people and for programs.
+struct List {
+    name: &'static str,
+    header: &'static [&'static str],
+    cells: Vec<Vec<String>>,
+    csv_header: &'static [&'static str],
+    csv: Vec<Vec<String>>,
+    json: serde_json::Value,
+}
+
+/// Prints the totals, and what is asked for.
+pub fn run(arguments: &HistoryArgs) -> anyhow::Result<()> {
+    if !arguments.db.exists() {
+        return Err(UsageError(format!("there is no history at {}", arguments.db.display())).into());
+    }
+    let range =
+        Range { from: arguments.since.unwrap_or(Range::ALL.from), to: arguments.until.unwrap_or(Range::ALL.to) };
+    if range.from >= range.to {
+        return Err(UsageError("--since must be before --until".to_owned()).into());
+    }
+    let scope = Scope { site: arguments.site.clone(), sensor: arguments.sensor.clone() };
+    let history = History::open(&arguments.db)?;
+    let paging = Paging { limit: arguments.top, cursor: None };
+    let list = if arguments.gaps {
+        gaps(&history.gaps(range, &scope, Order::Descending, &paging)?.items)?
+    } else if arguments.sensors {
+        sensors(&history.sensors(range, &scope)?.items)?
+    } else {
+        let sort = (StationSort::Frames, Order::Descending);
+        stations(&history.stations(range, &scope, &StationFilter::default(), sort, &paging)?.items)?
+    };
+    let mut out = BufWriter::new(io::stdout().lock());
+    match arguments.format {
+        Format::Json => {
+            let mut document = serde_json::Map::new();
+            document.insert("totals".into(), serde_json::to_value(history.totals(range, &scope)?)?);
+            document.insert(list.name.into(), list.json);
+            serde_json::to_writer(&mut out, &document)?;
+            writeln!(out)?;
+        }
+        Format::Csv => format::csv(&mut out, list.csv_header, &list.csv)?,
+        Format::Table => {
+            format::table(&mut out, list.header, &list.cells)?;
+            totals(&mut out, &history, range, &scope)?;
+        }
+    }
+    out.flush()?;
+    Ok(())
 }
 
 #[derive(Serialize)]
 struct HistoryRow<'a> {
-    mac: &'a str,
+    mac: String,
     vendor: Option<&'a str>,
     randomised: bool,
-    role: Option<&'a str>,
+    role: Option<String>,
     frames_sent: u64,
     bytes_sent: u64,
     frames_received: u64,
@@ -61,104 +136,179 @@ struct HistoryRow<'a> {
     last_seen: String,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
-    totals: &'a Totals,
-    stations: &'a [HistoryRow<'a>],
-}
-
-impl<'a> From<&'a StationTotal> for HistoryRow<'a> {
-    fn from(station: &'a StationTotal) -> Self {
-        Self {
-            mac: &station.station,
-            vendor: station.vendor.as_deref(),
-            randomised: station.randomised,
-            role: Some(&*station.role).filter(|role| !role.is_empty()),
-            frames_sent: station.frames_sent,
-            bytes_sent: station.bytes_sent,
-            frames_received: station.frames_received,
-            signal_max_dbm: station.signal_max_dbm,
-            windows: station.windows,
-            first_seen: station.first_seen.to_string(),
-            last_seen: station.last_seen.to_string(),
-        }
-    }
-}
-
-/// Prints the totals and the busiest stations.
-pub fn run(arguments: &HistoryArgs) -> anyhow::Result<()> {
-    if !arguments.db.exists() {
-        return Err(UsageError(format!("there is no history at {}", arguments.db.display())).into());
-    }
-    let history = History::open(&arguments.db)?;
-    let stations = history.busiest(arguments.top)?;
-    let rows: Vec<HistoryRow<'_>> = stations.iter().map(HistoryRow::from).collect();
-    let mut out = BufWriter::new(io::stdout().lock());
-    match arguments.format {
-        Format::Json => {
-            serde_json::to_writer(&mut out, &Document { totals: &history.totals()?, stations: &rows })?;
-            writeln!(out)?;
-        }
-        Format::Csv => {
-            format::csv(&mut out, &CSV_HEADER, &rows.iter().map(csv_row).collect::<Vec<_>>())?;
-        }
-        Format::Table => table(&mut out, &history, &rows)?,
-    }
-    out.flush()?;
-    Ok(())
-}
-
-/// The keys of a station, in their order.
-const CSV_HEADER: [&str; 11] = [
-    "mac",
-    "vendor",
-    "randomised",
-    "role",
-    "frames_sent",
-    "bytes_sent",
-    "frames_received",
-    "signal_max_dbm",
-    "windows",
-    "first_seen",
-    "last_seen",
-];
-
-fn csv_row(row: &HistoryRow<'_>) -> Vec<String> {
-    vec![
-        row.mac.to_owned(),
-        row.vendor.unwrap_or_default().to_owned(),
-        row.randomised.to_string(),
-        row.role.unwrap_or_default().to_owned(),
-        row.frames_sent.to_string(),
-        row.bytes_sent.to_string(),
-        row.frames_received.to_string(),
-        row.signal_max_dbm.map(|dbm| dbm.to_string()).unwrap_or_default(),
-        row.windows.to_string(),
-        row.first_seen.clone(),
-        row.last_seen.clone(),
-    ]
-}
-
-fn table(out: &mut impl Write, history: &History, rows: &[HistoryRow<'_>]) -> anyhow::Result<()> {
-    let cells: Vec<Vec<String>> = rows
+fn stations(rows: &[StationRow]) -> anyhow::Result<List> {
+    let word = |row: &StationRow| serde_json::to_value(row.role).ok()?.as_str().map(str::to_owned);
+    let rows: Vec<HistoryRow<'_>> = rows
         .iter()
-        .map(|row| {
-            let vendor = if row.randomised { "(randomised)" } else { row.vendor.unwrap_or("(unknown)") };
-            vec![
-                row.mac.to_owned(),
-                vendor.to_owned(),
-                row.role.unwrap_or_default().to_owned(),
-                row.frames_sent.to_string(),
-                row.bytes_sent.to_string(),
-                row.frames_received.to_string(),
-                row.signal_max_dbm.map_or_else(|| "-".to_owned(), |dbm| format!("{dbm} dBm")),
-                row.windows.to_string(),
-            ]
+        .map(|row| HistoryRow {
+            mac: row.station.to_string(),
+            vendor: row.vendor.as_deref(),
+            randomised: row.randomised,
+            role: word(row),
+            frames_sent: row.frames_sent,
+            bytes_sent: row.bytes_sent,
+            frames_received: row.frames_received,
+            signal_max_dbm: row.signal_dbm.map(|signal| signal.max),
+            windows: row.windows,
+            first_seen: row.first_seen.to_string(),
+            last_seen: row.last_seen.to_string(),
         })
         .collect();
-    let header = ["station", "vendor", "role", "frames sent", "bytes sent", "received", "strongest", "windows"];
-    format::table(out, &header, &cells)?;
-    let totals = history.totals()?;
+    let cells = rows.iter().map(|row| {
+        let vendor = if row.randomised { "(randomised)" } else { row.vendor.unwrap_or("(unknown)") };
+        vec![
+            row.mac.clone(),
+            vendor.to_owned(),
+            row.role.clone().unwrap_or_default(),
+            row.frames_sent.to_string(),
+            row.bytes_sent.to_string(),
+            row.frames_received.to_string(),
+            row.signal_max_dbm.map_or_else(|| "-".to_owned(), |dbm| format!("{dbm} dBm")),
+            row.windows.to_string(),
+        ]
+    });
+    let csv = rows.iter().map(|row| {
+        vec![
+            row.mac.clone(),
+            row.vendor.unwrap_or_default().to_owned(),
+            row.randomised.to_string(),
+            row.role.clone().unwrap_or_default(),
+            row.frames_sent.to_string(),
+            row.bytes_sent.to_string(),
+            row.frames_received.to_string(),
+            maybe(row.signal_max_dbm),
+            row.windows.to_string(),
+            row.first_seen.clone(),
+            row.last_seen.clone(),
+        ]
+    });
+    Ok(List {
+        name: "stations",
+        header: &["station", "vendor", "role", "frames sent", "bytes sent", "received", "strongest", "windows"],
+        cells: cells.collect(),
+        csv_header: &[
+            "mac",
+            "vendor",
+            "randomised",
+            "role",
+            "frames_sent",
+            "bytes_sent",
+            "frames_received",
+            "signal_max_dbm",
+            "windows",
+            "first_seen",
+            "last_seen",
+        ],
+        csv: csv.collect(),
+        json: serde_json::to_value(&rows)?,
+    })
+}
+
+fn sensors(rows: &[SensorRow]) -> anyhow::Result<List> {
+    let cells = rows.iter().map(|row| {
+        vec![
+            row.site.clone(),
+            row.sensor.clone(),
+            row.counts.windows.to_string(),
+            seconds(row.counts.covered_ms),
+            row.counts.listened_ms.map_or_else(|| "-".to_owned(), seconds),
+            row.counts.frames.to_string(),
+            row.counts.kernel_drops.map_or_else(|| "-".to_owned(), |drops| drops.to_string()),
+            row.gaps.to_string(),
+            seconds(row.gap_ms),
+            row.last_end.map(|end| end.to_string()).unwrap_or_default(),
+        ]
+    });
+    let csv = rows.iter().map(|row| {
+        vec![
+            row.site.clone(),
+            row.sensor.clone(),
+            row.counts.windows.to_string(),
+            row.counts.covered_ms.to_string(),
+            maybe(row.counts.listened_ms),
+            row.counts.frames.to_string(),
+            row.counts.bytes.to_string(),
+            row.counts.station_frames.to_string(),
+            maybe(row.counts.kernel_drops),
+            maybe(row.counts.interface_drops),
+            row.gaps.to_string(),
+            row.gap_ms.to_string(),
+            maybe(row.lost_frames),
+            maybe(row.first_start),
+            maybe(row.last_end),
+        ]
+    });
+    Ok(List {
+        name: "sensors",
+        header: &[
+            "site",
+            "sensor",
+            "windows",
+            "covered",
+            "listened",
+            "frames",
+            "dropped",
+            "gaps",
+            "missing",
+            "last window's end",
+        ],
+        cells: cells.collect(),
+        csv_header: &[
+            "site",
+            "sensor",
+            "windows",
+            "covered_ms",
+            "listened_ms",
+            "frames",
+            "bytes",
+            "station_frames",
+            "kernel_drops",
+            "interface_drops",
+            "gaps",
+            "gap_ms",
+            "lost_frames",
+            "first_start",
+            "last_end",
+        ],
+        csv: csv.collect(),
+        json: serde_json::to_value(rows)?,
+    })
+}
+
+fn gaps(rows: &[GapRow]) -> anyhow::Result<List> {
+    let cells = |row: &GapRow| {
+        vec![
+            row.site.clone(),
+            row.sensor.clone(),
+            row.run.clone(),
+            row.reason.clone(),
+            row.first_seq.to_string(),
+            maybe(row.last_seq),
+            row.start.to_string(),
+            row.end.to_string(),
+            maybe(row.frames),
+        ]
+    };
+    Ok(List {
+        name: "gaps",
+        header: &["site", "sensor", "run", "reason", "first", "last", "start", "end", "frames"],
+        cells: rows.iter().map(cells).collect(),
+        csv_header: &["site", "sensor", "run", "reason", "first_seq", "last_seq", "start", "end", "frames"],
+        csv: rows.iter().map(cells).collect(),
+        json: serde_json::to_value(rows)?,
+    })
+}
+
+fn maybe(value: Option<impl ToString>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+fn seconds(milliseconds: u64) -> String {
+    format!("{} s", milliseconds / 1_000)
+}
+
+fn totals(out: &mut impl Write, history: &History, range: Range, scope: &Scope) -> anyhow::Result<()> {
+    let totals = history.totals(range, scope)?;
     writeln!(out)?;
     writeln!(
         out,

@@ -61,6 +61,12 @@ impl Default for Ingest {
 }
 
 impl Ingest {
+    /// The embedded history: as configured, or with its defaults where no other store is.
+    #[must_use]
+    pub fn history(&self) -> Option<Sqlite> {
+        self.sqlite.clone().or_else(|| self.influx.is_empty().then(Sqlite::default))
+    }
+
     /// Refuses what serde cannot: values out of bounds, and values that do not fit together.
     ///
     /// # Errors
@@ -71,16 +77,13 @@ impl Ingest {
             topic_level("site", &self.site)?;
         }
         between("declare_after", self.declare_after, SECOND, DAY * 30)?;
-        if self.influx.is_empty() && self.sqlite.is_none() {
-            wrong("influx", "there is nowhere to store: add an [[influx]] or a [sqlite] table")?;
-        }
         for (index, influx) in self.influx.iter().enumerate() {
             influx.check()?;
             if influx.name == "sqlite" || self.influx.iter().take(index).any(|other| other.name == influx.name) {
                 wrong("influx.name", format!("'{}' is taken: each sink keeps its place by its name", influx.name))?;
             }
         }
-        self.sqlite.as_ref().map_or(Ok(()), Sqlite::check)?;
+        self.history().map_or(Ok(()), |history| history.check())?;
         self.web.check()?;
         self.spool.check()?;
         self.dead_letters.check()?;
@@ -344,19 +347,31 @@ impl Web {
 pub struct Sqlite {
     /// Its file.
     pub path: PathBuf,
-    /// How long windows are kept.
+    /// How long windows are kept as they came; 24 hours where absent (30 days in a history that is older than the tiers).
+    #[serde(with = "units::maybe_duration", default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Duration>,
+    /// How long sums of minutes are kept.
     #[serde(with = "units::duration")]
-    pub retention: Duration,
-    /// Its size, at most; then the oldest windows give way.
+    pub minutes: Duration,
+    /// How long sums of hours, and declared losses, are kept.
+    #[serde(with = "units::duration")]
+    pub hours: Duration,
+    /// Its size, at most; then the oldest rows give way.
     pub max_bytes: units::Bytes,
+    /// One commit takes what came within so long: until then it is in ingest's spool.
+    #[serde(with = "units::duration")]
+    pub commit_within: Duration,
 }
 
 impl Default for Sqlite {
     fn default() -> Self {
         Self {
             path: "/var/lib/airtally-ingest/history.sqlite".into(),
-            retention: Duration::from_secs(30 * 86_400),
+            retention: None,
+            minutes: DAY * 7,
+            hours: DAY * 400,
             max_bytes: units::Bytes(1 << 30),
+            commit_within: SECOND * 120,
         }
     }
 }
@@ -367,7 +382,14 @@ impl Sqlite {
     /// # Errors
     /// The key, and what would do.
     pub fn check(&self) -> Result<(), Wrong> {
-        between("sqlite.retention", self.retention, SECOND * 60, DAY * 36_500)?;
+        for (key, age) in [
+            ("sqlite.retention", self.retention.unwrap_or(DAY)),
+            ("sqlite.minutes", self.minutes),
+            ("sqlite.hours", self.hours),
+        ] {
+            between(key, age, SECOND * 60, DAY * 36_500)?;
+        }
+        between("sqlite.commit_within", self.commit_within, Duration::ZERO, SECOND * 3_600)?;
         if self.max_bytes.0 < 1 << 20 {
             wrong("sqlite.max_bytes", format!("{} is less than 1MiB", self.max_bytes))?;
         }

@@ -93,6 +93,8 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
     let roster = Arc::new(Roster::default());
     let (received, recent) = (Arc::new(Received::default()), Arc::new(Recent::default()));
     let (stop, stopped) = watch::channel(false);
+    // Sinks stop last: they may store what came last.
+    let (stop_sinks, sinks_stopped) = watch::channel(false);
 
     let mut stages = Stages::from_environment();
     let mut healths = Vec::with_capacity(sinks.len());
@@ -100,7 +102,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
     for sink in sinks {
         let (health, said) = watch::channel(Health::Ok);
         healths.push((sink.name().to_owned(), said));
-        followers.push(follow(sink, &spool, &dead, &recent, health, stopped.clone(), stages.add("sink"))?);
+        followers.push(follow(sink, &spool, &dead, &recent, health, sinks_stopped.clone(), stages.add("sink"))?);
     }
     let declared = spool.lock().declared_missing()?;
     let said = IngestHealth { sinks: health::statuses(&healths), missing_windows: declared, ..IngestHealth::default() };
@@ -176,6 +178,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
         None => subscriber.await,
     };
     health_teller.abort();
+    let _ = stop_sinks.send(true);
     for follower in web.into_iter().chain(followers) {
         let _ = follower.join();
     }
@@ -257,7 +260,7 @@ pub async fn redrive(config: &Ingest) -> Result<Redriven, IngestError> {
 /// When there is no such sink, or the spool cannot be used: a daemon that runs has it.
 pub fn refill(config: &Ingest, sink: &str, since: UnixNanos) -> Result<u64, IngestError> {
     let names = config.influx.iter().map(|influx| influx.name.clone());
-    let names: Vec<String> = names.chain(config.sqlite.iter().map(|_| "sqlite".to_owned())).collect();
+    let names: Vec<String> = names.chain(config.history().map(|_| "sqlite".to_owned())).collect();
     if !names.iter().any(|name| name == sink) {
         return Err(IngestError::NoSink { wanted: sink.to_owned(), names: names.join(", ") });
     }

@@ -12,8 +12,7 @@ use std::path::Path;
 const LETTERS: FileMark = FileMark {
     name: "a table of dead letters",
     application_id: 0x6174_6c31,
-    version: 1,
-    schema: "CREATE TABLE letters (
+    schema: &["CREATE TABLE letters (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         at_ns INTEGER NOT NULL,
         sink TEXT,
@@ -23,7 +22,8 @@ const LETTERS: FileMark = FileMark {
         size INTEGER NOT NULL,   -- octets that count towards the bound
         body BLOB NOT NULL       -- zstd
     );
-    CREATE INDEX letters_by_time ON letters (at_ns);",
+    CREATE INDEX letters_by_time ON letters (at_ns);"],
+    upgrades: &[],
 };
 
 /// Octets of a payload that is no record, at most; of the rest only the beginning is kept.

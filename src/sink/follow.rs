@@ -82,7 +82,18 @@ pub async fn follow<S: Sink, F: Feed>(
     // again and again gets no more than one for as long as one covers.
     let (mut failed_first, mut owed, mut refilled) = (None, None, None);
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+    // When the last backlog was stored, and whether one is being stored.
+    let (mut stored_last, mut behind) = (None::<Instant>, false);
     loop {
+        if let Some(rest) = stored_last.and_then(|at| sink.gather().checked_sub(at.elapsed()))
+            && !rest.is_zero()
+        {
+            tokio::select! {
+                biased;
+                () = stopped(&mut stop) => return leave(&mut sink, &mut feed).await,
+                () = tokio::time::sleep(rest) => {}
+            }
+        }
         let step = tokio::select! {
             biased;
             () = stopped(&mut stop) => return,
@@ -105,7 +116,13 @@ pub async fn follow<S: Sink, F: Feed>(
                 }
                 health.send_if_modified(|now| std::mem::take(now) != Health::Ok);
                 if stored {
+                    // The rest of a backlog does not wait.
+                    stored_last = None;
+                    behind = true;
                     continue;
+                }
+                if std::mem::take(&mut behind) {
+                    stored_last = Some(Instant::now());
                 }
                 None
             }
@@ -123,7 +140,7 @@ pub async fn follow<S: Sink, F: Feed>(
         };
         tokio::select! {
             biased;
-            () = stopped(&mut stop) => return,
+            () = stopped(&mut stop) => return leave(&mut sink, &mut feed).await,
             () = async {
                 match wait {
                     Some(wait) => tokio::time::sleep(wait).await,
@@ -131,6 +148,13 @@ pub async fn follow<S: Sink, F: Feed>(
                 }
             } => {}
         }
+    }
+}
+
+/// What has gathered is stored first.
+async fn leave<S: Sink, F: Feed>(sink: &mut S, feed: &mut F) {
+    if !sink.gather().is_zero() {
+        while let Ok(true) = step(sink, feed).await {}
     }
 }
 

@@ -57,6 +57,11 @@ pub trait Sink: Send {
         false
     }
 
+    /// What comes within so long of the last store may wait for the next one, which takes it all.
+    fn gather(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// What came within so long before a failure is to be offered again after it: the database may have lost what it had
     /// taken.
     fn refill(&self) -> Duration {
@@ -77,6 +82,10 @@ impl Sink for Box<dyn Sink> {
         (**self).has_forgotten()
     }
 
+    fn gather(&self) -> Duration {
+        (**self).gather()
+    }
+
     fn refill(&self) -> Duration {
         (**self).refill()
     }
@@ -95,7 +104,7 @@ pub fn open(config: &config::Ingest) -> Result<Vec<Box<dyn Sink>>, OpenError> {
         #[cfg(not(feature = "sink-influx"))]
         return Err(OpenError::Absent { name: influx.name.clone(), feature: "sink-influx" });
     }
-    if let Some(sqlite) = &config.sqlite {
+    if let Some(sqlite) = &config.history() {
         #[cfg(feature = "sink-sqlite")]
         sinks.push(Box::new(Sqlite::open(sqlite)?));
         #[cfg(not(feature = "sink-sqlite"))]

@@ -12,13 +12,18 @@ pub(super) struct FileMark {
     pub name: &'static str,
     /// Tells the kind apart in the file's header (`PRAGMA application_id`).
     pub application_id: i32,
-    /// The tables' version (`PRAGMA user_version`), from 1.
-    pub version: i32,
-    /// What makes the tables of an empty file.
-    pub schema: &'static str,
+    /// What makes the tables of an empty file, in this order.
+    pub schema: &'static [&'static str],
+    /// What makes of each version of the tables the next one; the first makes the second.
+    pub upgrades: &'static [&'static [&'static str]],
 }
 
 impl FileMark {
+    /// The tables' version (`PRAGMA user_version`), from 1.
+    fn version(&self) -> i32 {
+        i32::try_from(self.upgrades.len()).map_or(i32::MAX, |upgrades| upgrades + 1)
+    }
+
     fn is(&self, content: &Content) -> bool {
         matches!(content, Content::Sqlite(header) if header.application_id == self.application_id)
     }
@@ -74,8 +79,9 @@ pub(super) fn open_to_read(path: &Path, kind: &FileMark) -> Result<Connection, O
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.busy_timeout(PATIENCE)?;
         match recognise(&connection, kind)? {
-            true => Ok(connection),
-            false => Err(Trouble::Empty),
+            0 => Err(Trouble::Empty),
+            version if version < kind.version() => Err(Trouble::Older),
+            _ => Ok(connection),
         }
     };
     open().map_err(|trouble| fail(trouble.to_string()))
@@ -109,6 +115,8 @@ enum Trouble {
     Newer(i32),
     #[error("it is not airtally's, or not of this kind: name another file")]
     Foreign,
+    #[error("it was written by an earlier airtally: it can be read once 'airtally ingest' was started with it")]
+    Older,
     #[error("there is nothing in it yet")]
     Empty,
 }
@@ -116,8 +124,8 @@ enum Trouble {
 fn try_open(path: &Path, kind: &FileMark) -> Result<Connection, Trouble> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(PATIENCE)?;
-    let known = recognise(&connection, kind)?;
-    if !known {
+    let version = recognise(&connection, kind)?;
+    if version == 0 {
         // Only while the file is empty can it be told to give space back.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     }
@@ -126,24 +134,31 @@ fn try_open(path: &Path, kind: &FileMark) -> Result<Connection, Trouble> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "journal_size_limit", 1 << 20)?;
-    if !known {
+    if version < kind.version() {
         let transaction = connection.transaction()?;
-        transaction.execute_batch(kind.schema)?;
+        let missing = usize::try_from(version).unwrap_or(0);
+        match missing.checked_sub(1) {
+            None => kind.schema.iter().try_for_each(|sql| transaction.execute_batch(sql))?,
+            Some(first) => {
+                let steps = kind.upgrades.iter().skip(first).copied().flatten();
+                steps.into_iter().try_for_each(|sql| transaction.execute_batch(sql))?;
+            }
+        }
         transaction.pragma_update(None, "application_id", kind.application_id)?;
-        transaction.pragma_update(None, "user_version", kind.version)?;
+        transaction.pragma_update(None, "user_version", kind.version())?;
         transaction.commit()?;
     }
     Ok(connection)
 }
 
-/// False for an empty file.
-fn recognise(connection: &Connection, kind: &FileMark) -> Result<bool, Trouble> {
+/// The version of its tables; 0 for an empty file.
+fn recognise(connection: &Connection, kind: &FileMark) -> Result<i32, Trouble> {
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     match (tables, number("application_id")?, number("user_version")?) {
-        (0, 0, 0) => Ok(false),
+        (0, 0, 0) => Ok(0),
         (_, id, _) if id != kind.application_id => Err(Trouble::Foreign),
-        (_, _, version) if version > kind.version => Err(Trouble::Newer(version)),
-        _ => Ok(true),
+        (_, _, version) if version > kind.version() => Err(Trouble::Newer(version)),
+        (_, _, version) => Ok(version.max(1)),
     }
 }

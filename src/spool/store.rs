@@ -25,7 +25,8 @@ pub(super) const FIRST_TABLE: &str = "CREATE TABLE runs (\n    id INTEGER PRIMAR
 /// The format of the file (`PRAGMA user_version`). It rises only together with a change of the tables: a file that has
 /// exactly these tables has this format, and another number in it is damage.
 const FORMAT: i64 = 2;
-const PAGE: u64 = 4096;
+/// Octets of a page of a new file: small, because a commit rewrites a page of each index for some dozen octets.
+const PAGE: u64 = 1024;
 /// Octets overwritten in one transaction.
 const WIPED_TOGETHER: u64 = 1 << 20;
 
@@ -139,6 +140,11 @@ fn has_known_versions(path: &Path) -> bool {
     read.is_err() || header[18..20].iter().all(|version| (1..=2).contains(version))
 }
 
+/// Octets of the file's pages: files of earlier versions have larger ones.
+fn page_size(conn: &Connection) -> SqlResult<u64> {
+    Ok(unsigned(conn.pragma_query_value(None, "page_size", |row| row.get(0))?).max(512))
+}
+
 impl Store {
     /// Opens or creates the file, which must not be open anywhere else.
     ///
@@ -170,7 +176,7 @@ impl Store {
             }
             conn.pragma_update(None, "journal_mode", "WAL")?;
             conn.pragma_update(None, "journal_size_limit", wal_limit as i64)?;
-            conn.pragma_update(None, "wal_autocheckpoint", (wal_limit / PAGE / 2) as i64)?;
+            conn.pragma_update(None, "wal_autocheckpoint", (wal_limit / page_size(&conn)? / 2) as i64)?;
             let sync = if medium == Medium::Memory { "OFF" } else { "FULL" };
             conn.pragma_update(None, "synchronous", sync)?;
             let mark: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
@@ -238,16 +244,16 @@ impl Store {
     pub fn space(&self) -> Result<Space, SpoolError> {
         let pragma = |name| self.conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let read = || -> SqlResult<Space> {
-            let (pages, free) = (pragma("page_count")?, pragma("freelist_count")?);
-            Ok(Space { file: unsigned(pages) * PAGE, free: unsigned(free) * PAGE })
+            let (pages, free, page) = (pragma("page_count")?, pragma("freelist_count")?, page_size(&self.conn)?);
+            Ok(Space { file: unsigned(pages) * page, free: unsigned(free) * page })
         };
         read().map_err(|failure| self.failed(&failure))
     }
 
     /// Returns `bytes` of free pages to the file system.
     pub fn give_back(&mut self, bytes: u64) -> Result<(), SpoolError> {
-        let pages = bytes.div_ceil(PAGE);
         let work = || -> SqlResult<()> {
+            let pages = bytes.div_ceil(page_size(&self.conn)?);
             let mut statement = self.conn.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
             let mut rows = statement.query([])?;
             while rows.next()?.is_some() {}

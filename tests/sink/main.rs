@@ -19,4 +19,5 @@ mod queries;
 #[path = "../support/records.rs"]
 mod records;
 mod sqlite;
+mod upgrade;
 mod victoria;

@@ -130,8 +130,10 @@ pub fn ingest(dir: &Path, port: u16) -> Ingest {
 pub fn history(dir: &Path) -> Sqlite {
     Sqlite {
         path: dir.join("history.sqlite"),
-        retention: Duration::from_secs(86_400 * 36_500),
+        retention: Some(Duration::from_secs(86_400 * 36_500)),
         max_bytes: Bytes(4 << 30),
+        commit_within: Duration::from_millis(300),
+        ..Sqlite::default()
     }
 }
 

@@ -174,7 +174,7 @@ run_sensor() {
 ingest() {
     {
         printf '%s\n' 'name = "vm"' '[mqtt]' 'host = "127.0.0.1"' '[spool]' "state_dir = \"$PWD/ingest-state\"" 'commit_within = "1s"'
-        printf '%s\n' '[sqlite]' "path = \"$PWD/history.sqlite\""
+        printf '%s\n' '[sqlite]' "path = \"$PWD/history.sqlite\"" 'commit_within = "1s"'
     } >ingest.toml
     mkdir -p ingest-state
     "$airtally" ingest --config ingest.toml >>ingest.log 2>&1 &

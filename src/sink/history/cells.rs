@@ -1,15 +1,29 @@
-//! Reads the tiers, whatever they are: sums of a sensor and a stretch of time, in the form that all questions share.
+//! Reads the tiers as one: for each stretch of a question's range the coarsest tier that will do, or the finest there is. Each
+//! window is counted once, whichever tier tells of it.
 
 use super::{
-    counts::{Counts, Crowd, Kinds},
+    coarse::{self, COUNTS, Coarse},
+    counts::{Counts, Crowd},
+    detail::Detail,
     range::{HistoryError, Range, Scope, Tier},
-    station::{ChannelSum, SignalSum, StationSum, VendorSum},
+    raw::{OF_RANGE, Origin, Windows, parameters},
+    station::{ChannelSum, StationSum, VendorSum},
 };
-use crate::{
-    Mac, UnixNanos,
-    wire::{Address, Role},
-};
-use rusqlite::{Connection, Row, params, types::Value};
+use crate::{UnixNanos, wire::Address};
+use rusqlite::{Connection, Row, params, params_from_iter};
+use std::{cell::Cell as Shared, collections::HashMap, time::Duration};
+
+/// What a question may read of a tier: beyond, the next one answers.
+struct Budget {
+    /// Windows; and their stations, if those are read.
+    windows: i64,
+    stations: bool,
+    /// Rows of minutes.
+    minutes: i64,
+}
+
+const COUNTS_ALONE: Budget = Budget { windows: 20_000, stations: false, minutes: 20_000 };
+const DETAILS: Budget = Budget { windows: 200_000, stations: true, minutes: 4_000 };
 
 /// One sensor's sums over one stretch of time: a window, a minute, an hour.
 #[derive(Clone, Debug)]
@@ -24,233 +38,356 @@ pub(super) struct Cell {
 
 /// A moment of the history: nothing that is stored meanwhile is seen.
 pub(super) struct Moment<'a> {
-    pub connection: &'a Connection,
-    pub range: Range,
-    pub scope: Scope,
+    connection: &'a Connection,
+    range: Range,
+    scope: Scope,
+    /// The steps that are asked for: nothing coarser will do.
+    step: Option<i64>,
+    /// The coarsest tier that was read so far.
+    read: Shared<Tier>,
 }
 
-/// The windows that a question is about; parameters 1 to 4.
-pub(super) const OF_RANGE: &str = "w.start_ns >= ?1 AND w.start_ns < ?2 AND (?3 IS NULL OR w.site = ?3) \
-     AND (?4 IS NULL OR w.sensor = ?4)";
+/// Which windows a segment reads: those that are in no sum, or all of those hours that have theirs.
+struct Segment {
+    tier: Tier,
+    range: Range,
+}
 
-impl Moment<'_> {
-    /// The coarsest tier that [`Moment::cells`] and the others read.
-    pub fn tier(&self) -> Tier {
-        Tier::Windows
+/// Hours that have lost finer rows: minutes, windows; by the number of the hour's row.
+type Gone = HashMap<i64, (bool, bool)>;
+
+impl<'a> Moment<'a> {
+    pub fn new(connection: &'a Connection, range: Range, scope: &Scope) -> Self {
+        Self { connection, range, scope: scope.clone(), step: None, read: Shared::new(Tier::Windows) }
     }
 
     /// What begins in one step of this length is wanted: coarser tiers will not do.
-    pub fn in_steps(self, _step: std::time::Duration) -> Self {
+    pub fn in_steps(mut self, step: Duration) -> Self {
+        self.step = Some(i64::try_from(step.as_nanos()).unwrap_or(i64::MAX));
         self
     }
 
-    /// Site, sensor and number of runs.
-    pub fn runs(&self, visit: impl FnMut(&Row<'_>) -> rusqlite::Result<()>) -> Result<(), HistoryError> {
-        let sql =
-            format!("SELECT w.site, w.sensor, count(DISTINCT w.run) FROM windows w WHERE {OF_RANGE} GROUP BY 1, 2");
-        self.each(&sql, visit)
+    /// The coarsest tier that was read.
+    pub fn tier(&self) -> Tier {
+        self.read.get()
     }
 
     /// Calls `visit` for each row of `sql`, whose parameters 1 to 4 are the range and the scope.
     pub fn each(&self, sql: &str, mut visit: impl FnMut(&Row<'_>) -> rusqlite::Result<()>) -> Result<(), HistoryError> {
         let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows =
-            statement.query(params![self.range.from.0, self.range.to.0, self.scope.site, self.scope.sensor])?;
+        let mut rows = statement.query(params_from_iter(parameters(self.range, &self.scope)))?;
         while let Some(row) = rows.next()? {
             visit(row)?;
         }
         Ok(())
     }
 
+    /// Site, sensor and number of runs that have windows which are kept one by one.
+    pub fn runs(&self, visit: impl FnMut(&Row<'_>) -> rusqlite::Result<()>) -> Result<(), HistoryError> {
+        let sql =
+            format!("SELECT w.site, w.sensor, count(DISTINCT w.run) FROM windows w WHERE {OF_RANGE} GROUP BY 1, 2");
+        self.each(&sql, visit)
+    }
+
     /// The sums of windows, minutes or hours.
     pub fn cells(&self, mut visit: impl FnMut(&Cell)) -> Result<(), HistoryError> {
-        let kind = |wanted: &str| format!("(SELECT count(*) FROM stations s WHERE s.window = w.id AND {wanted})");
-        let sql = format!(
-            "SELECT w.site, w.sensor, w.start_ns, w.end_ns, w.run, w.seq, w.frames IS NOT NULL, w.frames, w.bytes, \
-             w.station_frames, w.bad_fcs, w.malformed, w.without_ta, w.group_ta, w.overflow_frames, w.late, \
-             w.kernel_drops, w.interface_drops, (SELECT CAST(sum(listened_ms) AS INTEGER) FROM channels c \
-             WHERE c.window = w.id), {}, {}, {}, {} FROM windows w WHERE {OF_RANGE} ORDER BY w.site, w.sensor, w.run, w.seq",
-            kind("s.role = 'access_point'"),
-            kind("s.role <> 'access_point' AND NOT s.randomised AND s.vendor IS NOT NULL"),
-            kind("s.role <> 'access_point' AND s.randomised"),
-            kind("s.role <> 'access_point' AND NOT s.randomised AND s.vendor IS NULL"),
-        );
-        // Parts of a window become one cell.
-        let mut last: Option<((String, u64), Cell)> = None;
-        self.each(&sql, |row| {
-            let key = (row.get::<_, String>(4)?, count(row, 5)?);
-            let (start, end) = (UnixNanos(row.get(2)?), UnixNanos(row.get(3)?));
-            let part0: bool = row.get(6)?;
-            let covered = u64::try_from(end.saturating_since(start).as_millis()).unwrap_or(u64::MAX);
-            let counts = Counts {
-                windows: part0.into(),
-                covered_ms: if part0 { covered } else { 0 },
-                listened_ms: maybe(row, 18)?,
-                switching_ms: None,
-                off_ms: None,
-                frames: count(row, 7)?,
-                bytes: count(row, 8)?,
-                station_frames: count(row, 9)?,
-                bad_fcs: count(row, 10)?,
-                malformed: count(row, 11)?,
-                without_ta: count(row, 12)?,
-                group_ta: count(row, 13)?,
-                overflow_frames: count(row, 14)?,
-                late: count(row, 15)?,
-                kernel_drops: maybe(row, 16)?,
-                interface_drops: maybe(row, 17)?,
-            };
-            let kinds = Kinds {
-                access_points: count(row, 19)?,
-                known_vendor: count(row, 20)?,
-                randomised: count(row, 21)?,
-                other: count(row, 22)?,
-            };
-            let (site, sensor): (String, String) = (row.get(0)?, row.get(1)?);
-            match &mut last {
-                Some((known, cell)) if *known == key && cell.site == site && cell.sensor == sensor => {
-                    cell.counts.add(&counts);
-                    cell.crowd.sum = cell.crowd.sum.map2(kinds, u64::saturating_add);
-                    cell.crowd.most = cell.crowd.sum;
-                }
-                _ => {
-                    let crowd = Crowd { most: kinds, sum: kinds };
-                    let cell = Cell { site, sensor, start, end, counts, crowd };
-                    if let Some((_, cell)) = last.replace((key, cell)) {
-                        visit(&cell);
+        for segment in self.segments(&COUNTS_ALONE)? {
+            // Parts of a window become one cell.
+            let mut last: Option<((String, u64), Cell)> = None;
+            self.windows(&segment, |windows, takes| {
+                windows.parts(|origin, part| {
+                    if !takes(origin) {
+                        return;
                     }
-                }
+                    let key = (part.run, part.seq);
+                    match &mut last {
+                        Some((known, cell)) if *known == key && cell.sensor == origin.sensor => {
+                            cell.counts.add(&part.counts);
+                            cell.crowd.sum = cell.crowd.sum.map2(part.kinds, u64::saturating_add);
+                            cell.crowd.most = cell.crowd.sum;
+                        }
+                        _ => {
+                            let cell = Cell {
+                                site: origin.site.to_owned(),
+                                sensor: origin.sensor.to_owned(),
+                                start: origin.start,
+                                end: part.end,
+                                counts: part.counts,
+                                crowd: Crowd { most: part.kinds, sum: part.kinds },
+                            };
+                            if let Some((_, cell)) = last.replace((key, cell)) {
+                                visit(&cell);
+                            }
+                        }
+                    }
+                })
+            })?;
+            if let Some((_, cell)) = last {
+                visit(&cell);
             }
-            Ok(())
-        })?;
-        if let Some((_, cell)) = last {
-            visit(&cell);
+            self.coarse(&segment, COUNTS, |origin, row| {
+                let (counts, crowd) = coarse::counts(row, 5)?;
+                let end = UnixNanos(row.get(4)?);
+                let (site, sensor) = (origin.site.to_owned(), origin.sensor.to_owned());
+                visit(&Cell { site, sensor, start: origin.start, end, counts, crowd });
+                Ok(())
+            })?;
         }
         Ok(())
     }
 
-    /// Each station's sums, with site, sensor, and the start of the window, minute or hour; of `address` alone where one is
-    /// given, or of those that belong to it.
+    /// Each station's sums, and where they are from; of `only` this one, and of those that belong to it.
     pub fn stations(
         &self,
         only: Option<Address>,
-        mut visit: impl FnMut((&str, &str), UnixNanos, Address, StationSum),
+        mut visit: impl FnMut(Origin<'_>, Address, StationSum),
     ) -> Result<(), HistoryError> {
-        let only = match only {
-            Some(address) => format!(" AND (s.address = {0} OR s.bssid = {0})", literal(address)),
-            None => String::new(),
-        };
-        let sql = format!(
-            "SELECT w.site, w.sensor, w.start_ns, s.address, s.vendor, s.randomised, s.tracked, s.role, s.frames_sent, \
-             s.bytes_sent, s.frames_received, s.management, s.control, s.data, s.retries, s.signal_min, s.signal_mean, \
-             s.signal_max, s.signal_frames, s.freqs_mhz, s.bssid, s.ssids, s.first_seen_ns, s.last_seen_ns \
-             FROM windows w JOIN stations s ON s.window = w.id WHERE {OF_RANGE}{only}"
-        );
-        self.each(&sql, |row| {
-            let Some(address) = address(&row.get(3)?) else { return Ok(()) };
-            let (site, sensor): (String, String) = (row.get(0)?, row.get(1)?);
-            let sum = station(row)?;
-            visit((&site, &sensor), UnixNanos(row.get(2)?), address, sum);
-            Ok(())
-        })
+        for segment in self.segments(&DETAILS)? {
+            self.windows(&segment, |windows, takes| {
+                windows.stations(only, |origin, address, sum| {
+                    if takes(origin) {
+                        visit(origin, address, sum);
+                    }
+                })
+            })?;
+            self.details(&segment, |origin, detail| {
+                for (address, sum) in detail.stations {
+                    if only.is_none_or(|only| only == address || sum.bssid == Some(only)) {
+                        visit(origin, address, sum);
+                    }
+                }
+            })?;
+        }
+        Ok(())
     }
 
     /// Each frequency's sums.
     pub fn channels(&self, mut visit: impl FnMut(UnixNanos, u16, ChannelSum)) -> Result<(), HistoryError> {
-        let sql = format!(
-            "SELECT w.start_ns, c.freq_mhz, c.listened_ms, c.frames, c.bytes FROM windows w JOIN channels c \
-             ON c.window = w.id WHERE {OF_RANGE}"
-        );
-        self.each(&sql, |row| {
-            let sum = ChannelSum { listened_ms: maybe(row, 2)?, frames: count(row, 3)?, bytes: count(row, 4)? };
-            visit(UnixNanos(row.get(0)?), row.get(1)?, sum);
-            Ok(())
-        })
+        for segment in self.segments(&DETAILS)? {
+            self.windows(&segment, |windows, takes| {
+                windows.channels(|origin, freq_mhz, sum| {
+                    if takes(origin) {
+                        visit(origin.start, freq_mhz, sum);
+                    }
+                })
+            })?;
+            self.details(&segment, |origin, detail| {
+                for (freq_mhz, sum) in detail.channels {
+                    visit(origin.start, freq_mhz, sum);
+                }
+            })?;
+        }
+        Ok(())
     }
 
     /// Each vendor's sums: name, whether randomised.
     pub fn vendors(&self, mut visit: impl FnMut((Option<String>, bool), VendorSum)) -> Result<(), HistoryError> {
+        for segment in self.segments(&DETAILS)? {
+            self.windows(&segment, |windows, takes| {
+                windows.vendors(|origin, vendor, sum| {
+                    if takes(origin) {
+                        visit(vendor, sum);
+                    }
+                })
+            })?;
+            self.details(&segment, |_, detail| {
+                for (vendor, sum) in detail.vendors {
+                    visit(vendor, sum);
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The windows of a segment, and which of them count.
+    fn windows(
+        &self,
+        segment: &Segment,
+        read: impl FnOnce(&Windows<'_>, &dyn Fn(Origin<'_>) -> bool) -> rusqlite::Result<()>,
+    ) -> Result<(), HistoryError> {
+        let rolled = coarse::progress(self.connection, "rolled")?;
+        if segment.tier > Tier::Windows {
+            // What no sum has.
+            let windows = Windows::within(self.connection, segment.range, &self.scope, rolled);
+            return Ok(read(&windows, &|_| true)?);
+        }
+        let windows = Windows::within(self.connection, segment.range, &self.scope, -1);
+        let gone = self.gone(segment)?;
+        if gone.values().all(|(_, windows)| !windows) {
+            return Ok(read(&windows, &|_| true)?);
+        }
+        // Hours that have lost windows are told by their minutes or by themselves, but for what no sum has.
+        let sensors = self.sensors()?;
+        Ok(read(&windows, &|origin| {
+            let key = (origin.site.to_owned(), origin.sensor.to_owned());
+            let hour = sensors.get(&key).map(|sensor| Coarse::Hours.id(origin.start, *sensor));
+            origin.id > rolled || hour.and_then(|hour| gone.get(&hour)).is_none_or(|(_, windows)| !windows)
+        })?)
+    }
+
+    /// The minutes and hours of a segment that count, with the columns `columns` from the fifth on (the fourth is the end of the
+    /// last window).
+    fn coarse(
+        &self,
+        segment: &Segment,
+        columns: &str,
+        mut visit: impl FnMut(Origin<'_>, &Row<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), HistoryError> {
+        let gone = if segment.tier < Tier::Hours { self.gone(segment)? } else { Gone::new() };
+        let hour_of = |id: i64| Coarse::Hours.id(Coarse::Minutes.start(id), Coarse::sensor(id));
+        if segment.tier == Tier::Minutes || gone.values().any(|(minutes, windows)| *windows && !*minutes) {
+            self.rows(segment, Coarse::Minutes, columns, |origin, row| {
+                let (minutes, windows) = gone.get(&hour_of(origin.id)).copied().unwrap_or_default();
+                if !minutes && (segment.tier == Tier::Minutes || windows) {
+                    self.reads(Tier::Minutes);
+                    visit(origin, row)?;
+                }
+                Ok(())
+            })?;
+        }
+        if segment.tier == Tier::Hours || gone.values().any(|(minutes, _)| *minutes) {
+            self.rows(segment, Coarse::Hours, columns, |origin, row| {
+                let (minutes, windows) = gone.get(&origin.id).copied().unwrap_or_default();
+                let told_by_windows = segment.tier == Tier::Windows && !windows;
+                if segment.tier == Tier::Hours || minutes && !told_by_windows {
+                    self.reads(Tier::Hours);
+                    visit(origin, row)?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn rows(
+        &self,
+        segment: &Segment,
+        tier: Coarse,
+        columns: &str,
+        mut visit: impl FnMut(Origin<'_>, &Row<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), HistoryError> {
+        let (first, past) = tier.ids(segment.range.from, segment.range.to);
         let sql = format!(
-            "SELECT vendor, randomised, sum(stations), CAST(total(frames_sent) AS INTEGER), \
-             CAST(total(bytes_sent) AS INTEGER) FROM ( \
-             SELECT s.vendor, s.randomised, 1 AS stations, s.frames_sent, s.bytes_sent FROM windows w \
-             JOIN stations s ON s.window = w.id WHERE {OF_RANGE} UNION ALL \
-             SELECT v.vendor, v.randomised, v.stations, v.frames_sent, v.bytes_sent FROM windows w \
-             JOIN vendors v ON v.window = w.id WHERE {OF_RANGE}) GROUP BY 1, 2"
+            "SELECT s.site, s.sensor, t.start_ns, t.id, t.end_ns, {columns} FROM {} t JOIN sensors s \
+             ON s.id = (t.id & 16777215) JOIN {} d ON d.id = t.id WHERE t.id >= ?1 AND t.id < ?2 \
+             AND (?3 IS NULL OR s.site = ?3) AND (?4 IS NULL OR s.sensor = ?4)",
+            tier.table(),
+            tier.details()
         );
-        self.each(&sql, |row| {
-            let sum = VendorSum { stations: count(row, 2)?, frames_sent: count(row, 3)?, bytes_sent: count(row, 4)? };
-            visit((row.get(0)?, row.get(1)?), sum);
+        // Without details they need not be looked up.
+        let sql = if columns == COUNTS {
+            sql.replace(&format!(" JOIN {} d ON d.id = t.id", tier.details()), "")
+        } else {
+            sql
+        };
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query(params![first, past, self.scope.site, self.scope.sensor])?;
+        while let Some(row) = rows.next()? {
+            let (site, sensor) = (row.get_ref(0)?.as_str().unwrap_or(""), row.get_ref(1)?.as_str().unwrap_or(""));
+            visit(Origin { id: row.get(3)?, site, sensor, start: UnixNanos(row.get(2)?) }, row)?;
+        }
+        Ok(())
+    }
+
+    fn details(&self, segment: &Segment, mut visit: impl FnMut(Origin<'_>, Detail)) -> Result<(), HistoryError> {
+        self.coarse(segment, "d.detail", |origin, row| {
+            if let Some(detail) = Detail::unpack(row.get_ref(5)?.as_blob().unwrap_or_default()) {
+                visit(origin, detail);
+            }
             Ok(())
         })
     }
-}
 
-fn station(row: &Row<'_>) -> rusqlite::Result<StationSum> {
-    let frames = maybe(row, 18)?;
-    let signal =
-        match (row.get::<_, Option<i8>>(15)?, row.get::<_, Option<f64>>(16)?, row.get::<_, Option<i8>>(17)?, frames) {
-            (Some(min), Some(mean), Some(max), Some(frames)) => {
-                Some(SignalSum::of(&crate::wire::Signal { min, mean, max, frames }))
-            }
-            _ => None,
+    /// The hours of a segment that have lost something finer.
+    fn gone(&self, segment: &Segment) -> Result<Gone, HistoryError> {
+        // A segment may begin and end amid an hour.
+        let hour = |time: UnixNanos| Coarse::Hours.id(time, 0);
+        let past = hour(UnixNanos(segment.range.to.0.saturating_sub(1)))
+            .saturating_add(Coarse::Hours.id(UnixNanos(Coarse::Hours.length()), 0));
+        let sql = "SELECT id, minutes_gone, windows_gone FROM hours WHERE id >= ?1 AND id < ?2 \
+                   AND (minutes_gone OR windows_gone)";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement
+            .query_map([hour(segment.range.from), past], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn reads(&self, tier: Tier) {
+        self.read.set(self.read.get().max(tier));
+    }
+
+    fn sensors(&self) -> Result<HashMap<(String, String), i64>, HistoryError> {
+        let mut statement = self.connection.prepare_cached("SELECT site, sensor, id FROM sensors")?;
+        let rows = statement.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The range in segments, each with the tier that tells it: the coarsest that the steps allow and that so many rows
+    /// demand, and finer ones at the edges that are no whole hours or minutes.
+    fn segments(&self, budget: &Budget) -> Result<Vec<Segment>, HistoryError> {
+        let Range { from, to } = self.range;
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let fits = |tier: Coarse| {
+            self.step.is_none_or(|step| step % tier.length() == 0 && from.0.rem_euclid(tier.length()) == 0)
         };
-    Ok(StationSum {
-        vendor: row.get(4)?,
-        randomised: row.get(5)?,
-        tracked: row.get(6)?,
-        role: role(&row.get::<_, String>(7)?),
-        windows: 1,
-        frames_sent: count(row, 8)?,
-        bytes_sent: count(row, 9)?,
-        frames_received: count(row, 10)?,
-        management: count(row, 11)?,
-        control: count(row, 12)?,
-        data: count(row, 13)?,
-        retries: count(row, 14)?,
-        signal,
-        freqs_mhz: array(row, 19)?,
-        bssid: address(&row.get(20)?),
-        ssids: array(row, 21)?,
-        security: None,
-        channel: None,
-        width_mhz: None,
-        first_seen: UnixNanos(row.get(22)?),
-        last_seen: UnixNanos(row.get(23)?),
-    })
-}
+        let tier = if !fits(Coarse::Minutes) {
+            Tier::Windows
+        } else if self.minutes_within(budget.minutes)? {
+            if self.windows_within(budget)? { Tier::Windows } else { Tier::Minutes }
+        } else if fits(Coarse::Hours) {
+            Tier::Hours
+        } else {
+            Tier::Minutes
+        };
+        let mut segments = Vec::new();
+        split(Segment { tier, range: self.range }, &mut segments);
+        Ok(segments)
+    }
 
-fn role(word: &str) -> Role {
-    serde_json::from_value(serde_json::Value::String(word.to_owned())).unwrap_or(Role::Unknown)
-}
+    /// Whether the range has no more rows of minutes than this.
+    fn minutes_within(&self, most: i64) -> Result<bool, HistoryError> {
+        let (first, past) = Coarse::Minutes.ids(self.range.from, self.range.to);
+        let sql = "SELECT EXISTS (SELECT 1 FROM minutes WHERE id >= ?1 AND id < ?2 LIMIT 1 OFFSET ?3)";
+        Ok(!self.connection.prepare_cached(sql)?.query_row([first, past, most], |row| row.get::<_, bool>(0))?)
+    }
 
-fn array<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<T>> {
-    let text: Option<String> = row.get(column)?;
-    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
-}
-
-/// An address as a value of SQL.
-fn literal(address: Address) -> String {
-    match address {
-        Address::Mac(mac) => mac.to_u64().to_string(),
-        Address::Pseudonym(_) => format!("'{address}'"),
+    /// Whether the range has no more windows, or stations in them, than may be read.
+    fn windows_within(&self, budget: &Budget) -> Result<bool, HistoryError> {
+        let most = budget.windows;
+        let stations = "1 + coalesce(access_points + known_vendors + randomised_others + unknown_others, 50)";
+        let sql = format!(
+            "SELECT total(n) FROM (SELECT {} AS n FROM windows WHERE start_ns >= ?1 AND start_ns < ?2 LIMIT ?3)",
+            if budget.stations { stations } else { "1" }
+        );
+        let sum: f64 = self
+            .connection
+            .prepare_cached(&sql)?
+            .query_row([self.range.from.0, self.range.to.0, most.saturating_add(1)], |row| row.get(0))?;
+        #[allow(clippy::cast_precision_loss)] // Thousands.
+        Ok(sum <= most as f64)
     }
 }
 
-/// An address as it is stored.
-pub(super) fn address(value: &Value) -> Option<Address> {
-    match value {
-        Value::Integer(bits) => Some(Address::Mac(Mac::from_u64(u64::try_from(*bits).unwrap_or(0)))),
-        Value::Text(pseudonym) => pseudonym.parse().ok(),
-        Value::Null | Value::Real(_) | Value::Blob(_) => None,
+fn split(segment: Segment, segments: &mut Vec<Segment>) {
+    let Range { from, to } = segment.range;
+    let (coarse, finer) = match segment.tier {
+        Tier::Windows => return segments.push(segment),
+        Tier::Minutes => (Coarse::Minutes, Tier::Windows),
+        Tier::Hours => (Coarse::Hours, Tier::Minutes),
+    };
+    let down = |time: i64| time.div_euclid(coarse.length()).saturating_mul(coarse.length());
+    let first = UnixNanos(if down(from.0) == from.0 { from.0 } else { down(from.0).saturating_add(coarse.length()) });
+    let last = UnixNanos(down(to.0));
+    if first >= last {
+        return split(Segment { tier: finer, ..segment }, segments);
     }
-}
-
-/// A count of the row's column; never negative.
-pub(super) fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    Ok(maybe(row, column)?.unwrap_or(0))
-}
-
-pub(super) fn maybe(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u64>> {
-    Ok(row.get::<_, Option<i64>>(column)?.map(|number| u64::try_from(number).unwrap_or(0)))
+    for (tier, from, to) in [(finer, from, first), (segment.tier, first, last), (finer, last, to)] {
+        let part = Segment { tier, range: Range { from, to } };
+        if from >= to {
+            continue;
+        }
+        if tier == segment.tier { segments.push(part) } else { split(part, segments) }
+    }
 }

@@ -1,30 +1,35 @@
-//! Reads the embedded history: opening, totals, busiest stations. Writes nothing; [`super::Sqlite`] does. [`super::query`] has
+//! Reads the embedded history: opening, totals. Writes nothing; [`super::Sqlite`] does. [`super::query`] has
 //! the other questions.
 
 use super::{
-    cells::{Moment, address, count, maybe},
+    cells::Moment,
+    counts::Counts,
     range::{HistoryError, Range, Scope},
+    raw::{OF_GAPS, OF_RANGE, count, parameters},
     store::HISTORY,
 };
 use crate::{
     UnixNanos,
     sink::{OpenError, sqlite_file},
 };
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, types::Value};
-use std::path::Path;
+use rusqlite::{Connection, Transaction, params_from_iter};
+use std::{
+    collections::{BTreeSet, HashSet},
+    path::Path,
+};
 
 /// The history, opened for reading. Each answer is of one moment; a writer is not held up.
 #[derive(Debug)]
 pub struct History(Connection);
 
-/// Sums over everything in the history.
+/// Sums over a range of the history.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Totals {
     /// Sensors heard of.
     pub sensors: u64,
     /// Windows whose part 0 is here.
     pub windows: u64,
-    /// Windows of which a part is missing.
+    /// Windows of which a part is missing, of those that are kept one by one.
     pub incomplete: u64,
     /// Frames captured, as the sensors say.
     pub frames: u64,
@@ -32,7 +37,7 @@ pub struct Totals {
     pub bytes: u64,
     /// Frames counted at stations, as the sensors say: what was sent.
     pub station_frames: u64,
-    /// The same, summed over the rows of stations and vendors: what is stored. Equal where nothing is missing.
+    /// The same, summed over stations and vendors: what is stored. Equal where nothing is missing.
     pub stored_station_frames: u64,
     /// Frames with a wrong check sequence.
     pub bad_fcs: u64,
@@ -46,7 +51,7 @@ pub struct Totals {
     pub overflow_frames: u64,
     /// Frames the kernels dropped; absent where no sensor can know, as with capture files.
     pub kernel_drops: Option<u64>,
-    /// Distinct station addresses.
+    /// Distinct station addresses: of times whose windows are no longer kept one by one, those with a history of their own.
     pub stations: u64,
     /// Those of them that are randomised.
     pub randomised: u64,
@@ -58,35 +63,6 @@ pub struct Totals {
     pub gaps: u64,
 }
 
-/// One station over the whole history of all sensors.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StationTotal {
-    /// Its address or pseudonym.
-    pub station: String,
-    /// Its vendor, where known.
-    pub vendor: Option<String>,
-    /// Whether it is randomised.
-    pub randomised: bool,
-    /// What it was last seen doing, as the batch writes it.
-    pub role: String,
-    /// Network names of its last window that has any, as a JSON array.
-    pub ssids: Option<String>,
-    /// Windows it was seen in.
-    pub windows: u64,
-    /// Frames it sent.
-    pub frames_sent: u64,
-    /// Their octets.
-    pub bytes_sent: u64,
-    /// Frames addressed to it.
-    pub frames_received: u64,
-    /// Its strongest signal, in dBm.
-    pub signal_max_dbm: Option<i8>,
-    /// When it was first heard.
-    pub first_seen: UnixNanos,
-    /// When it was last heard.
-    pub last_seen: UnixNanos,
-}
-
 impl History {
     /// Opens the history at `path`.
     ///
@@ -96,103 +72,53 @@ impl History {
         sqlite_file::open_to_read(path, &HISTORY).map(Self)
     }
 
-    /// Sums over everything, of one moment.
+    /// Sums over a range, of one moment.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn totals(&self) -> Result<Totals, HistoryError> {
-        let moment = self.0.unchecked_transaction()?;
-        let mut totals = moment.query_row(
-            &format!(
-                "SELECT count(frames), {}, {}, {}, {}, {}, {}, {}, {}, CASE WHEN count(kernel_drops) THEN {} END, \
-                 min(start_ns), max(end_ns) FROM windows",
-                sum("frames"),
-                sum("bytes"),
-                sum("station_frames"),
-                sum("bad_fcs"),
-                sum("malformed"),
-                sum("without_ta"),
-                sum("group_ta"),
-                sum("overflow_frames"),
-                sum("kernel_drops"),
-            ),
-            [],
-            |row| {
-                Ok(Totals {
-                    windows: count(row, 0)?,
-                    frames: count(row, 1)?,
-                    bytes: count(row, 2)?,
-                    station_frames: count(row, 3)?,
-                    bad_fcs: count(row, 4)?,
-                    malformed: count(row, 5)?,
-                    without_ta: count(row, 6)?,
-                    group_ta: count(row, 7)?,
-                    overflow_frames: count(row, 8)?,
-                    kernel_drops: maybe(row, 9)?,
-                    start: row.get::<_, Option<i64>>(10)?.map(UnixNanos),
-                    end: row.get::<_, Option<i64>>(11)?.map(UnixNanos),
-                    ..Totals::default()
-                })
-            },
-        )?;
-        let number = |sql: &str| moment.query_row(sql, [], |row| count(row, 0));
-        totals.sensors = number("SELECT count(*) FROM (SELECT DISTINCT site, sensor FROM windows)")?;
-        totals.incomplete = number(
-            "SELECT count(*) FROM (SELECT 1 FROM windows GROUP BY site, sensor, run, seq HAVING count(*) < max(parts))",
-        )?;
-        totals.stored_station_frames =
-            number(&format!("SELECT (SELECT {0} FROM stations) + (SELECT {0} FROM vendors)", sum("frames_sent")))?;
-        totals.stations = number("SELECT count(DISTINCT address) FROM stations")?;
-        totals.randomised = number("SELECT count(DISTINCT address) FROM stations WHERE randomised")?;
-        totals.gaps = number("SELECT count(*) FROM gaps")?;
-        Ok(totals)
-    }
-
-    /// The stations that sent most frames, the busiest first, ties by address.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn busiest(&self, limit: usize) -> Result<Vec<StationTotal>, HistoryError> {
-        let moment = self.0.unchecked_transaction()?;
-        let sql = format!(
-            "SELECT address, max(vendor), max(randomised), count(*), {}, {}, {}, max(signal_max), \
-             min(first_seen_ns), max(last_seen_ns) FROM stations GROUP BY address ORDER BY 5 DESC, address LIMIT ?1",
-            sum("frames_sent"),
-            sum("bytes_sent"),
-            sum("frames_received"),
-        );
-        let busiest = self.rows(&sql, limit, |row| {
-            let address: Value = row.get(0)?;
-            let total = StationTotal {
-                station: address_text(&address),
-                vendor: row.get(1)?,
-                randomised: row.get(2)?,
-                windows: count(row, 3)?,
-                frames_sent: count(row, 4)?,
-                bytes_sent: count(row, 5)?,
-                frames_received: count(row, 6)?,
-                signal_max_dbm: row.get(7)?,
-                first_seen: UnixNanos(row.get(8)?),
-                last_seen: UnixNanos(row.get(9)?),
-                role: String::new(),
-                ssids: None,
-            };
-            Ok((address, total))
+    pub fn totals(&self, range: Range, scope: &Scope) -> Result<Totals, HistoryError> {
+        let transaction = self.moment()?;
+        let moment = Self::at(&transaction, range, scope);
+        let (mut totals, mut counts, mut sensors) = (Totals::default(), Counts::default(), BTreeSet::new());
+        moment.cells(|cell| {
+            counts.add(&cell.counts);
+            totals.start = Some(totals.start.map_or(cell.start, |start| start.min(cell.start)));
+            totals.end = Some(totals.end.map_or(cell.end, |end| end.max(cell.end)));
+            sensors.insert((cell.site.clone(), cell.sensor.clone()));
         })?;
-        let last = |column: &str| {
-            moment.prepare(&format!(
-                "SELECT {column} FROM stations WHERE address = ?1 AND {column} IS NOT NULL \
-                 ORDER BY last_seen_ns DESC LIMIT 1"
-            ))
-        };
-        let (mut role, mut ssids) = (last("role")?, last("ssids")?);
-        let mut totals = Vec::with_capacity(busiest.len());
-        for (address, mut total) in busiest {
-            total.role = role.query_row([&address], |row| row.get(0)).optional()?.unwrap_or_default();
-            total.ssids = ssids.query_row([&address], |row| row.get(0)).optional()?;
-            totals.push(total);
-        }
-        Ok(totals)
+        moment.vendors(|_, sum| {
+            totals.stored_station_frames = totals.stored_station_frames.saturating_add(sum.frames_sent);
+        })?;
+        let (mut stations, mut randomised) = (HashSet::new(), HashSet::new());
+        moment.stations(None, |_, address, sum| {
+            stations.insert(address);
+            if sum.randomised {
+                randomised.insert(address);
+            }
+        })?;
+        let number =
+            |sql: &str| transaction.query_row(sql, params_from_iter(parameters(range, scope)), |row| count(row, 0));
+        Ok(Totals {
+            sensors: sensors.len() as u64,
+            windows: counts.windows,
+            incomplete: number(&format!(
+                "SELECT count(*) FROM (SELECT 1 FROM windows w WHERE {OF_RANGE} GROUP BY site, sensor, run, seq \
+                 HAVING count(*) < max(parts))"
+            ))?,
+            frames: counts.frames,
+            bytes: counts.bytes,
+            station_frames: counts.station_frames,
+            bad_fcs: counts.bad_fcs,
+            malformed: counts.malformed,
+            without_ta: counts.without_ta,
+            group_ta: counts.group_ta,
+            overflow_frames: counts.overflow_frames,
+            kernel_drops: counts.kernel_drops,
+            stations: stations.len() as u64,
+            randomised: randomised.len() as u64,
+            gaps: number(&format!("SELECT count(*) FROM gaps WHERE {OF_GAPS}"))?,
+            ..totals
+        })
     }
 
     /// One moment of the file: nothing that is stored meanwhile is seen.
@@ -202,7 +128,7 @@ impl History {
 
     /// What of a moment a question is about.
     pub(super) fn at<'a>(moment: &'a Connection, range: Range, scope: &Scope) -> Moment<'a> {
-        Moment { connection: moment, range, scope: scope.clone() }
+        Moment::new(moment, range, scope)
     }
 
     /// Differs from what it was whenever something was stored since: an ETag's heart.
@@ -216,26 +142,4 @@ impl History {
         let (gaps, last) = (number("SELECT count(*) FROM gaps")?, number("SELECT max(id) FROM gaps")?);
         Ok(format!("{windows:x}-{gaps:x}-{last:x}"))
     }
-
-    fn rows<T>(
-        &self,
-        sql: &str,
-        limit: usize,
-        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>, HistoryError> {
-        let mut statement = self.0.prepare(sql)?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = statement.query_map([limit], |row| read(row))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
-    }
-}
-
-/// A sum that cannot overflow, whatever a hostile batch claims: exact up to 2^53.
-fn sum(column: &str) -> String {
-    format!("CAST(total({column}) AS INTEGER)")
-}
-
-/// An address as the batch writes it.
-fn address_text(value: &Value) -> String {
-    address(value).map(|address| address.to_string()).unwrap_or_default()
 }

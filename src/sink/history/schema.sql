@@ -26,6 +26,15 @@ CREATE TABLE windows (
     late INTEGER,
     kernel_drops INTEGER,
     interface_drops INTEGER,
+    mended_times INTEGER,
+    switching_ms INTEGER,
+    off_ms INTEGER,
+    -- Sums over the part's other rows, so that whoever wants no more need not read those; NULL in windows of version 1.
+    all_listened_ms INTEGER,
+    access_points INTEGER,
+    known_vendors INTEGER,
+    randomised_others INTEGER,
+    unknown_others INTEGER,
     UNIQUE (site, sensor, run, seq, part)
 );
 CREATE INDEX windows_by_time ON windows (start_ns);
@@ -54,9 +63,11 @@ CREATE TABLE stations (
     ssids TEXT,       -- a JSON array
     first_seen_ns INTEGER NOT NULL,
     last_seen_ns INTEGER NOT NULL,
+    security TEXT,
+    channel INTEGER,
+    width_mhz INTEGER,
     PRIMARY KEY (window, n)
 ) WITHOUT ROWID;
-CREATE INDEX stations_by_address ON stations (address, window);
 
 CREATE TABLE vendors (
     window INTEGER NOT NULL REFERENCES windows (id) ON DELETE CASCADE,

@@ -1,6 +1,7 @@
-//! The SQLite sink: the embedded history, bounded in size and age. Owns the writing side; [`super::history`]
-//! reads. Tables and views: `schema.sql`.
+//! The SQLite sink: the embedded history, bounded in size and age. Owns the writing side: `roll` makes the
+//! coarser tiers, `bounds` says what gives way. Tables and views: `schema.sql`, `tiers.sql`.
 
+use super::{bounds, counts::Kinds, roll};
 use crate::{
     UnixNanos, config,
     sink::{
@@ -10,30 +11,40 @@ use crate::{
     },
     wire::{Address, Batch, Gap, Record},
 };
-use rusqlite::{Connection, ToSql, Transaction, params, types::ToSqlOutput};
+use rusqlite::{Connection, ToSql, Transaction, TransactionBehavior, params, types::ToSqlOutput};
 use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 /// The history's kind of file.
-pub(super) const HISTORY: FileMark =
-    FileMark { name: "a history", application_id: 0x6174_6831, version: 1, schema: include_str!("schema.sql") };
+pub(super) const HISTORY: FileMark = FileMark {
+    name: "a history",
+    application_id: 0x6174_6831,
+    schema: &[include_str!("tiers.sql"), include_str!("schema.sql")],
+    // Version 1 kept windows for 30 days where the configuration did not say.
+    upgrades: &[&[
+        include_str!("from_1.sql"),
+        include_str!("tiers.sql"),
+        "INSERT INTO progress VALUES ('retention', 2592000);",
+    ]],
+};
 
 /// Gap records kept, at most.
 const MOST_GAPS: i64 = 10_000;
-/// Windows that give way at once.
-const EVICTED_AT_ONCE: i64 = 16;
-/// Windows looked at for their age in one call: more than are stored in one.
-const EXPIRED_AT_ONCE: i64 = 256;
 /// Pages given back to the system in one call, at most.
 const PAGES_AT_ONCE: i64 = 4_096;
-/// The journal is folded into the file when it is longer than this, or than an eighth of the bound.
+/// The journal is folded into the file when it is longer than this, or than an eighth of the bound; twice as long, where a
+/// reader keeps it from being folded, it grows no more.
 const LONGEST_JOURNAL: u64 = 4 << 20;
 
 /// The embedded history.
 #[derive(Debug)]
-pub struct Sqlite(Arc<Mutex<Writer>>);
+pub struct Sqlite {
+    writer: Arc<Mutex<Writer>>,
+    commit_within: Duration,
+}
 
 #[derive(Debug)]
 struct Writer {
@@ -61,7 +72,7 @@ impl Sqlite {
     /// # Errors
     /// When the file is newer, another program's, or cannot be opened.
     pub fn open(config: &config::Sqlite) -> Result<Self, OpenError> {
-        Ok(Self(Arc::new(Mutex::new(Writer::open(config)?))))
+        Ok(Self { writer: Arc::new(Mutex::new(Writer::open(config)?)), commit_within: config.commit_within })
     }
 }
 
@@ -73,7 +84,7 @@ impl Sink for Sqlite {
     /// One transaction for all of them.
     fn store<'a>(&'a mut self, records: &'a [Record]) -> Storing<'a> {
         Box::pin(async move {
-            let (writer, records) = (Arc::clone(&self.0), records.to_vec());
+            let (writer, records) = (Arc::clone(&self.writer), records.to_vec());
             let stored = tokio::task::spawn_blocking(move || {
                 let now = UnixNanos::default().saturating_add(std::time::UNIX_EPOCH.elapsed().unwrap_or_default());
                 writer.lock().unwrap_or_else(PoisonError::into_inner).store(&records, now)
@@ -88,8 +99,12 @@ impl Sink for Sqlite {
         })
     }
 
+    fn gather(&self) -> Duration {
+        self.commit_within
+    }
+
     fn has_forgotten(&mut self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).has_forgotten()
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).has_forgotten()
     }
 }
 
@@ -132,6 +147,16 @@ impl Writer {
                 Ok(_) => format!("the history {} was just replaced: it is opened again", path.display()),
             });
         }
+        if self.journal() > self.longest_journal() * 2 {
+            self.checkpoint().map_err(|error| error.to_string())?;
+            if self.journal() > self.longest_journal() * 2 {
+                return Err(format!(
+                    "a program has been reading the history {} in one go for long, and its journal may not grow for ever: end that \
+                     program; until then windows wait in ingest's spool",
+                    path.display()
+                ));
+            }
+        }
         let stored = match self.try_store(records, now) {
             Err(error) if sqlite_file::is_damage(&error) => {
                 sqlite_file::set_aside(&path, &HISTORY, &error).map_err(|error| error.to_string())?;
@@ -145,7 +170,7 @@ impl Writer {
     }
 
     fn try_store(&mut self, records: &[Record], now: UnixNanos) -> rusqlite::Result<()> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // An eighth is left for what is beside the file: the journal.
         let bound = self.config.max_bytes.0 / 8 * 7;
         for record in records {
@@ -156,15 +181,19 @@ impl Writer {
             // After each record: the space of what gives way is used again by the next, and the file never
             // grows past the bound.
             let mut evicted = false;
-            while used(&transaction)? > bound && evict(&transaction)? {
+            loop {
+                let used = used(&transaction)?;
+                if used <= bound || !bounds::evict(&transaction, used, now)? {
+                    break;
+                }
                 evicted = true;
             }
             if evicted && transaction.query_row("SELECT NOT EXISTS (SELECT 1 FROM windows)", [], |row| row.get(0))? {
                 tracing::warn!("a window alone is larger than sqlite.max_bytes, and is not in the history");
             }
         }
-        let retention = i64::try_from(self.config.retention.as_nanos()).unwrap_or(i64::MAX);
-        expire(&transaction, now.0.saturating_sub(retention))?;
+        roll::roll_due(&transaction, now)?;
+        bounds::expire(&transaction, &self.config, now)?;
         transaction.commit()?;
         self.tidy()
     }
@@ -180,14 +209,26 @@ impl Writer {
             let mut steps = vacuum.query([])?;
             while steps.next()?.is_some() {}
         }
-        let mut journal = self.config.path.clone().into_os_string();
-        journal.push("-wal");
-        let length = std::fs::metadata(journal).map(|metadata| metadata.len()).unwrap_or(0);
-        if vacuum || length > LONGEST_JOURNAL.min(self.config.max_bytes.0 / 8) {
-            // A reader may hold it up: then the next time will do.
-            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        if vacuum || self.journal() > self.longest_journal() {
+            self.checkpoint()?;
         }
         Ok(())
+    }
+
+    /// Folds the journal into the file. A reader may hold it up: then the next time will do.
+    fn checkpoint(&self) -> rusqlite::Result<()> {
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    }
+
+    /// Octets of the journal.
+    fn journal(&self) -> u64 {
+        let mut journal = self.config.path.clone().into_os_string();
+        journal.push("-wal");
+        std::fs::metadata(journal).map(|metadata| metadata.len()).unwrap_or(0)
+    }
+
+    fn longest_journal(&self) -> u64 {
+        LONGEST_JOURNAL.min(self.config.max_bytes.0 / 8)
     }
 }
 
@@ -196,26 +237,6 @@ fn used(transaction: &Transaction<'_>) -> rusqlite::Result<u64> {
     let pragma = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let used = pragma("page_count")?.saturating_sub(pragma("freelist_count")?).saturating_mul(pragma("page_size")?);
     Ok(u64::try_from(used).unwrap_or(0))
-}
-
-/// Deletes what was stored first; false if there is nothing.
-fn evict(transaction: &Transaction<'_>) -> rusqlite::Result<bool> {
-    let sql = "DELETE FROM windows WHERE id IN (SELECT id FROM windows ORDER BY id LIMIT ?1)";
-    let windows = transaction.prepare_cached(sql)?.execute([EVICTED_AT_ONCE])?;
-    if windows > 0 {
-        return Ok(true);
-    }
-    let sql = "DELETE FROM gaps WHERE id IN (SELECT id FROM gaps ORDER BY id LIMIT ?1)";
-    Ok(transaction.prepare_cached(sql)?.execute([EVICTED_AT_ONCE])? > 0)
-}
-
-/// Deletes what was stored before `oldest`: of the first windows, so that no call takes long. Age is that of the
-/// storing, since a capture of years ago is new here today.
-fn expire(transaction: &Transaction<'_>, oldest: i64) -> rusqlite::Result<()> {
-    let sql = "DELETE FROM windows WHERE id IN (SELECT id FROM windows ORDER BY id LIMIT ?1) AND stored_ns < ?2";
-    transaction.prepare_cached(sql)?.execute([EXPIRED_AT_ONCE, oldest])?;
-    transaction.prepare_cached("DELETE FROM gaps WHERE stored_ns < ?1")?.execute([oldest])?;
-    Ok(())
 }
 
 /// A count as SQLite keeps it: held at 2^63 - 1.
@@ -237,17 +258,27 @@ impl ToSql for Stored {
 fn store_batch(transaction: &Transaction<'_>, batch: &Batch, now: UnixNanos) -> rusqlite::Result<()> {
     let identity = &batch.identity;
     let run = identity.run.to_string();
-    transaction
-        .prepare_cached("DELETE FROM windows WHERE site = ?1 AND sensor = ?2 AND run = ?3 AND seq = ?4 AND part = ?5")?
-        .execute(params![identity.site, identity.sensor, run, count(identity.seq), batch.part])?;
+    // What is here, or in the sums alone, is what it was: a window never changes.
+    let known = transaction
+        .prepare_cached(
+            "SELECT 1 FROM windows WHERE site = ?1 AND sensor = ?2 AND run = ?3 AND seq = ?4 AND part = ?5",
+        )?
+        .exists(params![identity.site, identity.sensor, run, count(identity.seq), batch.part])?;
+    if known || roll::is_summed(transaction, &run, batch.part, count(identity.seq))? {
+        return Ok(());
+    }
+    let kinds = Kinds::of(batch);
+    let listened = batch.channels.iter().filter_map(|channel| channel.listened_ms).reduce(u64::saturating_add);
     let capture = batch.capture.as_ref();
     let sum = |field: fn(&crate::wire::Capture) -> u64| capture.map(|capture| count(field(capture)));
     transaction
         .prepare_cached(
             "INSERT INTO windows (site, sensor, run, seq, part, parts, start_ns, end_ns, clock, final, stored_ns, \
              frames, bytes, station_frames, bad_fcs, malformed, without_ta, group_ta, overflow_frames, late, \
-             kernel_drops, interface_drops) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+             kernel_drops, interface_drops, mended_times, switching_ms, off_ms, all_listened_ms, access_points, \
+             known_vendors, randomised_others, unknown_others) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, \
+             ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)",
         )?
         .execute(params![
             identity.site,
@@ -272,6 +303,14 @@ fn store_batch(transaction: &Transaction<'_>, batch: &Batch, now: UnixNanos) -> 
             sum(|capture| capture.late),
             capture.and_then(|capture| capture.kernel_drops).map(count),
             capture.and_then(|capture| capture.interface_drops).map(count),
+            capture.and_then(|capture| capture.mended_times).map(count),
+            capture.and_then(|capture| capture.switching_ms).map(count),
+            capture.and_then(|capture| capture.off_ms).map(count),
+            listened.map(count),
+            count(kinds.access_points),
+            count(kinds.known_vendor),
+            count(kinds.randomised),
+            count(kinds.other),
         ])?;
     store_rows(transaction, batch, transaction.last_insert_rowid())
 }
@@ -279,7 +318,7 @@ fn store_batch(transaction: &Transaction<'_>, batch: &Batch, now: UnixNanos) -> 
 fn store_rows(transaction: &Transaction<'_>, batch: &Batch, window: i64) -> rusqlite::Result<()> {
     let mut insert = transaction.prepare_cached(
         "INSERT INTO stations VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
-         ?18, ?19, ?20, ?21, ?22, ?23)",
+         ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)",
     )?;
     for (n, station) in (0_i64..).zip(&batch.stations) {
         let signal = station.signal_dbm.as_ref();
@@ -307,6 +346,9 @@ fn store_rows(transaction: &Transaction<'_>, batch: &Batch, window: i64) -> rusq
             array(&station.ssids),
             station.first_seen.0,
             station.last_seen.0,
+            station.security,
+            station.channel,
+            station.width_mhz,
         ])?;
     }
     let mut insert =
@@ -377,3 +419,7 @@ fn store_gap(transaction: &Transaction<'_>, gap: &Gap, now: UnixNanos) -> rusqli
 #[cfg(test)]
 #[path = "store_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "tiers_tests.rs"]
+mod tiers_tests;

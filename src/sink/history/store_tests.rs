@@ -17,7 +17,12 @@ const NOW: UnixNanos = UnixNanos(1_700_000_000_000_000_000);
 const DAY: Duration = Duration::from_secs(86_400);
 
 fn writer(path: &Path, max_bytes: u64) -> Writer {
-    let config = config::Sqlite { path: path.to_owned(), retention: DAY, max_bytes: Bytes(max_bytes) };
+    let config = config::Sqlite {
+        path: path.to_owned(),
+        retention: Some(DAY),
+        max_bytes: Bytes(max_bytes),
+        ..config::Sqlite::default()
+    };
     Writer::open(&config).unwrap()
 }
 
@@ -116,7 +121,7 @@ fn the_file_never_outgrows_its_bound_and_the_newest_windows_stay() {
     assert_eq!(seqs.last(), Some(&299));
     assert_eq!(seqs.len() as u64, 300 - seqs[0], "the oldest gave way, and no other");
     assert!(seqs.len() > 10, "{}", seqs.len());
-    let totals = History::open(&path).unwrap().totals().unwrap();
+    let totals = History::open(&path).unwrap().totals(Range::ALL, &Scope::default()).unwrap();
     assert_eq!(totals.station_frames, totals.stored_station_frames);
 }
 
@@ -138,6 +143,7 @@ fn windows_and_gaps_are_kept_as_long_as_they_should_and_no_longer() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("history.sqlite");
     let mut writer = writer(&path, 64 << 20);
+    writer.config.hours = DAY;
     let at = |hours: u64| NOW.saturating_add(Duration::from_secs(3_600 * hours));
     writer.store(&[window(0, 5), gap(0)], at(0)).unwrap();
     writer.store(&[window(1, 5), gap(1)], at(12)).unwrap();
@@ -155,11 +161,13 @@ fn windows_and_gaps_are_kept_as_long_as_they_should_and_no_longer() {
             .collect::<Vec<_>>(),
         [1]
     );
-    // What is stored again counts as new.
-    writer.store(&[window(1, 5)], at(25)).unwrap();
+    // What is stored again is what it was, as old as it was, and counted once: here or in the sums.
+    writer.store(&[window(1, 5), window(0, 5)], at(25)).unwrap();
     writer.store(&[window(3, 5)], at(48)).unwrap();
-    assert_eq!(seqs(&path), [1, 2, 3]);
-    assert_eq!(history.totals().unwrap().stations, 15);
+    assert_eq!(seqs(&path), [2, 3]);
+    let totals = history.totals(Range::ALL, &Scope::default()).unwrap();
+    assert_eq!((totals.windows, totals.station_frames, totals.stored_station_frames), (4, 20, 20));
+    assert_eq!(totals.stations, 5, "of an hour whose first windows are gone, only what is in no sum yet has names");
 }
 
 #[test]
@@ -172,7 +180,7 @@ fn gap_records_alone_are_bounded_too() {
         writer.store(&gaps, NOW).unwrap();
     }
     let history = History::open(&path).unwrap();
-    let kept = history.totals().unwrap().gaps;
+    let kept = history.totals(Range::ALL, &Scope::default()).unwrap().gaps;
     assert!((1_000..=10_000).contains(&kept) && sizes(&path).0 <= 1 << 20, "{kept} {:?}", sizes(&path));
 }
 
@@ -197,4 +205,48 @@ fn damage_found_while_writing_costs_the_old_file_and_not_the_new_windows() {
     let seqs = seqs(&path);
     assert_eq!(seqs.last(), Some(&149));
     assert!(path.with_extension("sqlite.corrupt").exists());
+}
+
+#[test]
+fn a_reader_that_does_not_end_bounds_the_journal_and_costs_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("history.sqlite");
+    let mut writer = writer(&path, 8 << 20);
+    writer.connection.busy_timeout(Duration::from_millis(10)).unwrap();
+    writer.store(&[window(0, 10)], NOW).unwrap();
+    let reader = Connection::open(&path).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM windows").unwrap();
+    let mut refused = None;
+    for seq in 1..100 {
+        if let Err(reason) = writer.store(&[window(seq, 300)], NOW) {
+            refused = Some((seq, reason));
+            break;
+        }
+    }
+    let (seq, reason) = refused.expect("a bound");
+    assert!(reason.contains("reading the history") && reason.contains("spool"), "{reason}");
+    let (file, journal) = sizes(&path);
+    assert!(file <= 8 << 20 && journal <= 3 << 20, "{file} {journal}");
+    reader.execute_batch("COMMIT").unwrap();
+    writer.store(&[window(seq, 300)], NOW).unwrap();
+    assert_eq!(seqs(&path).last(), Some(&seq));
+}
+
+#[test]
+fn what_somebody_deleted_is_not_summed_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("history.sqlite");
+    let mut writer = writer(&path, 64 << 20);
+    let at = |minutes: u64| NOW.saturating_add(Duration::from_secs(60 * minutes));
+    writer.store(&[window(0, 5), window(1, 5)], at(0)).unwrap();
+    writer.store(&[], at(11)).unwrap();
+    writer.connection.execute("DELETE FROM windows WHERE seq = 1", []).unwrap();
+    writer.store(&[window(0, 5), window(1, 5), window(2, 5)], at(12)).unwrap();
+    writer.store(&[], at(30)).unwrap();
+    let sum = |table: &str| {
+        let sql = format!("SELECT sum(frames), sum(windows) FROM {table}");
+        writer.connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    };
+    let expected: (i64, i64) = (15, 3);
+    assert_eq!((sum("minutes"), sum("hours")), (expected, expected));
 }

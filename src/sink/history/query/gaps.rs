@@ -4,8 +4,9 @@ use crate::{
     UnixNanos,
     sink::history::{
         History,
-        cells::{Moment, count, maybe},
+        cells::Moment,
         range::{HistoryError, Key, Order, Page, Paging, Place, Range, Scope, Tier, page},
+        raw::{OF_GAPS, count, maybe},
     },
 };
 use serde::Serialize;
@@ -36,10 +37,10 @@ pub struct GapRow {
 
 /// Calls `visit` with each gap that touches the moment's range, and its row's number.
 pub(super) fn each(moment: &Moment<'_>, mut visit: impl FnMut(i64, GapRow)) -> Result<(), HistoryError> {
-    let sql = "SELECT id, site, sensor, run, reason, first_seq, last_seq, start_ns, end_ns, frames FROM gaps \
-               WHERE start_ns < ?2 AND (end_ns > ?1 OR start_ns >= ?1) AND (?3 IS NULL OR site = ?3) \
-               AND (?4 IS NULL OR sensor = ?4)";
-    moment.each(sql, |row| {
+    let sql = format!(
+        "SELECT id, site, sensor, run, reason, first_seq, last_seq, start_ns, end_ns, frames FROM gaps WHERE {OF_GAPS}"
+    );
+    moment.each(&sql, |row| {
         let gap = GapRow {
             site: row.get(1)?,
             sensor: row.get(2)?,

@@ -99,7 +99,7 @@ impl History {
         let transaction = self.moment()?;
         let moment = Self::at(&transaction, range, scope);
         let (mut stations, mut truncated) = (Stations::new(), false);
-        moment.stations(None, |_, _, address, sum| truncated |= !add(&mut stations, address, sum))?;
+        moment.stations(None, |_, address, sum| truncated |= !add(&mut stations, address, sum))?;
         let mut clients: HashMap<Address, u64> = HashMap::new();
         for sum in stations.values().filter(|sum| sum.role != Role::AccessPoint) {
             if let Some(bssid) = sum.bssid {

@@ -5,9 +5,9 @@ use crate::{
     UnixNanos,
     sink::history::{
         History,
-        cells::count,
         counts::{Counts, Crowd},
         range::{HistoryError, Page, Range, Scope},
+        raw::count,
     },
 };
 use serde::Serialize;
@@ -32,7 +32,7 @@ pub struct SensorRow {
     pub expected_windows: u64,
     /// Stations at a time.
     pub stations: Crowd,
-    /// Runs that have windows in the range.
+    /// Runs that have windows in the range, of those windows that are still kept one by one.
     pub runs: u64,
     /// Declared losses that touch the range.
     pub gaps: u64,

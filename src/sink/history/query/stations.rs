@@ -245,7 +245,7 @@ impl History {
         let transaction = self.moment()?;
         let moment = Self::at(&transaction, range, scope);
         let (mut stations, mut truncated) = (Stations::new(), false);
-        moment.stations(None, |_, _, address, sum| truncated |= !add(&mut stations, address, sum))?;
+        moment.stations(None, |_, address, sum| truncated |= !add(&mut stations, address, sum))?;
         let rows = stations
             .into_iter()
             .filter(|(address, sum)| filter.takes(*address, sum))
@@ -272,13 +272,13 @@ impl History {
         let mut of_step: Vec<(StationStep, Option<StationSum>)> =
             steps.ranges().map(|Range { from, to }| (StationStep { from, to, ..Default::default() }, None)).collect();
         let (mut sensors, mut all, mut clients) = (BTreeSet::new(), None::<StationSum>, Stations::new());
-        moment.stations(Some(address), |(site, sensor), start, found, sum| {
+        moment.stations(Some(address), |origin, found, sum| {
             if found != address {
                 add(&mut clients, found, sum);
                 return;
             }
-            sensors.insert((site.to_owned(), sensor.to_owned()));
-            if let Some((_, known)) = of_step.get_mut(steps.of(start)) {
+            sensors.insert((origin.site.to_owned(), origin.sensor.to_owned()));
+            if let Some((_, known)) = of_step.get_mut(steps.of(origin.start)) {
                 match known {
                     Some(known) => known.add(&sum),
                     None => *known = Some(sum.clone()),

@@ -4,8 +4,8 @@ use crate::{
     UnixNanos,
     sink::history::{
         History,
-        cells::{OF_RANGE, count, maybe},
         range::{HistoryError, Key, Order, Page, Paging, Place, Range, Scope, Tier},
+        raw::{OF_RANGE, count, maybe},
     },
 };
 use rusqlite::params;

@@ -1,0 +1,106 @@
+//! A history that an earlier version wrote: opened by this one, nothing of it is lost, now or when it is rolled up.
+use airtally::{
+    UnixNanos, config,
+    sink::{
+        History, Sink, Sqlite,
+        history::{Order, Paging, Range, Scope, Totals, query::StationFilter, query::StationSort},
+    },
+};
+use rusqlite::{Connection, params};
+use std::{path::Path, time::Duration};
+
+const HOUR: i64 = 3_600_000_000_000;
+
+/// Twelve hours of one sensor, a window every ten minutes, written as version 1 did, long ago.
+fn version_1(path: &Path) {
+    let mut database = Connection::open(path).unwrap();
+    database.pragma_update(None, "auto_vacuum", "INCREMENTAL").unwrap();
+    database.pragma_update(None, "journal_mode", "WAL").unwrap();
+    let transaction = database.transaction().unwrap();
+    // Its tables, as they were.
+    transaction.execute_batch(include_str!("history-1.sql")).unwrap();
+    transaction.pragma_update(None, "application_id", 0x6174_6831).unwrap();
+    transaction.pragma_update(None, "user_version", 1).unwrap();
+    for seq in 0..72_i64 {
+        let start = seq * HOUR / 6;
+        transaction
+            .execute(
+                "INSERT INTO windows VALUES (NULL, 'home', 'attic', 'run', ?1, 0, 1, ?2, ?3, 'system', 0, ?4, 100, 9000, \
+                 90, 5, 4, 1, 0, 0, 0, 2, NULL)",
+                params![seq, start, start + HOUR / 360, UnixNanos::now().0 - 20 * 24 * HOUR],
+            )
+            .unwrap();
+        let window = transaction.last_insert_rowid();
+        for (n, role, tracked) in [(0, "access_point", 0), (1, "client", 1), (2, "client", 0)] {
+            transaction
+                .execute(
+                    "INSERT INTO stations VALUES (?1, ?2, ?3, 'Acme', 0, ?4, ?5, 30, 3000, 1, 30, 0, 0, 0, -60, -50.5, -40, \
+                     30, '[2412]', NULL, '[\"Coffee\"]', ?6, ?6)",
+                    params![window, n, 0x00_1a_2b_00_00_00_i64 + n, tracked, role, start],
+                )
+                .unwrap();
+        }
+        transaction.execute("INSERT INTO channels VALUES (?1, 0, 2412, 9000, 100, 9000)", [window]).unwrap();
+        transaction.execute("INSERT INTO subtypes VALUES (?1, '0x0008', 100)", [window]).unwrap();
+    }
+    transaction
+        .execute(
+            "INSERT INTO gaps VALUES (NULL, 'home', 'attic', 'run', 'crash', 72, NULL, 0, 1, 7, ?1)",
+            [UnixNanos::now().0],
+        )
+        .unwrap();
+    transaction.commit().unwrap();
+}
+
+fn totals(path: &Path) -> Totals {
+    History::open(path).unwrap().totals(Range::ALL, &Scope::default()).unwrap()
+}
+
+#[tokio::test]
+async fn nothing_of_an_earlier_version_s_history_is_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("history.sqlite");
+    version_1(&path);
+    let text = History::open(&path).unwrap_err().to_string();
+    assert!(text.contains("an earlier airtally") && text.contains("airtally ingest"), "{text}");
+
+    // Version 1 kept windows for 30 days where nobody said otherwise: they stay.
+    let config = config::Sqlite { path: path.clone(), ..config::Sqlite::default() };
+    let mut sink = Sqlite::open(&config).unwrap();
+    let before = totals(&path);
+    assert_eq!((before.windows, before.frames, before.station_frames), (72, 7_200, 6_480));
+    assert_eq!((before.stored_station_frames, before.stations, before.gaps, before.incomplete), (6_480, 3, 1, 0));
+    assert_eq!(before.kernel_drops, Some(144));
+    let series = || {
+        let range = Range { from: UnixNanos(0), to: UnixNanos(12 * HOUR) };
+        let rows = History::open(&path).unwrap().series(range, Duration::from_secs(3_600), &Scope::default()).unwrap();
+        let row = |row: &airtally::sink::history::query::SeriesRow| {
+            let (counts, crowd) = (row.counts.as_ref().unwrap(), row.stations.as_ref().unwrap());
+            (counts.windows, counts.frames, counts.listened_ms, crowd.most.access_points, crowd.sum.known_vendor)
+        };
+        rows.items.iter().map(row).collect::<Vec<_>>()
+    };
+    assert_eq!(series(), [(6, 600, Some(54_000), 1, 12); 12]);
+    for _ in 0..3 {
+        sink.store(&[]).await.unwrap();
+    }
+    assert_eq!(totals(&path), before, "the windows are rolled up, and still here");
+    assert_eq!(series(), [(6, 600, Some(54_000), 1, 12); 12]);
+
+    // A retention that somebody set means windows, as before: the sums stay.
+    drop(sink);
+    let config = config::Sqlite { retention: Some(Duration::from_secs(86_400)), ..config };
+    let mut sink = Sqlite::open(&config).unwrap();
+    sink.store(&[]).await.unwrap();
+    let database = Connection::open(&path).unwrap();
+    let windows: i64 = database.query_row("SELECT count(*) FROM windows", [], |row| row.get(0)).unwrap();
+    assert_eq!(windows, 0);
+    let after = totals(&path);
+    assert_eq!(Totals { stations: 2, ..before }, after, "a station without a history of its own has no name any more");
+    assert_eq!(series(), [(6, 600, Some(54_000), 1, 12); 12]);
+    let sort = (StationSort::Frames, Order::Descending);
+    let history = History::open(&path).unwrap();
+    let stations =
+        history.stations(Range::ALL, &Scope::default(), &StationFilter::default(), sort, &Paging::default()).unwrap();
+    assert_eq!(stations.items.iter().map(|row| row.frames_sent).collect::<Vec<_>>(), [72 * 30; 2]);
+}
