@@ -38,7 +38,7 @@ use tokio::{
 };
 
 /// How often a server that cannot begin tries again.
-const AGAIN: Duration = Duration::from_secs(30);
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// What its answers are made from.
 pub struct Sources {
