@@ -4,6 +4,7 @@ use super::{
     Method, Request, Response, StatusCode,
     access::Access,
     http::{With as _, empty, escaped, of_type, refusal},
+    page::assets::Assets,
     password::Attempt,
     router::{Action, Route, Who, Work},
 };
@@ -72,11 +73,15 @@ fn log_out(access: &Access, request: &Request) -> Response {
 }
 
 fn page(status: StatusCode, next: &str, problem: Option<&str>) -> Response {
-    let problem = problem.map_or_else(String::new, |problem| format!("<p role=\"alert\">{}</p>", escaped(problem)));
-    let next = escaped(next);
+    let problem = problem.map_or_else(String::new, |problem| {
+        format!("<p class=\"headline bad\" role=\"alert\">{}</p>", escaped(problem))
+    });
+    let (next, Assets { style, icon, .. }) = (escaped(next), Assets::ours());
     let text = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Log in · airtally</title>\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>Log in · airtally</title>\n\
+         <link rel=\"stylesheet\" href=\"{style}\">\n<link rel=\"icon\" href=\"{icon}\" type=\"image/svg+xml\">\n\
          </head>\n<body>\n<main>\n<h1>Log in</h1>\n{problem}\n<form method=\"post\" action=\"/login\">\n\
          <input type=\"hidden\" name=\"next\" value=\"{next}\">\n\
          <p><label for=\"password\">Password</label>\n\

@@ -19,6 +19,7 @@ pub mod guard;
 mod hosts;
 pub mod http;
 pub mod live;
+#[cfg(feature = "ingest")]
 pub mod login;
 mod pack;
 #[cfg(feature = "ingest")]

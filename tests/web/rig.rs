@@ -153,7 +153,13 @@ pub fn body(answer: &str) -> &str {
 }
 
 /// The paths of what is private.
-pub const PRIVATE: [&str; 7] = [
+pub const PRIVATE: [&str; 13] = [
+    "/",
+    "/history",
+    "/stations",
+    "/stations/b8:27:eb:00:00:01",
+    "/networks",
+    "/sensors?format=csv&table=sensors",
     "/api/v1/sensors",
     "/api/v1/stations",
     "/api/v1/networks",

@@ -9,7 +9,7 @@
 //! Knows no sockets, and writes nothing.
 
 mod asking;
-mod assets;
+pub(super) mod assets;
 mod chart;
 mod figures;
 mod fresh;
