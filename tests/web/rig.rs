@@ -132,7 +132,7 @@ pub fn run(dir: &Path) -> Daemon {
 pub fn store(dir: &Path, records: &[Record]) {
     let config = config::Sqlite {
         path: dir.join("history.sqlite"),
-        retention: Duration::from_secs(86_400 * 36_500),
+        retention: Some(Duration::from_secs(86_400 * 36_000)),
         ..config::Sqlite::default()
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
