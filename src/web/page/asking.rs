@@ -208,6 +208,12 @@ impl Asking<'_> {
         })
     }
 
+    /// Whether no sensor was ever heard, as far as is known: `rows` are those with windows in the time asked about.
+    #[must_use]
+    pub fn is_first_day(&self, rows: &[SensorRow]) -> bool {
+        rows.is_empty() && self.sensors.is_empty()
+    }
+
     /// What to do where no sensor was ever heard.
     #[must_use]
     pub fn first_steps(&self) -> Section {

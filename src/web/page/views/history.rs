@@ -53,6 +53,10 @@ fn make(asking: &Asking<'_>) -> Result<View, Problem> {
     view.fields = vec![asking.sensor_field(&sensors)];
     view.kept = span.parameters().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     view.button = "Show";
+    if asking.is_first_day(&sensors) {
+        view.sections.push(asking.first_steps());
+        return Ok(view);
+    }
     view.facts = facts(&sum, &sensors, expected, &span, deaf);
     if sum.windows > 0 {
         view.sections.push(Section::Chart(drawing(

@@ -72,6 +72,10 @@ fn make(asking: &Asking<'_>) -> Result<View, Problem> {
     if asking.place.get("q").is_some() || asking.place.get("sensor").is_some() {
         view.clear = Some(asking.place.with(&[("q", None), ("sensor", None), ("after", None)]));
     }
+    if asking.is_first_day(&sensors) {
+        view.sections.push(asking.first_steps());
+        return Ok(view);
+    }
     view.facts = facts(&sensors, &sum);
     let mut table = table(asking, &found.items, &sum);
     table.more = asking.more(found.next.as_deref());

@@ -84,6 +84,10 @@ fn make(asking: &Asking<'_>) -> Result<View, Problem> {
         view.headline += " There were more stations than are counted at once: some are missing.";
         view.level = Level::Note;
     }
+    if asking.is_first_day(&sensors) {
+        view.sections.push(asking.first_steps());
+        return Ok(view);
+    }
     view.facts = facts(&sensors, &sum);
     let mut table = table(asking, &found.items, &sum, order);
     table.more = asking.more(found.next.as_deref());
