@@ -14,7 +14,7 @@ use crate::{
         guard::{Guard, Settings, Token},
         live::{self, Live},
         login,
-        page::{self, Page},
+        page::{self, Kept, Page},
         password::Password,
         router::Tables,
         routes::{self, oui::OuiApi},
@@ -210,6 +210,7 @@ impl Server {
             recent: Arc::clone(recent),
             oui: Arc::clone(&oui),
             clock: UnixNanos::now,
+            kept: Kept::default(),
         };
         let api = Api { history: history.clone(), roster: Arc::clone(roster), clock: UnixNanos::now };
         routes::registry(tables, oui, api::document())

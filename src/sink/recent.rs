@@ -83,6 +83,14 @@ impl Recent {
         self.lock().arrivals.range(id.saturating_add(1)..).map(|(_, (_, arrival))| arrival.clone()).collect()
     }
 
+    /// What tells one moment from another: the newest arrival, and how many are not in the history yet.
+    #[must_use]
+    pub fn state(&self) -> (u64, usize) {
+        let kept = self.lock();
+        let unstored = kept.arrivals.values().filter(|(_, arrival)| arrival.stage < Stage::Stored).count();
+        (kept.newest, unstored)
+    }
+
     /// What is not in the history yet.
     #[must_use]
     pub fn unstored(&self) -> Vec<Arrival> {

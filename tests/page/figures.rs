@@ -10,7 +10,7 @@ use crate::{
     },
     world::{World, deaf, gap, station, window},
 };
-use airtally::{UnixNanos, wire::encode};
+use airtally::{Mac, UnixNanos, wire::encode};
 use serde_json::json;
 use std::{collections::BTreeMap, time::Duration};
 use uuid::Uuid;
@@ -106,10 +106,13 @@ fn figures_equal_those_of_sqlite3_and_tshark() {
 
     // The capture: who sent how much, by tshark.
     let mut truth: BTreeMap<String, u64> = BTreeMap::new();
-    for frame in fields(&capture, &["wlan.ta", "wlan.fcs.status"]) {
-        let is_group = u8::from_str_radix(frame[0].get(..2).unwrap_or("ff"), 16).unwrap() & 1 == 1;
-        if !is_group && !matches!(frame[1].as_str(), "0" | "Bad") {
-            *truth.entry(frame[0].clone()).or_default() += 1;
+    for frame in fields(&capture, &["wlan.ta", "radiotap.flags.badfcs", "wlan.fc.version", "wlan.fc.type"]) {
+        let [ta, bad, version, class] = &frame[..] else { panic!("a row of {} columns", frame.len()) };
+        let Ok(ta) = ta.parse::<Mac>() else { continue };
+        // The group bit of a control frame's transmitter is not its own (802.11-2020, 9.2.4.3.7).
+        let ta = if class == "1" { ta.individual() } else { ta };
+        if bad != "1" && version == "0" && !ta.is_group() {
+            *truth.entry(ta.to_string()).or_default() += 1;
         }
     }
     let times = &world

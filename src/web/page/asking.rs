@@ -19,8 +19,8 @@ use crate::{
     },
 };
 use askama::Template as _;
-use axum::http::header;
-use std::time::Duration;
+use axum::{body::Bytes, http::header};
+use std::time::{Duration, Instant};
 
 /// What a view is made from.
 pub struct Asking<'a> {
@@ -72,28 +72,41 @@ const CSV_ROWS: usize = 10_000;
 
 /// The answer to `request` by the view of `maker`.
 pub fn answer(page: &Page, request: &Request, maker: &Maker) -> Response {
+    // What came, or is stored, makes another page of it.
+    let state = (page.recent.state(), *page.roster.changes().borrow(), request.logged_in);
+    let asked = format!("{state:?} {:?} {:?}", request.path, request.query);
+    if let Some(body) = page.kept.get(&asked, Instant::now()) {
+        return html(StatusCode::OK, body);
+    }
     let known: Vec<&str> = [maker.parameters, &table::PARAMETERS].concat();
     let now = page.now();
-    let made = Place::new(request, &known).map_err(|what| (Place::default(), Problem::Wrong(what))).and_then(|place| {
-        let format = place.get("format").map(str::to_owned);
-        let asking = page.asking(place, request.item(), now);
-        let made = match format.as_deref() {
-            None | Some("csv") => (maker.make)(&asking),
-            Some(_) => Err(Problem::Wrong("'format' is csv or nothing".to_owned())),
-        };
-        let leave = request.logged_in.then_some("/logout");
-        made.map(|view| (View { leave, ..view }, asking.place.clone())).map_err(|problem| (asking.place, problem))
-    });
+    let place = match Place::new(request, &known) {
+        Ok(place) => place,
+        Err(what) => return refused(&Place::default(), now, Problem::Wrong(what)),
+    };
+    let asking = page.asking(place, request.item(), now);
+    let made = match asking.place.get("format") {
+        None | Some("csv") => (maker.make)(&asking),
+        Some(_) => Err(Problem::Wrong("'format' is csv or nothing".to_owned())),
+    };
     match made {
-        Ok((view, place)) if place.get("format").is_some() => csv(&view, &place),
-        Ok((view, _)) => html(StatusCode::OK, &view),
-        Err((place, problem)) => refused(&place, now, problem),
+        Err(problem) => refused(&asking.place, now, problem),
+        Ok(view) if asking.place.get("format").is_some() => csv(&view, &asking.place),
+        Ok(view) => {
+            let view = View { leave: request.logged_in.then_some("/logout"), ..view };
+            let body = rendered(&view);
+            page.kept.put(asked, body.clone(), Instant::now());
+            html(StatusCode::OK, body)
+        }
     }
 }
 
-fn html(status: StatusCode, view: &View) -> Response {
+fn rendered(view: &View) -> Bytes {
     // Only writing can fail, and this is memory.
-    let body = view.render().unwrap_or_default();
+    view.render().unwrap_or_default().into()
+}
+
+fn html(status: StatusCode, body: Bytes) -> Response {
     of_type(status, "text/html; charset=utf-8", body).with(header::CACHE_CONTROL, "no-store")
 }
 
@@ -120,7 +133,7 @@ fn refused(place: &Place, now: UnixNanos, problem: Problem) -> Response {
     };
     let mut view = View::new(title, place, now, Assets::ours());
     (view.headline, view.level, view.is_live) = (what, Level::Bad, false);
-    html(status, &view)
+    html(status, rendered(&view))
 }
 
 impl Asking<'_> {

@@ -4,7 +4,7 @@
 //! * `view`: what every view is made of, and its template; `table`, `chart`: the two forms of its figures.
 //! * `place`: the address of a view, which is its whole state; `span`: the time that it is about.
 //! * `figures`, `states`, `text`: what numbers, states and strangers' texts mean and how they are written.
-//! * `fresh`: what came and is not in the history yet. `assets`: style sheet, script, icon.
+//! * `fresh`: what came and is not in the history yet. `kept`: pages made a moment ago. `assets`: style sheet, script, icon.
 //!
 //! Knows no sockets, and writes nothing.
 
@@ -13,6 +13,7 @@ pub(super) mod assets;
 mod chart;
 mod figures;
 mod fresh;
+mod kept;
 mod place;
 mod span;
 mod states;
@@ -32,6 +33,7 @@ use crate::{
     sink::{Recent, history::History},
 };
 use asking::{Asking, answer};
+pub use kept::Kept;
 use place::Place;
 use std::{path::PathBuf, sync::Arc};
 
@@ -47,6 +49,8 @@ pub struct Page {
     pub oui: Arc<OuiApi>,
     /// What time it is.
     pub clock: fn() -> UnixNanos,
+    /// Pages made a moment ago.
+    pub kept: Kept,
 }
 
 /// The page's routes: for who may see what sensors heard, but for what every page needs.
