@@ -25,6 +25,7 @@ pub fn exposure(counts: &Counts, expected_ms: u64) -> String {
     let all = text::duration(expected_ms);
     match counts.listened_ms {
         Some(listened) => format!("{} of {all}, {windows}", text::duration(listened)),
+        None if counts.windows == 0 && expected_ms == 0 => "no window".to_owned(),
         None if counts.windows == 0 => format!("no window in {all}"),
         None => format!(
             "{windows} of {} in all; how long the source listened is not known",

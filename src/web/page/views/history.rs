@@ -7,7 +7,7 @@ use crate::{
         query::{SensorRow, SeriesRow},
     },
     web::page::{
-        asking::{Asking, Maker, Problem, USUAL, aligned},
+        asking::{Asking, Maker, Problem, aligned},
         chart::{Chart, Kind, Step},
         figures,
         place::Place,
@@ -15,12 +15,15 @@ use crate::{
         states,
         table::{Cell, Column, Row, Table, of_sensor},
         text,
-        view::{Drawing, Fact, Legend, Level, Section, SpanBar, Text, View},
+        view::{Drawing, Fact, Legend, Level, Link, Section, SpanBar, Text, View},
     },
 };
 
 /// The view at `/history`.
-pub const HISTORY: Maker = Maker { parameters: &USUAL, make };
+pub const HISTORY: Maker = Maker { parameters: &["last", "from", "to", "sensor", "with"], make };
+
+/// Sums that are added up without being asked for, at most: some 0.1 s.
+const QUICK: u64 = 1_500;
 
 /// The kinds of stations, as a chart stacks them.
 const KINDS: [(&str, &str); 4] =
@@ -88,15 +91,45 @@ fn make(asking: &Asking<'_>) -> Result<View, Problem> {
         &asking.place,
         &history.gaps(range, &scope, Order::Descending, &asking.paging())?,
     )));
-    let vendors = history.vendors(range, &scope, &Paging { limit: 20, cursor: None })?.items;
-    view.sections.push(Section::Table(super::vendor_table(&asking.place, &vendors, sum.station_frames)));
-    let channels = history.channels(range, None, &scope)?.items;
-    view.sections.push(Section::Table(super::channel_table(&asking.place, &channels)));
+    let is_quick = is_quick(&span, listening);
+    let wants = |table: &str| {
+        is_quick
+            || [Some("all"), Some(table)].contains(&asking.place.get("with"))
+            || asking.place.get("table") == Some(table)
+    };
+    if wants("vendors") {
+        let vendors = history.vendors(range, &scope, &Paging { limit: 20, cursor: None })?.items;
+        view.sections.push(Section::Table(super::vendor_table(&asking.place, &vendors, sum.station_frames)));
+    }
+    if wants("channels") {
+        let channels = history.channels(range, None, &scope)?.items;
+        view.sections.push(Section::Table(super::channel_table(&asking.place, &channels)));
+    }
+    if !wants("vendors") && !wants("channels") {
+        view.sections.push(Section::Text(more(&asking.place)));
+    }
     let lines = states::withheld(&asking.within(&scope));
     if !lines.is_empty() {
         view.sections.push(Section::Text(Text { lines, ..Text::default() }));
     }
     Ok(view)
+}
+
+/// Whether vendors and channels of `span` are summed in no time: they are kept by the minute and by the hour for each sensor.
+fn is_quick(span: &Span, sensors: u64) -> bool {
+    let hours = span.length().as_secs() / 3_600;
+    let sums = if span.step().as_secs() < 3_600 { hours.saturating_mul(60) } else { hours };
+    sums.saturating_mul(sensors) <= QUICK
+}
+
+/// Where the rest of a long time is.
+fn more(place: &Place) -> Text {
+    Text {
+        heading: "Vendors and channels".to_owned(),
+        lines: vec!["Of so long a time they take a moment to sum up.".to_owned()],
+        links: vec![Link { label: "Show them".to_owned(), href: place.with(&[("with", Some("all"))]), is_here: false }],
+        ..Text::default()
+    }
 }
 
 /// Mean numbers of stations in a window, by kind.
@@ -161,7 +194,15 @@ fn facts(sum: &Counts, sensors: &[SensorRow], expected: u64, span: &Span, deaf: 
     );
     let listened = Fact {
         age: newest,
-        ..fact("Listened", share, format!("{}, {of_sensors}; newest window", figures::exposure(sum, expected)))
+        ..fact(
+            "Listened",
+            share,
+            format!(
+                "{}, {of_sensors}{}",
+                figures::exposure(sum, expected),
+                if newest.is_some() { "; newest window" } else { "" }
+            ),
+        )
     };
     let lost: Option<u64> = sensors.iter().filter_map(|row| row.lost_frames).reduce(u64::saturating_add);
     let gap_ms = sensors.iter().map(|row| row.gap_ms).fold(0, u64::saturating_add);

@@ -76,6 +76,10 @@ fn make(asking: &Asking<'_>) -> Result<View, Problem> {
         view.sections.push(asking.first_steps());
         return Ok(view);
     }
+    if sum.windows == 0 {
+        view.headline = format!("No window came in {}: nobody knows what was there.", span.words());
+        view.level = Level::Note;
+    }
     view.facts = facts(&sensors, &sum);
     let mut table = table(asking, &found.items, &sum);
     table.more = asking.more(found.next.as_deref());
@@ -97,8 +101,8 @@ fn table(asking: &Asking<'_>, rows: &[NetworkRow], sum: &Counts) -> Table {
     let place = &asking.place;
     let by = |column: Column, key| column.sorted_by(place, USUAL, key);
     let columns = vec![
-        by(Column::text("Name (SSID)", "ssids"), "ssid"),
-        by(Column::text("Access point (BSSID)", "bssid"), "bssid"),
+        by(Column::text("Name", "ssids"), "ssid"),
+        by(Column::text("BSSID", "bssid"), "bssid"),
         Column::text("Vendor", "vendor"),
         by(Column::number("Channel", "channel"), "channel"),
         Column::number("Width", "width_mhz"),

@@ -107,7 +107,7 @@ fn table(place: &Place, known: &Known<'_>) -> Table {
         Column::number("Bad check", "bad_fcs"),
         Column::number("Gaps", "gaps"),
         Column::number("Runs", "runs"),
-        Column::number("Held for replay", "windows_held"),
+        Column::number("Held", "windows_held"),
         Column::text("Program", "version"),
     ];
     let mut table = Table::new("sensors", "Sensors", place, columns);

@@ -88,6 +88,10 @@ fn make(asking: &Asking<'_>) -> Result<View, Problem> {
         view.sections.push(asking.first_steps());
         return Ok(view);
     }
+    if sum.windows == 0 {
+        view.headline = format!("No window came in {}: nobody knows who was there.", span.words());
+        view.level = Level::Note;
+    }
     view.facts = facts(&sensors, &sum);
     let mut table = table(asking, &found.items, &sum, order);
     table.more = asking.more(found.next.as_deref());
@@ -176,7 +180,7 @@ pub(super) fn facts(sensors: &[SensorRow], sum: &Counts) -> Vec<Fact> {
         Fact {
             label: "Listened".to_owned(),
             value: listened.text,
-            note: format!("{}, {count}; newest window", listened.note),
+            note: format!("{}, {count}{}", listened.note, if newest.is_some() { "; newest window" } else { "" }),
             age: newest,
             href: Some("/sensors".to_owned()),
         },
