@@ -40,6 +40,9 @@ use tokio::{
 /// How often a server that cannot begin tries again.
 const AGAIN: Duration = Duration::from_secs(10);
 
+/// Connections of one client, where that stands for all readers. Others find place still.
+const OF_ONE_FOR_ALL: usize = 192;
+
 /// What its answers are made from.
 pub struct Sources {
     /// The history's file, where there is a history.
@@ -179,7 +182,7 @@ impl Server {
             live.end();
         };
         let tables = self.tables(oui, &live);
-        web::serve(listener, self.tls.clone(), tables.router(), Limits::default(), ended).await;
+        web::serve(listener, self.tls.clone(), tables.router(), self.limits(), ended).await;
         for helper in helpers {
             helper.abort();
         }
@@ -194,6 +197,13 @@ impl Server {
             tracing::info!("{note}");
         }
         Ok((tokio::net::TcpListener::from_std(listener).map_err(refused)?, Arc::new(api)))
+    }
+
+    /// On this machine's own address, and behind a proxy, all readers are one client.
+    fn limits(&self) -> Limits {
+        let usual = Limits::default();
+        let are_one = self.config.listen.ip().to_canonical().is_loopback() || !self.config.trusted_proxies.is_empty();
+        Limits { connections_of_one: if are_one { OF_ONE_FOR_ALL } else { usual.connections_of_one }, ..usual }
     }
 
     /// Everything that is served here.
