@@ -134,7 +134,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
         stopped.clone(),
     ));
     let sources = web::Sources {
-        history: config.sqlite.as_ref().map(|sqlite| sqlite.path.clone()),
+        history: config.history().map(|sqlite| sqlite.path),
         roster: Arc::clone(&roster),
         recent: Arc::clone(&recent),
     };

@@ -29,7 +29,7 @@ use std::time::Duration;
 /// Rows of a series, at most.
 pub const MOST_STEPS: i64 = 10_000;
 /// Stations that one answer counts, at most.
-pub const MOST_STATIONS: usize = 200_000;
+pub const MOST_STATIONS: usize = 100_000;
 
 /// A range cut into steps of one length, the last one perhaps shorter.
 #[derive(Clone, Copy, Debug)]
