@@ -59,6 +59,7 @@
 //! * [`roster`]: the sensors that ingest heard of, and what each said last.
 //! * [`sink`]: where batches end: InfluxDB, the SQLite history, dead letters.
 //! * [`web`]: the HTTP server and its routes.
+//! * [`metrics`]: the text that Prometheus reads.
 //!
 //! [`run`] is what a sensor and [`inspect`] share: the identity of a run, its batches, its key file. [`inspect`]
 //! answers what is in a capture file; [`doctor`] examines the machine that a sensor is to run on. [`sensor`] and
@@ -74,6 +75,8 @@ pub mod bounds;
 #[cfg(feature = "cli")]
 pub mod erase;
 pub mod mac;
+#[cfg(any(feature = "sensor", feature = "ingest"))]
+pub mod metrics;
 #[cfg(feature = "cli")]
 pub mod own_file;
 #[cfg(feature = "cli")]

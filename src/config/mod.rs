@@ -4,6 +4,7 @@
 
 mod ingest;
 mod load;
+mod metrics;
 mod mqtt;
 mod radio;
 mod secret;
@@ -11,6 +12,7 @@ mod sensor;
 
 pub use ingest::{DeadLetters, Influx, InfluxApi, Ingest, IngestSpool, Sqlite, Web};
 pub use load::{ConfigError, ConfigKind, load_ingest, load_sensor, parse_ingest, parse_sensor};
+pub use metrics::Metrics;
 pub use mqtt::{Mqtt, Tls};
 pub use radio::{Order, Radio, RadioMode};
 pub use secret::{SecretError, SecretFile};

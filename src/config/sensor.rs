@@ -1,6 +1,6 @@
 //! `sensor.toml`: what to listen to, how to count it, what to withhold, where to send it.
 
-use super::{Log, Mqtt, Radio, mqtt::topic_level};
+use super::{Log, Metrics, Mqtt, Radio, mqtt::topic_level};
 use crate::{
     bounds::{DAY, SECOND, Wrong, between, wrong},
     tally::{
@@ -40,6 +40,8 @@ pub struct Sensor {
     pub spool: Spool,
     /// The broker.
     pub mqtt: Mqtt,
+    /// Metrics; none where absent.
+    pub metrics: Option<Metrics>,
     /// The log.
     pub log: Log,
 }
@@ -59,6 +61,7 @@ impl Default for Sensor {
             clock: Clock::default(),
             spool: Spool::default(),
             mqtt: Mqtt::default(),
+            metrics: None,
             log: Log::default(),
         }
     }
@@ -80,6 +83,7 @@ impl Sensor {
         self.privacy.check()?;
         self.clock.check()?;
         self.spool.check()?;
+        self.metrics.as_ref().map_or(Ok(()), Metrics::check)?;
         self.mqtt.check()
     }
 

@@ -4,6 +4,7 @@ use super::{
     hearsay::Hearsay,
     holes::{LAST_BELIEVED, SensorName},
     judge,
+    metrics::Figures,
     overlaps::Overlaps,
     received::{Received, Waiting},
 };
@@ -37,6 +38,7 @@ pub struct SpoolInbox {
     roster: Arc<Roster>,
     received: Arc<Received>,
     recent: Arc<Recent>,
+    figures: Arc<Figures>,
     overlaps: Mutex<Overlaps>,
     overlapping: watch::Sender<Vec<Overlap>>,
     missing: watch::Sender<u64>,
@@ -48,13 +50,13 @@ pub struct SpoolInbox {
 impl SpoolInbox {
     /// An inbox that fills `spool`, keeps what is no batch in `dead`, tells `hearsay` and `roster` what sensors say of
     /// themselves, `overlapping` which of them share a name, and `missing` how many windows are declared missing here.
-    /// What is not on disk yet is in `received`, and in `recent` too.
+    /// What is not on disk yet is in `received`, and in `recent` too; `figures` counts all of it.
     #[must_use]
     pub fn new(
         spool: &Arc<SharedSpool>,
         dead: &Arc<Mutex<DeadLetters>>,
         hearsay: &Arc<Hearsay>,
-        roster: &Arc<Roster>,
+        (roster, figures): (&Arc<Roster>, &Arc<Figures>),
         (received, recent): (&Arc<Received>, &Arc<Recent>),
         (overlapping, missing): (watch::Sender<Vec<Overlap>>, watch::Sender<u64>),
         said: (String, mpsc::Sender<Outgoing>),
@@ -66,6 +68,7 @@ impl SpoolInbox {
             roster: Arc::clone(roster),
             received: Arc::clone(received),
             recent: Arc::clone(recent),
+            figures: Arc::clone(figures),
             overlaps: Mutex::default(),
             overlapping,
             missing,
@@ -105,6 +108,7 @@ impl SpoolInbox {
 
     /// A record: for the next commit, and for whoever wants to see it now.
     fn accept(&self, record: Record, entry: NewEntry) {
+        self.figures.record(&record);
         let record = Arc::new(record);
         let arrival = self.recent.came(Arc::clone(&record), entry.body.len());
         self.received.add(&record, entry, arrival);
@@ -116,6 +120,7 @@ impl SpoolInbox {
         if let Some(count) = lock(&self.complaints).due(&topic, Instant::now()) {
             tracing::warn!(sensor = topic, payloads = count, reason, "not a batch; kept as a dead letter");
         }
+        self.figures.refuse();
         self.received.refuse(topic, reason, payload);
     }
 }
@@ -254,12 +259,15 @@ impl Inbox for SpoolInbox {
     }
 
     fn connected(&self, session_present: bool) {
+        self.figures.connected();
         if !session_present {
             self.hearsay.queue_lost();
         }
     }
 
-    fn disconnected(&self, _reason: &str) {}
+    fn disconnected(&self, _reason: &str) {
+        self.figures.disconnected();
+    }
 }
 
 impl SpoolInbox {

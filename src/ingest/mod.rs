@@ -6,6 +6,7 @@ mod hearsay;
 mod holes;
 mod inbox;
 mod judge;
+mod metrics;
 mod overlaps;
 mod received;
 mod seeker;
@@ -25,6 +26,7 @@ use crate::{
 use feed::SpoolFeed;
 use hearsay::Hearsay;
 use inbox::SpoolInbox;
+use metrics::{Figures, Parts};
 use received::Received;
 use seeker::Seeker;
 use std::{
@@ -111,6 +113,15 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
     let missing = watch::Sender::new(declared);
     let (requests, outgoing) = mpsc::channel(REQUESTS_WAITING);
     let said = (config.name.clone(), requests.clone());
+    let figures = Arc::new(Figures::default());
+    let parts = Parts {
+        figures: Arc::clone(&figures),
+        roster: Arc::clone(&roster),
+        spool: Arc::clone(&spool),
+        dead: Arc::clone(&dead),
+        healths: healths.clone(),
+        missing: missing.subscribe(),
+    };
     let health_teller = tokio::spawn(health::tell(healths, overlapping, missing.subscribe(), statuses));
     let subscriber = tokio::spawn(mqtt::subscribe(
         SubscriberSettings {
@@ -124,7 +135,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
             &spool,
             &dead,
             &hearsay,
-            &roster,
+            (&roster, &figures),
             (&received, &recent),
             (overlaps, missing.clone()),
             said,
@@ -137,6 +148,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
         history: config.history().map(|sqlite| sqlite.path),
         roster: Arc::clone(&roster),
         recent: Arc::clone(&recent),
+        vitals: Arc::new(parts.vitals()),
     };
     let web = web::start(&config.web, sources, stopped.clone())?;
     let seeker = Seeker {

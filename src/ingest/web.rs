@@ -19,6 +19,7 @@ use crate::{
         router::Tables,
         routes::{self, oui::OuiApi},
         tls,
+        vitals::{self, Vitals},
     },
     wire::Record,
 };
@@ -51,6 +52,8 @@ pub struct Sources {
     pub recent: Arc<Recent>,
     /// What sensors said last.
     pub roster: Arc<Roster>,
+    /// Metrics, and whether ingest is ready.
+    pub vitals: Arc<Vitals>,
 }
 
 /// Why there is no web server: a mistake in its configuration.
@@ -209,11 +212,14 @@ impl Server {
     /// Everything that is served here.
     fn tables(&self, oui: Arc<OuiApi>, live: &Arc<Live>) -> Tables {
         let guard = Guard::new(self.settings.clone(), self.config.listen).with_access(Arc::clone(&self.access));
-        let tables = Tables::new(guard);
+        let mut tables = Tables::new(guard);
+        if self.access.has_metrics() {
+            tables = tables.mount(vitals::ROUTES, Arc::clone(&self.sources.vitals));
+        }
         if !self.access.has_viewers() {
             return routes::registry(tables, oui, routes::openapi::document());
         }
-        let Sources { history, roster, recent } = &self.sources;
+        let Sources { history, roster, recent, .. } = &self.sources;
         let page = Page {
             history: history.clone(),
             roster: Arc::clone(roster),

@@ -15,13 +15,18 @@ mod keys;
 mod known_time;
 mod listening;
 pub mod live;
+mod metrics;
 mod opening;
 mod outbox;
 mod recorder;
 mod running;
 
 use crate::{
-    capture::CaptureError, config::Sensor, mqtt::MqttError, oui::store::OuiError, radio::keeper::RadioError,
+    capture::CaptureError,
+    config::{SecretError, Sensor},
+    mqtt::MqttError,
+    oui::store::OuiError,
+    radio::keeper::RadioError,
     spool::SpoolError,
 };
 use counting::CountingError;
@@ -53,6 +58,9 @@ pub enum SensorError {
     /// The spool cannot be used.
     #[error(transparent)]
     Spool(#[from] SpoolError),
+    /// The token for metrics cannot be read.
+    #[error("metrics cannot be protected: {0}")]
+    Secret(#[from] SecretError),
     /// The connection to the broker cannot even be tried.
     #[error(transparent)]
     Mqtt(#[from] MqttError),

@@ -11,6 +11,7 @@ use super::{
     events::Events,
     keys,
     known_time::KnownTime,
+    metrics::{self, Figures},
     outbox::BROKER,
     recorder::{Recorder, TRACKED},
 };
@@ -57,6 +58,10 @@ pub(super) struct Opened {
     pub recorder: Recorder,
     /// Where parts say how they are.
     pub conditions: Conditions,
+    /// What is counted for whoever collects metrics.
+    pub figures: Arc<Figures>,
+    /// What such a collector shows.
+    pub token: Option<String>,
     /// Where parts tell what happened.
     pub tell: Events,
     /// What the publisher says of the sensor.
@@ -106,6 +111,7 @@ pub(super) async fn open(config: Sensor) -> Result<Opened, SensorError> {
     let signals = Arc::new(Signals { beat: stages.add("counting"), ..Signals::default() });
     let (status, statuses) = watch::channel(Status::online(None));
     let conditions = Conditions::new(status.clone());
+    let token = config.metrics.as_ref().map(metrics::token).transpose()?.flatten();
     // Before anything else: most mistakes are here, and a person is waiting for the answer.
     let source = match config.source.kind {
         SourceKind::Radio => None,
@@ -165,7 +171,9 @@ pub(super) async fn open(config: Sensor) -> Result<Opened, SensorError> {
         }
     };
     let spool = SharedSpool::new(spool);
-    let recorder = Recorder::new(batches, &spool, known, status, conditions.clone(), tell.clone());
+    let figures = Arc::new(Figures::default());
+    let recorder =
+        Recorder::new(batches, &spool, known, status, conditions.clone(), tell.clone(), Arc::clone(&figures));
     Ok(Opened {
         config,
         stages,
@@ -176,6 +184,8 @@ pub(super) async fn open(config: Sensor) -> Result<Opened, SensorError> {
         tracker,
         spool,
         recorder,
+        figures,
+        token,
         conditions,
         tell,
         statuses,

@@ -5,6 +5,7 @@ use super::{
     counting::Counted,
     events::Events,
     known_time::{CLOCK, KnownTime},
+    metrics::Figures,
 };
 use crate::{
     UnixNanos,
@@ -40,6 +41,7 @@ pub struct Recorder {
     status: watch::Sender<Status>,
     conditions: Conditions,
     events: Events,
+    figures: Arc<Figures>,
     said: Option<Instant>,
 }
 
@@ -74,8 +76,9 @@ impl Recorder {
         status: watch::Sender<Status>,
         conditions: Conditions,
         events: Events,
+        figures: Arc<Figures>,
     ) -> Self {
-        Self { batches, spool: Arc::clone(spool), known, status, conditions, events, said: None }
+        Self { batches, spool: Arc::clone(spool), known, status, conditions, events, figures, said: None }
     }
 
     /// Records every window until the counting thread is done.
@@ -94,6 +97,7 @@ impl Recorder {
             for counted in ready.drain(..) {
                 match counted {
                     Counted::Window { closed, last, clock, held, taken } => {
+                        self.figures.window(closed.start, closed.end, &closed.contents);
                         page.frames = closed.contents.capture.frames;
                         if let Some(condition) = worth(&closed.contents.capture) {
                             self.conditions.report(Part::Frames, condition);

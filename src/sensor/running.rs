@@ -9,6 +9,7 @@ use super::{
     keeping, keys,
     listening::{self, Listener},
     live::LiveCounter,
+    metrics::Parts,
     opening::{self, Counting, LiveTime, Opened},
     outbox::SpoolOutbox,
 };
@@ -61,7 +62,7 @@ pub(super) struct Running {
 /// When the system refuses a thread.
 pub(super) fn start(opened: Opened) -> Result<Running, SensorError> {
     let Opened { config, mut stages, signals, counting, registry, vendors, tracker, spool, recorder, .. } = opened;
-    let Opened { conditions, tell, statuses, events, .. } = opened;
+    let Opened { conditions, tell, statuses, events, figures, token, .. } = opened;
     let outbox = SpoolOutbox::new(&config.site, &config.sensor, &spool);
     let (stop_recording, recording_stopped) = watch::channel(false);
     let (stop_publishing, publishing_stopped) = watch::channel(false);
@@ -109,6 +110,10 @@ pub(super) fn start(opened: Opened) -> Result<Running, SensorError> {
     };
     let recording = tokio::spawn(recorder.record(closed, recording_stopped, stages.add("recorder")));
     keepers.spawn(keeping::tidy(Arc::clone(&spool), vendors, Arc::clone(&signals), stages.add("keeper")));
+    if let Some(metrics) = config.metrics.clone() {
+        let (spool, outbox, statuses) = (Arc::clone(&spool), Arc::clone(&outbox), statuses.clone());
+        keepers.spawn(Parts { figures, spool, outbox, statuses, token }.answer(metrics));
+    }
     let told = Arc::clone(&spool);
     let line = statuses.clone();
     keepers.spawn(async move { watchdog::tell(stages, || keeping::line(&told, &line)).await });
@@ -141,6 +146,7 @@ fn public(config: &Sensor) -> serde_json::Value {
     if let Some(table) = value.as_object_mut() {
         table.remove("mqtt");
         table.remove("spool");
+        table.remove("metrics");
         table.remove("oui");
         if let Some(privacy) = table.get_mut("privacy").and_then(serde_json::Value::as_object_mut) {
             privacy.remove("key_dir");

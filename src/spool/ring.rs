@@ -377,6 +377,23 @@ impl Spool {
         Ok(entries)
     }
 
+    /// When the oldest record was appended that waits for `reader`, if one does.
+    ///
+    /// # Errors
+    /// An unknown reader; a store that cannot be read.
+    pub fn oldest_waiting(&self, reader: &str) -> Result<Option<UnixNanos>, SpoolError> {
+        let mask = 1 << self.bit(reader)?;
+        // What is acknowledged in memory alone still waits in the store, and is passed over.
+        let mut oldest = None;
+        for (_, tier) in self.tiers() {
+            let found = tier.read(|tier| tier.pending(mask, Want::Everything, 0, self.acked.len() + 1, true))?;
+            let waits = |head: &&Head| self.acked.get(&head.id).is_none_or(|acked| acked & mask == 0);
+            let added = found.iter().find(waits).map(|head| head.added);
+            oldest = [oldest, added].into_iter().flatten().min();
+        }
+        Ok(oldest)
+    }
+
     /// How full the spool is, and what it had to give up.
     ///
     /// # Errors

@@ -8,6 +8,7 @@
 //! * [`access`]: who may see what sensors heard; [`password`], `sessions`, [`login`]: how somebody becomes one who may.
 //! * [`live`]: server-sent events; [`api`]: the history for programs.
 //! * `page`: the history for people.
+//! * [`vitals`]: metrics, and whether the daemon is alive and ready.
 //! * [`routes`]: the vendor registry's routes and their description; `registry`: a server of them alone.
 //!
 //! Routes are functions from a request to an answer; nothing but [`server`] knows sockets.
@@ -33,6 +34,7 @@ mod seats;
 pub mod server;
 mod sessions;
 pub mod tls;
+pub mod vitals;
 
 pub use http::{Method, Request, Response, StatusCode};
 pub use registry::{keep_fresh, serve_oui};

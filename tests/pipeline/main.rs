@@ -6,6 +6,7 @@ mod commits;
 mod faults;
 mod influx;
 mod live;
+mod metrics;
 mod missing;
 mod privacy;
 mod scale;

@@ -149,6 +149,11 @@ END
 # further argument is a line for the top of its configuration's [source] table. The file `synchronized` in the job's
 # folder says that the machine's clock is right.
 sensor() {
+    configure_sensor "$@"
+    run_sensor
+}
+# configure_sensor, with the same arguments: writes sensor.toml, and starts nothing.
+configure_sensor() {
     local interface=$1
     shift
     {
@@ -159,7 +164,6 @@ sensor() {
         printf '%s\n' '[spool]' "runtime_dir = \"$PWD/sensor-run\"" "state_dir = \"$PWD/sensor-state\""
     } >sensor.toml
     touch synchronized
-    run_sensor
 }
 # run_sensor: starts a sensor with sensor.toml; sets sensor_pid.
 run_sensor() {
