@@ -236,7 +236,7 @@ impl View {
             facts: Vec::new(),
             sections: Vec::new(),
             is_live: true,
-            pause: if path == "/" { 1_500 } else { 10_000 },
+            pause: if path == "/" { 4_000 } else { 10_000 },
             now,
             version: env!("CARGO_PKG_VERSION"),
             assets,

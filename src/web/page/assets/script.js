@@ -119,7 +119,7 @@ const soon = () => {
   if (waits) return;
   waits = true;
   const wait = () => document.hidden ? setTimeout(wait, 1000) : fresh();
-  setTimeout(wait, Math.max(200, asked + (document.body.dataset.pause || 1500) - Date.now()));
+  setTimeout(wait, Math.max(700, asked + +document.body.dataset.pause - Date.now()));
 };
 if (path) {
   const stream = new EventSource(path);
