@@ -225,3 +225,27 @@ fn the_core_does_no_io_and_reads_no_clock() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// Each row of "What survives what" names the tests that show it, and they are there.
+#[test]
+fn what_survives_what_is_shown_by_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/architecture.md")).expect("docs/architecture.md");
+    let section = page.split("## What survives what").nth(1).and_then(|rest| rest.split("\n## ").next());
+    let rows = section.expect("the section").lines().filter(|line| line.starts_with("| ")).skip(1);
+    let mut named = 0;
+    for row in rows {
+        let shown = row.trim_end_matches(" |").rsplit(" | ").next().unwrap_or_default();
+        let mut text = String::new();
+        for name in shown.split('`').skip(1).step_by(2) {
+            if name.starts_with("tests/") {
+                text = fs::read_to_string(root.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+            } else {
+                assert!(text.contains(&format!("fn {name}()")), "there is no test {name}, which this row names: {row}");
+            }
+        }
+        assert!(!text.is_empty(), "no test is named by this row: {row}");
+        named += 1;
+    }
+    assert!(named > 10, "{named} rows were found");
+}
