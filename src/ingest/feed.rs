@@ -80,6 +80,14 @@ impl Feed for SpoolFeed {
         self.spool.lock().refill(&self.sink, since).map_err(failed)
     }
 
+    async fn asked(&mut self) {
+        if self.sink == HISTORY {
+            self.recent.asked().await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    }
+
     async fn wait(&mut self) {
         // An error means that the spool's keeper is gone: the daemon is stopping.
         if self.appended.changed().await.is_err() {

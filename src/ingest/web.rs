@@ -228,7 +228,8 @@ impl Server {
             clock: UnixNanos::now,
             kept: Kept::default(),
         };
-        let api = Api { history: history.clone(), roster: Arc::clone(roster), clock: UnixNanos::now };
+        let (roster, recent) = (Arc::clone(roster), Arc::clone(recent));
+        let api = Api { history: history.clone(), roster, recent, clock: UnixNanos::now };
         routes::registry(tables, oui, api::document())
             .mount(login::ROUTES, Arc::clone(&self.access))
             .mount(live::ROUTES, Arc::clone(live))

@@ -49,6 +49,11 @@ pub trait Feed: Send {
     /// When the store behind it fails.
     fn again(&mut self, since: UnixNanos) -> Result<u64, FeedError>;
 
+    /// Returns when somebody is about to read what the sink has: nothing is to gather then.
+    fn asked(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
+
     /// Returns when [`Feed::next`] may have something new. Dropping it loses nothing.
     fn wait(&mut self) -> impl Future<Output = ()> + Send;
 }
@@ -92,6 +97,7 @@ pub async fn follow<S: Sink, F: Feed>(
                 biased;
                 () = stopped(&mut stop) => return leave(&mut sink, &mut feed).await,
                 () = tokio::time::sleep(rest) => {}
+                () = feed.asked() => {}
             }
         }
         let step = tokio::select! {

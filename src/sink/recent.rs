@@ -5,13 +5,19 @@ use crate::{UnixNanos, wire::Record};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
 };
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
 /// Arrivals kept, at most.
 const MOST: usize = 4_096;
 /// Octets of their payloads, at most.
 const MOST_BYTES: usize = 16 << 20;
+/// How long somebody who asks the history waits for what goes there.
+const LONGEST_HURRY: Duration = Duration::from_millis(500);
+/// How often it is looked whether it is there.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// News that a slow listener may be behind; then it misses some, and is told so ([`broadcast::error::RecvError::Lagged`]).
 const NEWS: usize = 1_024;
 
@@ -53,6 +59,7 @@ pub enum News {
 pub struct Recent {
     kept: Mutex<Kept>,
     news: broadcast::Sender<News>,
+    asked: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -66,7 +73,7 @@ struct Kept {
 
 impl Default for Recent {
     fn default() -> Self {
-        Self { kept: Mutex::default(), news: broadcast::Sender::new(NEWS) }
+        Self { kept: Mutex::default(), news: broadcast::Sender::new(NEWS), asked: Notify::new() }
     }
 }
 
@@ -96,6 +103,24 @@ impl Recent {
     pub fn unstored(&self) -> Vec<Arrival> {
         let all = self.since(0);
         all.into_iter().filter(|arrival| arrival.stage < Stage::Stored).collect()
+    }
+
+    /// Somebody is about to ask the history: what waits in the spool for it goes there now. Waits for that, but not for long,
+    /// nor for what is not in the spool yet. Blocks.
+    pub fn hurry(&self) {
+        let waits = || self.lock().arrivals.values().any(|(_, arrival)| arrival.stage == Stage::Kept);
+        let end = Instant::now() + LONGEST_HURRY;
+        if waits() {
+            self.asked.notify_one();
+        }
+        while waits() && Instant::now() < end {
+            thread::sleep(LOOK_AGAIN);
+        }
+    }
+
+    /// Returns when somebody is about to ask the history.
+    pub async fn asked(&self) {
+        self.asked.notified().await;
     }
 
     /// A record came, whose payload is so long. Gives its number.

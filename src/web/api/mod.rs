@@ -23,7 +23,10 @@ use super::{
 use crate::{
     UnixNanos,
     roster::Roster,
-    sink::history::{History, query},
+    sink::{
+        Recent,
+        history::{History, query},
+    },
 };
 use answer::{Problem, refused};
 use document::{Schemas, item};
@@ -36,6 +39,8 @@ pub struct Api {
     pub history: Option<PathBuf>,
     /// What sensors said last.
     pub roster: Arc<Roster>,
+    /// What came a moment ago.
+    pub recent: Arc<Recent>,
     /// What time it is.
     pub clock: fn() -> UnixNanos,
 }
@@ -174,6 +179,7 @@ impl Api {
         let Some(path) = &self.history else {
             return Err(Problem::Away("this ingest keeps no history: add a [sqlite] table".to_owned()));
         };
+        self.recent.hurry();
         History::open(path).map_err(|error| Problem::Away(error.to_string()))
     }
 }

@@ -80,6 +80,10 @@ impl Page {
     }
 
     fn asking<'a>(&'a self, place: Place, item: &'a str, now: UnixNanos) -> Asking<'a> {
+        // Now knows what is not in the history yet. It is asked again and again, and is not to make a card write for that.
+        if place.path() != "/" {
+            self.recent.hurry();
+        }
         // No file is no history yet; what is wrong with one that cannot be opened, ingest says in its log.
         let history = self.history.as_deref().and_then(|path| History::open(path).ok());
         Asking { page: self, place, item, now, history, sensors: self.roster.all() }
