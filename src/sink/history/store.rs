@@ -1,7 +1,7 @@
 //! The SQLite sink: the embedded history, bounded in size and age. Owns the writing side: `roll` makes the
 //! coarser tiers, `bounds` says what gives way. Tables and views: `schema.sql`, `tiers.sql`.
 
-use super::{bounds, counts::Kinds, roll};
+use super::{bounds, coarse, counts::Kinds, roll};
 use crate::{
     UnixNanos, config,
     sink::{
@@ -11,7 +11,9 @@ use crate::{
     },
     wire::{Address, Batch, Gap, Record},
 };
-use rusqlite::{Connection, ToSql, Transaction, TransactionBehavior, params, types::ToSqlOutput};
+use rusqlite::{
+    Connection, OptionalExtension as _, ToSql, Transaction, TransactionBehavior, params, types::ToSqlOutput,
+};
 use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -269,14 +271,32 @@ impl ToSql for Stored {
 fn store_batch(transaction: &Transaction<'_>, batch: &Batch, now: UnixNanos) -> rusqlite::Result<()> {
     let identity = &batch.identity;
     let run = identity.run.to_string();
-    // What is here, or in the sums alone, is what it was: a window never changes.
-    let known = transaction
+    let frames = batch.capture.as_ref().map(|capture| count(capture.frames));
+    let known: Option<(i64, Option<i64>, i64, u32)> = transaction
         .prepare_cached(
-            "SELECT 1 FROM windows WHERE site = ?1 AND sensor = ?2 AND run = ?3 AND seq = ?4 AND part = ?5",
+            "SELECT id, frames, end_ns, parts FROM windows WHERE site = ?1 AND sensor = ?2 AND run = ?3 AND seq = ?4 \
+             AND part = ?5",
         )?
-        .exists(params![identity.site, identity.sensor, run, count(identity.seq), batch.part])?;
-    if known || roll::is_summed(transaction, &run, batch.part, count(identity.seq))? {
-        return Ok(());
+        .query_row(params![identity.site, identity.sensor, run, count(identity.seq), batch.part], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
+        .optional()?;
+    let rolled = coarse::progress(transaction, "rolled")?;
+    match known {
+        Some((_, was, end, parts)) if (was, end, parts) == (frames, batch.end.0, batch.parts) => return Ok(()),
+        // A sensor on a file that was stopped amid a window sends that window again, whole, when it goes on.
+        Some((id, ..)) if id > rolled => {
+            // Its other parts too, where it is cut otherwise now.
+            let sql = "DELETE FROM windows WHERE id = ?1 OR site = ?2 AND sensor = ?3 AND run = ?4 AND seq = ?5 \
+                       AND parts <> ?6 AND id > ?7";
+            let seq = count(identity.seq);
+            let what = params![id, identity.site, identity.sensor, run, seq, batch.parts, rolled];
+            transaction.prepare_cached(sql)?.execute(what)?;
+        }
+        // What is in the sums stays what it was.
+        Some(_) => return Ok(()),
+        None if roll::is_summed(transaction, &run, batch.part, count(identity.seq))? => return Ok(()),
+        None => {}
     }
     let kinds = Kinds::of(batch);
     let listened = batch.channels.iter().filter_map(|channel| channel.listened_ms).reduce(u64::saturating_add);

@@ -138,6 +138,19 @@ fn a_window_larger_than_the_bound_does_not_break_it() {
     assert!(sizes(&path).0 <= 1 << 20, "{:?}: the space was given back", sizes(&path));
 }
 
+/// A sensor on a file that was stopped amid a window sends that window again, whole.
+#[test]
+fn a_window_that_comes_again_with_more_in_it_replaces_what_was_stored() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("history.sqlite");
+    let mut writer = writer(&path, 64 << 20);
+    writer.store(&[window(0, 5), window(1, 3)], NOW).unwrap();
+    writer.store(&[window(1, 7)], NOW).unwrap();
+    writer.store(&[window(1, 7), window(0, 5)], NOW).unwrap();
+    let totals = History::open(&path).unwrap().totals().unwrap();
+    assert_eq!((totals.windows, totals.frames, totals.stored_station_frames), (2, 12, 12));
+}
+
 #[test]
 fn windows_and_gaps_are_kept_as_long_as_they_should_and_no_longer() {
     let directory = tempfile::tempdir().unwrap();
