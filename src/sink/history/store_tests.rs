@@ -147,7 +147,7 @@ fn a_window_that_comes_again_with_more_in_it_replaces_what_was_stored() {
     writer.store(&[window(0, 5), window(1, 3)], NOW).unwrap();
     writer.store(&[window(1, 7)], NOW).unwrap();
     writer.store(&[window(1, 7), window(0, 5)], NOW).unwrap();
-    let totals = History::open(&path).unwrap().totals().unwrap();
+    let totals = History::open(&path).unwrap().totals(Range::ALL, &Scope::default()).unwrap();
     assert_eq!((totals.windows, totals.frames, totals.stored_station_frames), (2, 12, 12));
 }
 
