@@ -94,8 +94,9 @@ async fn what_comes_soon_after_a_commit_waits_for_the_next_one() {
     let none = Arc::<Collector>::default();
     let ingest = Ingest::ready(local(broker.port), &none).await;
     put(broker.port, topic, "{\"seq\":99}");
-    until("a new one", || !none.seqs().is_empty()).await;
-    assert_eq!(none.seqs().into_iter().collect::<Vec<_>>(), [99], "what was committed was acknowledged");
+    until("a new one", || none.seqs().contains(&99)).await;
+    // What was committed was acknowledged. The word for the very last message may be lost with the connection: it comes again.
+    assert!(none.seqs().iter().all(|seq| [21, 99].contains(seq)), "{:?}", none.seqs());
     ingest.stop().await;
 }
 
