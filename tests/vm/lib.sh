@@ -237,7 +237,7 @@ configure_by_hand() {
         /etc/airtally/sensor.toml
     sed -i -e 's/^#username = .*/username = "ingest-1"/' \
         -e '0,\#^\#password_file#s#^\#password_file = .*#password_file = "/run/credentials/airtally-ingest.service/secret_mqtt-password"#' \
-        -e 's/^#\[sqlite\]/[sqlite]/' -e 's#^\#path = "/var/lib/airtally-ingest/history.sqlite"#path = "/var/lib/airtally-ingest/history.sqlite"#' \
+        -e 's/^#\?commit_within = .*/commit_within = "1s"/' -e 's/^#\[sqlite\]/[sqlite]/' -e 's#^\#path = "/var/lib/airtally-ingest/history.sqlite"#path = "/var/lib/airtally-ingest/history.sqlite"#' \
         /etc/airtally/ingest.toml
     "$airtally" check /etc/airtally/sensor.toml /etc/airtally/ingest.toml
 }
