@@ -2,8 +2,8 @@
 
 use crate::{
     UnixNanos,
-    sink::{DeadLetters, Feed, FeedError, Recent},
-    spool::{SharedSpool, Want},
+    sink::{Again, DeadLetters, Feed, FeedError, Recent},
+    spool::{SharedSpool, Want, Which},
     wire::Record,
 };
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,8 +76,13 @@ impl Feed for SpoolFeed {
         self.done(&[id])
     }
 
-    fn again(&mut self, since: UnixNanos) -> Result<u64, FeedError> {
-        self.spool.lock().refill(&self.sink, since).map_err(failed)
+    fn again(&mut self, what: Again) -> Result<u64, FeedError> {
+        let which = match what {
+            Again::All => Which::Since(UnixNanos(i64::MIN)),
+            Again::Last(time) => Which::Last(time),
+            Again::Numbers(first, last) => Which::Numbers(first, last),
+        };
+        self.spool.lock().refill(&self.sink, which).map_err(failed)
     }
 
     async fn asked(&mut self) {

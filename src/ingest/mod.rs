@@ -18,7 +18,7 @@ use crate::{
     mqtt::{self, MqttError, SubscriberSettings},
     roster::Roster,
     sink::{self, DeadLetterError, DeadLetters, Health, OpenError, Recent, Redriven, Sink},
-    spool::{Opening, Settings, SharedSpool, Spool, SpoolError},
+    spool::{Opening, Settings, SharedSpool, Spool, SpoolError, Which},
     stop,
     watchdog::{self, Beat, Stages},
     wire::IngestHealth,
@@ -282,7 +282,7 @@ pub fn refill(config: &Ingest, sink: &str, since: UnixNanos) -> Result<u64, Inge
     }
     let (mut spool, opening) = Spool::open(UnixNanos::now(), settings)?;
     tell_of_damage(&opening);
-    let entries = spool.refill(sink, since)?;
+    let entries = spool.refill(sink, Which::Since(since))?;
     spool.flush()?;
     Ok(entries)
 }

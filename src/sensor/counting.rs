@@ -93,9 +93,10 @@ pub struct Signals {
     pub registry: Mutex<Option<Arc<Registry>>>,
 }
 
-/// Counts one run over a capture: until the source ends or fails, or `signals.stop` is set. The open window is closed
-/// and handed over as the last in each case. Of a [pipe](Replay::pipe) everything that was read is counted, after a stop
-/// too.
+/// Counts one run over a capture: until the source ends or fails, or `signals.stop` is set. At an end or a failure the open
+/// window is closed and handed over as the last. At a stop it is left out: the next replay of the file is the same run and
+/// counts that window whole, and a window that was told is never another. Of a [pipe](Replay::pipe) everything that was read
+/// is counted, after a stop too.
 ///
 /// # Errors
 /// When the source fails, or not one packet has a time; what was counted before is handed over all the same.
@@ -112,6 +113,11 @@ pub fn count(
     let mut sheet = CaptureCounting { counter, windows, signals, failure: None, verdict };
     let ended = take(source, survey, &mut sheet, replay);
     let last = sheet.counter.finish(None);
+    if let (Ok(Polled::More), Some(open)) = (&ended, &last) {
+        let frames = open.contents.capture.frames;
+        tracing::info!(frames, start = %open.start, "stopped amid a window: it is counted whole when the replay begins again");
+        return Ok(());
+    }
     let in_no_window = last.is_none() && sheet.counter.without_time() > 0;
     if let Some(window) = last {
         sheet.hand_over(window, true);
@@ -128,7 +134,7 @@ fn take(
     survey: Survey,
     sheet: &mut CaptureCounting<'_>,
     replay: Replay,
-) -> Result<(), CountingError> {
+) -> Result<Polled, CountingError> {
     let mut pacer = Pacer::default();
     let mut survey = Some(survey);
     loop {
@@ -151,7 +157,7 @@ fn take(
         }
         // A pipe that is told to stop ends by itself, when what it holds is read.
         if polled == Polled::End || (sheet.is_stopped() && !replay.pipe) {
-            return Ok(());
+            return Ok(polled);
         }
     }
 }

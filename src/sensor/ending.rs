@@ -41,7 +41,7 @@ pub(super) async fn wait_and_end(running: Running) -> Result<(), SensorError> {
         }
     };
     if let Some(signal) = signal {
-        tracing::info!(signal, "stopping: the open window is closed and kept");
+        tracing::info!(signal, "stopping");
         watchdog::stopping();
         signals.stop.store(true, Ordering::Relaxed);
         let _ = stop_recording.send(true);

@@ -1,8 +1,8 @@
 //! Keeps one sink supplied: takes records from its feed in order, stores them, retries, and sorts out what is
 //! refused for good. Knows neither the database nor where the feed comes from.
 
-use super::{Sink, SinkError};
-use crate::{UnixNanos, pace::Backoff, stop::stopped, wire::Record};
+use super::{Sink, SinkError, refill::Refill};
+use crate::{pace::Backoff, stop::stopped, wire::Record};
 use std::{
     future::Future,
     time::{Duration, Instant},
@@ -17,11 +17,25 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// The longest wait a database may ask for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
+/// So long after the last store the sink is asked once whether the database still has it: VictoriaMetrics has written to disk
+/// by then what it took.
+const LOOK_AFTER: Duration = Duration::from_secs(10);
 
 /// Why a feed cannot be read or moved on: one sentence.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct FeedError(pub String);
+
+/// What is to be offered once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// All that there is.
+    All,
+    /// What came within so long before the newest record.
+    Last(Duration),
+    /// The records with these numbers, both included.
+    Numbers(u64, u64),
+}
 
 /// A sink's backlog, read in order. What is neither done nor dead is offered again, after a restart too.
 pub trait Feed: Send {
@@ -43,11 +57,11 @@ pub trait Feed: Send {
     /// When the store behind it fails.
     fn dead(&mut self, id: u64, reason: &str, body: &[u8]) -> Result<(), FeedError>;
 
-    /// Offers again what came at `since` or later and is still there. Says how many records that is.
+    /// Offers again what is still there of that. Says how many records that is.
     ///
     /// # Errors
     /// When the store behind it fails.
-    fn again(&mut self, since: UnixNanos) -> Result<u64, FeedError>;
+    fn again(&mut self, what: Again) -> Result<u64, FeedError>;
 
     /// Returns when somebody is about to read what the sink has: nothing is to gather then.
     fn asked(&mut self) -> impl Future<Output = ()> + Send {
@@ -83,9 +97,11 @@ pub async fn follow<S: Sink, F: Feed>(
     mut stop: watch::Receiver<bool>,
 ) {
     let mut failures: u32 = 0;
-    // When the first failure was, that of a refill which is still to come, and when the last refill was: a database that fails
-    // again and again gets no more than one for as long as one covers.
-    let (mut failed_first, mut owed, mut refilled) = (None, None, None);
+    let mut refill = Refill::new(sink.refill());
+    // Both may have ended together: then nobody knows what the database has kept.
+    offer_last(&sink, &mut feed);
+    // Whether the database has still to be asked if it has what it took last.
+    let mut looks = false;
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
     // When the last backlog was stored, and whether one is being stored.
     let (mut stored_last, mut behind) = (None::<Instant>, false);
@@ -100,37 +116,46 @@ pub async fn follow<S: Sink, F: Feed>(
                 () = feed.asked() => {}
             }
         }
+        let well = refill.stored_last();
         let step = tokio::select! {
             biased;
             () = stopped(&mut stop) => return,
-            step = step(&mut sink, &mut feed) => step,
+            step = step(&mut sink, &mut feed, &mut refill) => step,
         };
+        let look_in = well.map_or(Duration::ZERO, |well| LOOK_AFTER.saturating_sub(well.elapsed()));
+        let step = match step {
+            Ok(false) if looks && look_in.is_zero() => tokio::select! {
+                biased;
+                () = stopped(&mut stop) => return,
+                looked = sink.look() => looked.map_err(told).map(|()| looks = false).map(|()| false),
+            },
+            other => other,
+        };
+        if sink.has_restarted() {
+            tracing::info!(sink = sink.name(), "the database was started anew");
+            refill.failed(well.unwrap_or_else(Instant::now));
+        }
         let wait = match step {
             Ok(stored) => {
                 if failures > 0 {
                     tracing::info!(sink = sink.name(), failures, "storing again");
                     failures = 0;
                     backoff.reset();
-                    owed = owed.or(failed_first);
-                    failed_first = None;
                 }
-                if let Some(failed) = owed
-                    && refilled.is_none_or(|at: Instant| at.elapsed() >= sink.refill())
-                {
-                    (owed, refilled) = (None, Some(Instant::now()));
-                    refill(&sink, &mut feed, failed);
-                }
+                let offered = offer_again(&sink, &mut feed, refill.due(Instant::now()));
                 health.send_if_modified(|now| std::mem::take(now) != Health::Ok);
-                if stored {
+                if stored || offered {
                     // The rest of a backlog does not wait.
                     stored_last = None;
                     behind = true;
+                    looks = !sink.refill().is_zero();
                     continue;
                 }
                 if std::mem::take(&mut behind) {
                     stored_last = Some(Instant::now());
                 }
-                None
+                let look_in = looks.then(|| look_in.max(FIRST_WAIT));
+                [look_in, refill.wait(Instant::now())].into_iter().flatten().min().map(Wait::ForNews)
             }
             Err((reason, retry_after)) => {
                 let wait = backoff.spread().max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER));
@@ -139,9 +164,11 @@ pub async fn follow<S: Sink, F: Feed>(
                     tracing::warn!(sink = sink.name(), %reason, "cannot store; everything is kept and tried again");
                     health.send_replace(Health::Degraded { reason });
                 }
-                failed_first = failed_first.or_else(|| Some(UnixNanos::now()));
+                if failures == 0 {
+                    refill.failed(well.unwrap_or_else(Instant::now));
+                }
                 failures = failures.saturating_add(1);
-                Some(wait)
+                Some(Wait::ForCalm(wait))
             }
         };
         tokio::select! {
@@ -149,7 +176,8 @@ pub async fn follow<S: Sink, F: Feed>(
             () = stopped(&mut stop) => return leave(&mut sink, &mut feed).await,
             () = async {
                 match wait {
-                    Some(wait) => tokio::time::sleep(wait).await,
+                    Some(Wait::ForCalm(wait)) => tokio::time::sleep(wait).await,
+                    Some(Wait::ForNews(wait)) => drop(tokio::time::timeout(wait, feed.wait()).await),
                     None => feed.wait().await,
                 }
             } => {}
@@ -157,31 +185,69 @@ pub async fn follow<S: Sink, F: Feed>(
     }
 }
 
+/// What is waited for before the next try.
+enum Wait {
+    /// So long, whatever comes.
+    ForCalm(Duration),
+    /// So long, or until there is something new.
+    ForNews(Duration),
+}
+
 /// What has gathered is stored first.
 async fn leave<S: Sink, F: Feed>(sink: &mut S, feed: &mut F) {
     if !sink.gather().is_zero() {
-        while let Ok(true) = step(sink, feed).await {}
+        let mut refill = Refill::new(Duration::ZERO);
+        while let Ok(true) = step(sink, feed, &mut refill).await {}
     }
 }
 
-/// Has what came just before a failure at `failed` offered once more.
-fn refill<S: Sink, F: Feed>(sink: &S, feed: &mut F, failed: UnixNanos) {
-    let before = i64::try_from(sink.refill().as_nanos()).unwrap_or(i64::MAX);
-    if before == 0 {
-        return;
+/// Has what came last offered once more.
+fn offer_last<S: Sink, F: Feed>(sink: &S, feed: &mut F) {
+    if !sink.refill().is_zero() {
+        said(sink, feed.again(Again::Last(sink.refill())));
     }
-    match feed.again(UnixNanos(failed.0.saturating_sub(before))) {
-        Ok(0) => {}
-        Ok(records) => tracing::info!(sink = sink.name(), records, "storing once more what came just before"),
-        Err(error) => tracing::warn!(sink = sink.name(), %error, "cannot store once more what came just before"),
+}
+
+/// Has these offered once more, and says whether there is anything of them.
+fn offer_again<S: Sink, F: Feed>(sink: &S, feed: &mut F, ranges: Vec<(u64, u64)>) -> bool {
+    let mut sum = Ok(0_u64);
+    for (first, last) in ranges {
+        sum = sum.and_then(|sum| Ok(sum.saturating_add(feed.again(Again::Numbers(first, last))?)));
+    }
+    said(sink, sum)
+}
+
+fn said<S: Sink>(sink: &S, offered: Result<u64, FeedError>) -> bool {
+    match offered {
+        Ok(0) => false,
+        Ok(records) => {
+            tracing::info!(sink = sink.name(), records, "storing once more what the database may have lost");
+            true
+        }
+        Err(error) => {
+            tracing::warn!(sink = sink.name(), %error, "cannot store once more what the database may have lost");
+            false
+        }
+    }
+}
+
+/// The reason for the status, and the wait asked for.
+fn told(error: SinkError) -> (String, Option<Duration>) {
+    match error {
+        SinkError::Temporary { reason, retry_after } => (reason, retry_after),
+        SinkError::Refused { reason, .. } => (reason, None),
     }
 }
 
 /// Offers one slice; true if there was one. The error is what the status says, and the wait asked for.
-async fn step<S: Sink, F: Feed>(sink: &mut S, feed: &mut F) -> Result<bool, (String, Option<Duration>)> {
+async fn step<S: Sink, F: Feed>(
+    sink: &mut S,
+    feed: &mut F,
+    refill: &mut Refill,
+) -> Result<bool, (String, Option<Duration>)> {
     let broken = |error: FeedError| (error.to_string(), None);
     if sink.has_forgotten() {
-        let records = feed.again(UnixNanos(i64::MIN)).map_err(broken)?;
+        let records = feed.again(Again::All).map_err(broken)?;
         if records > 0 {
             tracing::warn!(sink = sink.name(), records, "it begins anew: what the spool still has is stored again");
         }
@@ -191,8 +257,11 @@ async fn step<S: Sink, F: Feed>(sink: &mut S, feed: &mut F) -> Result<bool, (Str
         return Ok(false);
     }
     match sink.store(&records).await {
-        Ok(()) => feed.done(&ids).map_err(broken)?,
-        Err(SinkError::Temporary { reason, retry_after }) => return Err((reason, retry_after)),
+        Ok(()) => {
+            feed.done(&ids).map_err(broken)?;
+            refill.stored(&ids, Instant::now());
+        }
+        Err(error @ SinkError::Temporary { .. }) => return Err(told(error)),
         Err(SinkError::Refused { reason, rejected }) => {
             tracing::warn!(sink = sink.name(), records = rejected.len(), %reason, "refused; kept as dead letters");
             let mut stored = ids.clone();
@@ -203,6 +272,7 @@ async fn step<S: Sink, F: Feed>(sink: &mut S, feed: &mut F) -> Result<bool, (Str
                 }
             }
             feed.done(&stored).map_err(broken)?;
+            refill.stored(&stored, Instant::now());
         }
     }
     Ok(true)

@@ -19,13 +19,15 @@ pub mod influx;
 mod recent;
 #[cfg(feature = "ingest")]
 mod redrive;
+#[cfg(feature = "ingest")]
+mod refill;
 #[cfg(any(feature = "ingest", feature = "sink-sqlite"))]
 mod sqlite_file;
 
 #[cfg(feature = "ingest")]
 pub use dead_letters::{DeadLetterError, DeadLetters, Letter};
 #[cfg(feature = "ingest")]
-pub use follow::{Feed, FeedError, Health, follow};
+pub use follow::{Again, Feed, FeedError, Health, follow};
 #[cfg(feature = "sink-sqlite")]
 pub use history::{History, Sqlite};
 #[cfg(feature = "sink-influx")]
@@ -62,10 +64,19 @@ pub trait Sink: Send {
         Duration::ZERO
     }
 
-    /// What came within so long before a failure is to be offered again after it: the database may have lost what it had
-    /// taken.
+    /// What was stored within so long before the database ended is to be offered again: it may have lost that.
     fn refill(&self) -> Duration {
         Duration::ZERO
+    }
+
+    /// Asks the database for a sign of life, which also tells whether it was started anew.
+    fn look<'a>(&'a mut self) -> Storing<'a> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Whether the database was, or may have been, started anew since this was last asked.
+    fn has_restarted(&mut self) -> bool {
+        false
     }
 }
 
@@ -88,6 +99,14 @@ impl Sink for Box<dyn Sink> {
 
     fn refill(&self) -> Duration {
         (**self).refill()
+    }
+
+    fn look<'a>(&'a mut self) -> Storing<'a> {
+        (**self).look()
+    }
+
+    fn has_restarted(&mut self) -> bool {
+        (**self).has_restarted()
     }
 }
 

@@ -5,6 +5,7 @@ use crate::{
     UnixNanos,
     wire::{GapReason, Record},
 };
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Longest site or sensor name, in octets.
@@ -155,6 +156,17 @@ pub enum Want {
     Batches,
     /// Declared losses.
     Gaps,
+}
+
+/// Which entries are to be read once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Those that were appended then or later.
+    Since(UnixNanos),
+    /// Those that were appended within so long before the newest.
+    Last(Duration),
+    /// Those at these positions, both included.
+    Numbers(u64, u64),
 }
 
 /// A stored record.

@@ -35,7 +35,7 @@ mod shared;
 mod store;
 mod tiers;
 
-pub use entry::{Entry, EntryKind, Held, Key, NewEntry, Want};
+pub use entry::{Entry, EntryKind, Held, Key, NewEntry, Want, Which};
 pub use error::SpoolError;
 pub use missing::Missing;
 pub use privacy::{Erased, Privacy};

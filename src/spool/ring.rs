@@ -3,7 +3,7 @@
 
 use super::{
     Appended, Counts, Entry, NewEntry, Offered, Opening, RunInfo, Settings, SpoolError,
-    entry::{EntryKind, PackedEntry, Packer, Want},
+    entry::{EntryKind, PackedEntry, Packer, Want, Which},
     failure::Damage,
     files::{self, COLD, HOT, Opened},
     rows::{Head, Rows, Spot},
@@ -359,17 +359,27 @@ impl Spool {
         state_dir.join(COLD.file).exists()
     }
 
-    /// Makes everything that was appended at `since` or later wait for `reader` again, where it is. Says how many entries wait
-    /// now that did not.
+    /// Makes these entries wait for `reader` again, where they are. Says how many wait now that did not.
     ///
     /// # Errors
     /// An unknown reader; a store that cannot be read or written.
-    pub fn refill(&mut self, reader: &str, since: UnixNanos) -> Result<u64, SpoolError> {
+    pub fn refill(&mut self, reader: &str, which: Which) -> Result<u64, SpoolError> {
         let bit = self.bit(reader)?;
         self.flush()?;
+        let which = match which {
+            Which::Last(time) => {
+                let mut newest = None;
+                for (_, tier) in self.tiers() {
+                    newest = newest.max(tier.read(|tier| tier.newest())?);
+                }
+                let Some((_, added)) = newest else { return Ok(0) };
+                Which::Since(UnixNanos(added.0.saturating_sub(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX))))
+            }
+            other => other,
+        };
         let mut entries = 0;
         for tier in self.hot.iter_mut().chain(iter::once(&mut self.cold)) {
-            entries += tier.write(Safety::Synced, |tier| tier.refill(1 << bit, since))?;
+            entries += tier.write(Safety::Synced, |tier| tier.refill(1 << bit, which))?;
         }
         if let Some(floor) = self.floors.get_mut(bit) {
             *floor = 0;

@@ -1,7 +1,7 @@
 //! The rows of a tier: entries, bodies, cursors, state. Knows no file and begins no transaction.
 
 use super::{
-    entry::{Held, Key, PackedEntry, Want, code},
+    entry::{Held, Key, PackedEntry, Want, Which, code},
     failure::SqlResult,
 };
 use crate::UnixNanos;
@@ -286,10 +286,25 @@ impl Rows<'_> {
             > 0)
     }
 
-    /// Makes the entries appended at `since` or later wait for the readers of `mask`. Says how many did not before.
-    pub fn refill(&self, mask: u64, since: UnixNanos) -> SqlResult<u64> {
-        let sql = "UPDATE entries SET pending = pending | ?1 WHERE pending & ?1 = 0 AND added >= ?2";
-        Ok(self.conn.execute(sql, params![signed(mask), since.0])? as u64)
+    /// Makes entries wait for the readers of `mask`. Says how many did not before.
+    pub fn refill(&self, mask: u64, which: Which) -> SqlResult<u64> {
+        let sql = "UPDATE entries SET pending = pending | ?1 WHERE pending & ?1 = 0 AND";
+        let mask = signed(mask);
+        let entries = match which {
+            Which::Since(since) => self.conn.execute(&format!("{sql} added >= ?2"), params![mask, since.0]),
+            Which::Numbers(first, last) => {
+                self.conn.execute(&format!("{sql} id BETWEEN ?2 AND ?3"), params![mask, signed(first), signed(last)])
+            }
+            Which::Last(_) => Ok(0),
+        };
+        Ok(entries? as u64)
+    }
+
+    /// The number of the newest entry, and when it was appended.
+    pub fn newest(&self) -> SqlResult<Option<(u64, UnixNanos)>> {
+        let sql = "SELECT id, added FROM entries ORDER BY id DESC LIMIT 1";
+        let newest = |row: &rusqlite::Row<'_>| Ok((unsigned(row.get(0)?), UnixNanos(row.get(1)?)));
+        Ok(self.conn.query_row(sql, [], newest).optional()?)
     }
 
     /// Gives an entry another position and makes it wait for the readers of `mask` too.

@@ -2,8 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, missing_docs)]
 
 use airtally::{
-    UnixNanos,
-    sink::{Feed, FeedError, Health, Sink, follow},
+    sink::{Again, Feed, FeedError, Health, Sink, follow},
     wire::Record,
 };
 use std::{
@@ -59,11 +58,19 @@ impl Feed for MemoryFeed {
         Ok(())
     }
 
-    fn again(&mut self, _since: UnixNanos) -> Result<u64, FeedError> {
+    fn again(&mut self, what: Again) -> Result<u64, FeedError> {
         let mut backlog = self.0.lock().unwrap();
-        let stored = std::mem::take(&mut backlog.kept);
+        let meant = |id: u64| match what {
+            Again::All => true,
+            // Nothing comes before the start.
+            Again::Last(_) => false,
+            Again::Numbers(first, last) => (first..=last).contains(&id),
+        };
+        let (stored, kept) = std::mem::take(&mut backlog.kept).into_iter().partition(|(id, _)| meant(*id));
+        let stored: BTreeMap<u64, Record> = stored;
+        backlog.kept = kept;
         let records = stored.len() as u64;
-        backlog.again += 1;
+        backlog.again += usize::from(records > 0);
         backlog.done.retain(|id| !stored.contains_key(id));
         backlog.open.extend(stored);
         Ok(records)

@@ -4,6 +4,7 @@
 use super::{
     answer::{Answer, Verdict, excerpt, judge},
     points,
+    server::{self, Server},
 };
 use crate::{
     UnixNanos,
@@ -12,8 +13,8 @@ use crate::{
     wire::Record,
 };
 use flate2::{Compression, write::GzEncoder};
-use reqwest::{Client, Url, header, redirect};
-use std::{collections::BTreeMap, error::Error as _, io::Write as _, ops::Range};
+use reqwest::{Client, RequestBuilder, Url, header, redirect};
+use std::{collections::BTreeMap, error::Error as _, io::Write as _, net::SocketAddr, ops::Range};
 
 /// Lines in one request, at most.
 const LINES_AT_ONCE: usize = 5_000;
@@ -31,6 +32,7 @@ pub struct Influx {
     config: config::Influx,
     client: Client,
     url: Url,
+    server: Server,
 }
 
 /// Lines of records, and what was refused of them.
@@ -148,8 +150,11 @@ impl Influx {
             InfluxApi::V1 => "write",
             InfluxApi::V2 => "api/v2/write",
         };
-        let path = format!("{}/{end}", url.path().trim_end_matches('/'));
-        url.set_path(&path);
+        let root = url.path().trim_end_matches('/').to_owned();
+        let mut server = url.clone();
+        server.set_query(None);
+        server.set_path(&format!("{root}/"));
+        url.set_path(&format!("{root}/{end}"));
         let parameters: &[(&str, &Option<String>)] = match config.api {
             InfluxApi::V1 => &[("db", &config.db)],
             InfluxApi::V2 => &[("org", &config.org), ("bucket", &config.bucket)],
@@ -159,7 +164,7 @@ impl Influx {
         }
         url.query_pairs_mut().append_pair("precision", "ns");
         let client = client(config, &url).map_err(fail)?;
-        Ok(Self { config: config.clone(), client, url })
+        Ok(Self { config: config.clone(), client, url, server: Server::new(server) })
     }
 
     fn temporary(&self, what: &str) -> SinkError {
@@ -167,17 +172,8 @@ impl Influx {
         SinkError::Temporary { reason: format!("cannot write to '{name}' at {url}: {what}"), retry_after: None }
     }
 
-    /// One request.
-    async fn write(&self, text: &str) -> Result<Verdict, SinkError> {
-        let broken = |error: std::io::Error| self.temporary(&error.to_string());
-        let mut body = GzEncoder::new(Vec::new(), Compression::fast());
-        body.write_all(text.as_bytes()).map_err(broken)?;
-        let mut request = self
-            .client
-            .post(self.url.clone())
-            .header(header::CONTENT_TYPE, "text/plain; charset=utf-8")
-            .header(header::CONTENT_ENCODING, "gzip")
-            .body(body.finish().map_err(broken)?);
+    /// The request with what the configuration has to show.
+    fn authorised(&self, request: RequestBuilder) -> Result<RequestBuilder, SinkError> {
         // Read anew each time: a rotated secret is picked up, and none stays in memory for long.
         let secret = match self.config.api {
             InfluxApi::V1 => &self.config.password_file,
@@ -185,7 +181,7 @@ impl Influx {
         };
         let secret = secret.as_ref().map(|file| file.read_line()).transpose();
         let secret = secret.map_err(|error| self.temporary(&error.to_string()))?;
-        request = match (self.config.api, &self.config.user, secret) {
+        Ok(match (self.config.api, &self.config.user, secret) {
             (InfluxApi::V1, Some(user), password) => request.basic_auth(user, password),
             (InfluxApi::V2, _, Some(token)) => {
                 let mut value = header::HeaderValue::try_from(format!("Token {token}")).map_err(|_| {
@@ -195,8 +191,23 @@ impl Influx {
                 request.header(header::AUTHORIZATION, value)
             }
             _ => request,
-        };
+        })
+    }
+
+    /// One request.
+    async fn write(&mut self, text: &str) -> Result<Verdict, SinkError> {
+        let broken = |error: std::io::Error| self.temporary(&error.to_string());
+        let mut body = GzEncoder::new(Vec::new(), Compression::fast());
+        body.write_all(text.as_bytes()).map_err(broken)?;
+        let request = self
+            .client
+            .post(self.url.clone())
+            .header(header::CONTENT_TYPE, "text/plain; charset=utf-8")
+            .header(header::CONTENT_ENCODING, "gzip")
+            .body(body.finish().map_err(broken)?);
+        let request = self.authorised(request)?;
         let mut response = request.send().await.map_err(|error| self.temporary(&cause(error, &self.config)))?;
+        let connection = server::connection(&response);
         let status = response.status().as_u16();
         let mut body = Vec::new();
         while status != 204 && body.len() < LONGEST_ANSWER {
@@ -208,7 +219,20 @@ impl Influx {
         let answer =
             Answer { status, retry_after: text(header::RETRY_AFTER), location: text(header::LOCATION), body: &body };
         let target = self.config.db.as_deref().or(self.config.bucket.as_deref()).unwrap_or_default();
-        Ok(judge(&answer, self.config.api, target, now()))
+        let verdict = judge(&answer, self.config.api, target, now());
+        self.answered(connection).await;
+        Ok(verdict)
+    }
+
+    /// Something came over this connection: if it is another than the last, so may the server be.
+    async fn answered(&mut self, connection: Option<SocketAddr>) {
+        if self.server.is_new(connection) {
+            let started = match self.authorised(self.client.get(self.server.metrics())) {
+                Ok(request) => server::started(request).await,
+                Err(_) => None,
+            };
+            self.server.now(connection, started);
+        }
     }
 }
 
@@ -219,6 +243,22 @@ impl Sink for Influx {
 
     fn refill(&self) -> std::time::Duration {
         self.config.refill
+    }
+
+    fn look<'a>(&'a mut self) -> Storing<'a> {
+        Box::pin(async move {
+            let response = self.client.get(self.server.ping()).send().await;
+            let mut response = response.map_err(|error| self.temporary(&cause(error, &self.config)))?;
+            let connection = server::connection(&response);
+            // A connection whose answer was not read is not used again.
+            while let Ok(Some(_)) = response.chunk().await {}
+            self.answered(connection).await;
+            Ok(())
+        })
+    }
+
+    fn has_restarted(&mut self) -> bool {
+        self.server.has_restarted()
     }
 
     /// Writes all lines, in groups. A group that is refused, or too large, is halved until each bad line stands

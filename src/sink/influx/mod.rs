@@ -1,7 +1,7 @@
 //! InfluxDB 1.x, 2 and 3, and VictoriaMetrics.
 //!
 //! [`points`] turns a record into points, a pure function of the record; [`line_protocol`] writes them. `client` sends
-//! them, and `answer` judges what the server says.
+//! them, `answer` judges what the server says, and `server` tells whether it is the one from before.
 
 #[cfg(feature = "sink-influx")]
 mod answer;
@@ -9,6 +9,8 @@ mod answer;
 mod client;
 pub mod line_protocol;
 pub mod points;
+#[cfg(feature = "sink-influx")]
+mod server;
 
 #[cfg(feature = "sink-influx")]
 pub use client::Influx;
