@@ -53,6 +53,7 @@
 //! * [`dot11`]: bytes to frame facts: capture headers, the 802.11 header, information elements; channels.
 //! * [`oui`]: the look-up that names vendors; its `store`: registry files and the SQLite cache.
 //! * [`tally`]: frames to a window's counts, in bounded memory; privacy is applied here.
+//! * [`flow`]: packets to flows: who spoke with whom, in bounded memory.
 //! * [`wire`]: what travels: the messages, their JSON and their schemas.
 //! * [`spool`]: the store-and-forward log between producing a batch and delivering it.
 //! * [`mqtt`]: topics, sessions, TLS; the publisher and the subscriber.
@@ -93,6 +94,7 @@ pub mod units;
 pub mod watchdog;
 
 pub mod dot11;
+pub mod flow;
 pub mod oui;
 pub mod tally;
 pub mod wire;
