@@ -55,6 +55,7 @@
 //! * [`tally`]: frames to a window's counts, in bounded memory; privacy is applied here.
 //! * [`flow`]: packets to flows: who spoke with whom, in bounded memory.
 //! * [`wire`]: what travels: the messages, their JSON and their schemas.
+//! * [`nmsg`]: NMSG containers to octets and back (feature `nmsg`).
 //! * [`spool`]: the store-and-forward log between producing a batch and delivering it.
 //! * [`mqtt`]: topics, sessions, TLS; the publisher and the subscriber.
 //! * [`roster`]: the sensors that ingest heard of, and what each said last.
@@ -95,6 +96,8 @@ pub mod watchdog;
 
 pub mod dot11;
 pub mod flow;
+#[cfg(feature = "nmsg")]
+pub mod nmsg;
 pub mod oui;
 pub mod tally;
 pub mod wire;
