@@ -95,7 +95,7 @@ impl fmt::Display for UnixNanos {
 }
 
 /// Year, month and day of the proleptic Gregorian calendar, `days` after 1970-01-01.
-fn civil(days: i64) -> (i64, i64, i64) {
+pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
     // Years that begin in March have their leap day at the end; eras of 400 years all have 146,097 days.
     let since_march = days + 719_468;
     let (era, day_of_era) = (since_march.div_euclid(146_097), since_march.rem_euclid(146_097));

@@ -40,9 +40,12 @@ mod message;
 mod names;
 mod payload;
 mod reader;
+mod schema;
 mod sequence;
 #[cfg(test)]
 mod tests;
+pub mod text;
+mod tuple;
 mod writer;
 
 pub use counts::Counts;
@@ -51,4 +54,5 @@ pub use message::{IpConn, MessageError, Packet};
 pub use names::{BASE, IPCONN, PACKET, Type, UnknownType};
 pub use payload::Payload;
 pub use reader::{Limits, Reader, Stop};
+pub use tuple::{NoTuple, five_tuple};
 pub use writer::{TooLarge, Writer, WriterSettings};
