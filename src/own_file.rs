@@ -48,8 +48,13 @@ impl Header {
     fn new(page: Vec<u8>) -> Option<Self> {
         let number = |at: usize| Some(i32::from_be_bytes(page.get(at..at + 4)?.try_into().ok()?));
         let (application_id, user_version) = (number(68)?, number(60)?);
-        // Octets 21 to 23 are the same in every database: elsewhere the first page is damaged.
-        let is_sound = page.starts_with(MAGIC) && page.get(21..24) == Some(&[64, 32, 32]);
+        // Octets 21 to 23 are the same in every database, 18 and 19 are 1 or 2, and the schema's format is 4 at most: elsewhere
+        // the first page is damaged. SQLite takes some of that for a file that may only be read.
+        let versions = page.get(18..20).is_some_and(|octets| octets.iter().all(|octet| matches!(octet, 1 | 2)));
+        let is_sound = page.starts_with(MAGIC)
+            && page.get(21..24) == Some(&[64, 32, 32])
+            && versions
+            && number(44).is_some_and(|format| (0..=4).contains(&format));
         is_sound.then_some(Self { application_id, user_version, page })
     }
 
@@ -139,6 +144,17 @@ pub fn look(path: &Path) -> io::Result<Content> {
     }
     header.page.truncate(header.page_size());
     Ok(if header.is_blank() { Content::Empty } else { Content::Sqlite(header) })
+}
+
+/// Whether an SQLite database with this mark (`PRAGMA application_id`) was at `path` before its first octets were damaged.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn is_damaged(path: &Path, application_id: i32) -> io::Result<bool> {
+    let mut page = Vec::new();
+    open(path)?.take(100).read_to_end(&mut page)?;
+    let same = page.iter().zip(MAGIC).filter(|(one, other)| one == other).count();
+    Ok(page.get(68..72) == Some(&application_id.to_be_bytes()) && same >= MAGIC.len() / 2)
 }
 
 /// Opens for reading, without waiting for the other end should it have become a pipe.

@@ -115,7 +115,7 @@ enum Raw {
     Acked(u16, Verdict),
     Arrived(Delivery),
     Closed,
-    Lost { why: String, cut: bool },
+    Lost { why: String, cut: bool, taken_over: bool },
 }
 
 /// One connection. `T` marks a message until its acknowledgement comes back.
@@ -133,6 +133,7 @@ pub(super) struct Connection<T> {
     waiting_since: Option<Instant>,
     broker: Broker,
     cut: bool,
+    taken_over: bool,
 }
 
 impl<T> Drop for Connection<T> {
@@ -174,6 +175,7 @@ impl<T> Connection<T> {
             waiting_since: None,
             broker,
             cut: false,
+            taken_over: false,
         })
     }
 
@@ -187,6 +189,11 @@ impl<T> Connection<T> {
         self.cut
     }
 
+    /// Whether the broker ended it for another client with our id.
+    pub(super) const fn was_taken_over(&self) -> bool {
+        self.taken_over
+    }
+
     /// What happens next. Cancelling it loses nothing.
     pub(super) async fn next(&mut self) -> Signal<T> {
         loop {
@@ -197,8 +204,11 @@ impl<T> Connection<T> {
                     Err(_) => return Signal::Lost(self.stalled()),
                 },
             };
-            let raw =
-                raw.unwrap_or_else(|| Raw::Lost { why: "the connection's task has ended".to_owned(), cut: false });
+            let raw = raw.unwrap_or_else(|| Raw::Lost {
+                why: "the connection's task has ended".to_owned(),
+                cut: false,
+                taken_over: false,
+            });
             if let Some(signal) = self.note(raw) {
                 return signal;
             }
@@ -243,8 +253,8 @@ impl<T> Connection<T> {
             }
             Raw::Arrived(delivery) => Signal::Arrived(delivery),
             Raw::Closed => Signal::Closed,
-            Raw::Lost { why, cut } => {
-                self.cut = cut;
+            Raw::Lost { why, cut, taken_over } => {
+                (self.cut, self.taken_over) = (cut, taken_over);
                 Signal::Lost(why)
             }
         })
@@ -399,7 +409,8 @@ async fn pump(mut eventloop: EventLoop, signals: mpsc::Sender<Raw>, broker: Brok
             Ok(_) => None,
             Err(error) => {
                 let why = broker.explain(&error, connected);
-                let _ = signals.send(Raw::Lost { why, cut: connected && fault::is_cut(&error) }).await;
+                let (cut, taken_over) = (connected && fault::is_cut(&error), fault::is_takeover(&error));
+                let _ = signals.send(Raw::Lost { why, cut, taken_over }).await;
                 return;
             }
         };

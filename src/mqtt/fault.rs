@@ -196,6 +196,17 @@ impl Broker {
     }
 }
 
+/// Whether the broker ended the connection for another client with our id.
+pub(super) const fn is_takeover(error: &ConnectionError) -> bool {
+    matches!(
+        error,
+        ConnectionError::MqttState(StateError::ServerDisconnect {
+            reason_code: DisconnectReasonCode::SessionTakenOver,
+            ..
+        })
+    )
+}
+
 /// Whether the other side closed the connection without giving a reason.
 pub(super) fn is_cut(error: &ConnectionError) -> bool {
     let gone = |error: &io::Error| {

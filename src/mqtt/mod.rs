@@ -25,6 +25,7 @@ mod session;
 mod subscriber;
 mod tls;
 mod topics;
+mod twin;
 
 pub use answerer::{Answerer, Answering, Reply};
 pub use look::{Seen, look};
@@ -63,6 +64,19 @@ pub enum MqttError {
     /// The client certificate and its key do not fit, or the configured server name is no name.
     #[error("cannot set up TLS: {0}")]
     Tls(String),
+    /// Another ingest has our name.
+    #[error(
+        "another ingest (instance {instance}) is called '{name}' too and has taken over our connection to the broker at {address} twice: \
+         give each its own name, or stop one of them"
+    )]
+    Twin {
+        /// Our name.
+        name: String,
+        /// The broker.
+        address: String,
+        /// What the other one's status says that it is.
+        instance: uuid::Uuid,
+    },
 }
 
 impl MqttError {

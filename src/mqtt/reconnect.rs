@@ -45,10 +45,15 @@ impl Reconnect {
         self.logged.reset();
     }
 
+    /// Whether the connection has not lasted, or was none.
+    pub(super) fn was_short(&self) -> bool {
+        !(self.connected && self.began.elapsed() >= GOOD)
+    }
+
     /// The attempt, or the connection, has ended; `cut` if the broker closed it without a word. The sentence why,
     /// with what the history adds to it.
     pub(super) fn ended(&mut self, why: String, cut: bool, client_id: &str) -> String {
-        if self.connected && self.began.elapsed() >= GOOD {
+        if !self.was_short() {
             self.backoff.reset();
             self.cuts = 0;
         } else if cut {
@@ -57,7 +62,7 @@ impl Reconnect {
         if cut && self.cuts >= SUSPICIOUS {
             // mosquitto 2.0.11 sends no DISCONNECT 0x8E to the client that it throws out.
             return format!(
-                "{why}, soon after accepting it, again and again: most often another client uses our client id '{client_id}'; give each its own (mqtt.client_id, or another sensor or ingest name)"
+                "{why}, soon after accepting it, again and again: most often another client uses our client id '{client_id}'; give each its own (mqtt.client_id, or another sensor or ingest name). Some brokers do the same to a client whose topics their access rules forbid: see the broker's log"
             );
         }
         why

@@ -66,6 +66,8 @@ pub(super) struct Session<'a, O> {
     batches: Lane,
     gaps: Lane,
     flying_bytes: usize,
+    /// Something waits that this broker does not take because of its size.
+    too_large: bool,
     requests: Requests,
     answers: VecDeque<Answer>,
     /// Told to stop: nothing is answered any more.
@@ -87,6 +89,7 @@ impl<'a, O: Outbox> Session<'a, O> {
             batches: Lane::new(),
             gaps: Lane::new(),
             flying_bytes: 0,
+            too_large: false,
             requests,
             answers: VecDeque::new(),
             stopping: false,
@@ -253,14 +256,13 @@ impl<'a, O: Outbox> Session<'a, O> {
     /// The sensor's own status, degraded by what only the publisher sees.
     fn overlaid(&self) -> Status {
         let mut status = self.publisher.status.borrow().clone();
-        if status.state == State::Online
-            && let Some(trouble) = self.batches.trouble().or(self.gaps.trouble())
-        {
+        let trouble = match self.batches.trouble().or(self.gaps.trouble()) {
+            Some(Trouble::NoSubscriber) => Some("no_subscriber"),
+            Some(Trouble::Refused) => Some("refused"),
+            None => self.too_large.then_some("too_large"),
+        };
+        if let (State::Online, Some(reason)) = (status.state, trouble) {
             status.state = State::Degraded;
-            let reason = match trouble {
-                Trouble::NoSubscriber => "no_subscriber",
-                Trouble::Refused => "refused",
-            };
             status.reason = Some(reason.to_owned());
         }
         status
@@ -322,6 +324,8 @@ impl<'a, O: Outbox> Session<'a, O> {
             if let Some(why) = self.publisher.logged.oversize.pass(&why, Instant::now()) {
                 tracing::error!("{why}; kept and not sent: run {run}, window {seq}");
             }
+            self.status_due |= !self.too_large;
+            self.too_large = true;
             return false;
         }
         self.link.send(message, item);

@@ -5,6 +5,7 @@ use super::{
     Leaf, MqttError, Topics,
     connection::{Connection, Delivery, Message, Plan, Signal},
     reconnect::Reconnect,
+    twin::Twin,
 };
 use crate::{
     UnixNanos,
@@ -129,6 +130,7 @@ struct Subscriber<I> {
     stop: watch::Receiver<bool>,
     /// Whether there was a connection before: then a missing session is a loss.
     known: bool,
+    twin: Twin,
     /// When the inbox last committed.
     committed: Option<Instant>,
 }
@@ -151,8 +153,8 @@ enum End {
 /// in their channel.
 ///
 /// # Errors
-/// At the first attempt, when a secret or certificate that the configuration names is of no use. Everything else is
-/// logged, and tried again for ever.
+/// At the first attempt, when a secret or certificate that the configuration names is of no use; when another ingest of this
+/// name has taken the connection over twice. Everything else is logged, and tried again for ever.
 pub async fn subscribe<I: Inbox>(
     settings: SubscriberSettings,
     inbox: Arc<I>,
@@ -170,6 +172,7 @@ pub async fn subscribe<I: Inbox>(
         health,
         stop,
         known: false,
+        twin: Twin::new(),
         committed: None,
     };
     let mut link = subscriber.open()?; // Only the first failure is the caller's: later ones may be a file being renewed.
@@ -179,6 +182,11 @@ pub async fn subscribe<I: Inbox>(
         // What has come is here, whatever became of the connection. If the broker sends it once more, it is the same.
         if let Err(error) = subscriber.commit().await {
             tracing::warn!(%error, "what came last is not kept, and is left to the broker");
+        }
+        let taken_over = link.was_cut() || link.was_taken_over();
+        if let Some(instance) = subscriber.twin.ended(taken_over, subscriber.reconnect.was_short()) {
+            let (name, address) = (subscriber.settings.name.clone(), link.broker().address());
+            return Err(MqttError::Twin { name, address, instance });
         }
         let mut why = subscriber.reconnect.ended(why, link.was_cut(), &link.broker().client_id);
         drop(link);
@@ -271,10 +279,13 @@ impl<I: Inbox> Subscriber<I> {
                 Signal::Connected { session_present } => {
                     session = session_present;
                     let filters = self.topics.from_sensors(&self.settings.site);
-                    link.subscribe(filters.into_iter().map(|filter| (filter, true)).collect());
+                    let own = self.topics.ingest(&self.settings.name);
+                    link.subscribe(filters.into_iter().chain([own]).map(|filter| (filter, true)).collect());
                 }
                 Signal::Subscribed { refused } => {
-                    if let Some(filter) = refused.first() {
+                    // Who may not read what ingests say of themselves sees no other of its name, and does its work.
+                    let own = self.topics.ingest(&self.settings.name);
+                    if let Some(filter) = refused.iter().find(|filter| **filter != own) {
                         leave(link).await;
                         return End::Lost(format!(
                             "the broker at {} refuses our subscription to {filter}: allow this client to read it in the broker's ACL",
@@ -318,6 +329,7 @@ impl<I: Inbox> Subscriber<I> {
         first: Delivery,
         uncommitted: &mut Uncommitted,
     ) -> Result<Option<Signal<()>>, String> {
+        let own = self.topics.ingest(&self.settings.name);
         let mut messages = Vec::new();
         let mut next = Some(Signal::Arrived(first));
         while uncommitted.held.len() < usize::from(RECEIVE_MAXIMUM)
@@ -328,6 +340,14 @@ impl<I: Inbox> Subscriber<I> {
                 let payload = std::mem::take(&mut delivery.payload);
                 uncommitted.bytes += payload.len();
                 messages.push(Incoming { site, sensor, leaf, payload, retained: delivery.retain });
+            } else if delivery.topic == own {
+                self.twin.heard(&delivery.payload);
+                // There is nothing to commit of it. Acknowledgements go in the order of messages (MQTT 5.0, 4.6).
+                if uncommitted.held.is_empty() {
+                    delivery.ack.into_iter().for_each(|ack| link.acknowledge(ack));
+                    next = link.try_next();
+                    continue;
+                }
             }
             uncommitted.held.push(delivery);
             next = link.try_next();
@@ -377,8 +397,9 @@ impl<I: Inbox> Subscriber<I> {
 
     /// The status now, or that this ingest is not there any more for this reason.
     fn status(&self, gone: Option<&str>) -> Message {
-        let status =
+        let mut status =
             IngestStatus::new(&self.settings.name, &self.settings.site, UnixNanos::now(), self.health.borrow().clone());
+        status.instance = Some(self.twin.instance);
         let status = match gone {
             Some(reason) => status.offline(reason),
             None => status,

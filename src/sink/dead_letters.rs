@@ -11,7 +11,8 @@ use std::path::Path;
 
 const LETTERS: FileMark = FileMark {
     name: "a table of dead letters",
-    application_id: 0x6174_6c31,
+    application_id: sqlite_file::LETTERS_MARK,
+    table: "letters",
     schema: &["CREATE TABLE letters (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         at_ns INTEGER NOT NULL,

@@ -12,6 +12,8 @@ pub(super) struct FileMark {
     pub name: &'static str,
     /// Tells the kind apart in the file's header (`PRAGMA application_id`).
     pub application_id: i32,
+    /// A table that it has in every version.
+    pub table: &'static str,
     /// What makes the tables of an empty file, in this order.
     pub schema: &'static [&'static str],
     /// What makes of each version of the tables the next one; the first makes the second.
@@ -25,9 +27,23 @@ impl FileMark {
     }
 
     fn is(&self, content: &Content) -> bool {
-        matches!(content, Content::Sqlite(header) if header.application_id == self.application_id)
+        matches!(content, Content::Sqlite(header) if self.has_mark(header.application_id))
+    }
+
+    /// Whether that is the mark, or was before one of its octets was damaged: then the tables have to be those of the kind.
+    fn has_mark(&self, id: i32) -> bool {
+        let octets = id.to_be_bytes().into_iter().zip(self.application_id.to_be_bytes());
+        let changed = octets.filter(|(one, other)| one != other).count();
+        changed == 0 || changed == 1 && !MARKS.contains(&id)
     }
 }
+
+/// The marks of all kinds of file: one of them is no damaged other.
+const MARKS: [i32; 2] = [HISTORY_MARK, LETTERS_MARK];
+/// "ath1": the history's mark.
+pub(super) const HISTORY_MARK: i32 = 0x6174_6831;
+/// "atl1": the mark of dead letters.
+pub(super) const LETTERS_MARK: i32 = 0x6174_6c31;
 
 /// How long a writer or reader waits for another's lock.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -43,6 +59,12 @@ pub(super) fn open(path: &Path, kind: &FileMark) -> Result<Connection, OpenError
         std::fs::create_dir_all(directory).map_err(|error| fail(format!("its directory cannot be made: {error}")))?;
     }
     let content = own_file::look(path).map_err(|error| fail(error.to_string()))?;
+    if content == Content::File && own_file::is_damaged(path, kind.application_id).unwrap_or(false) {
+        set_aside(path, kind, &"its first octets are not those of a database any more")
+            .map_err(|error| fail(format!("it is damaged, and cannot be renamed: {error}")))?;
+        own_file::make_private(path).map_err(|error| fail(error.to_string()))?;
+        return try_open(path, kind).map_err(|trouble| fail(trouble.to_string()));
+    }
     match &content {
         Content::Absent => own_file::make_private(path).map_err(|error| fail(error.to_string()))?,
         Content::Empty => own_file::tighten(path),
@@ -93,7 +115,7 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
 }
 
 /// Renames the file, which was of this kind when it was opened, and what SQLite keeps beside it to `….corrupt`.
-pub(super) fn set_aside(path: &Path, kind: &FileMark, why: &rusqlite::Error) -> std::io::Result<()> {
+pub(super) fn set_aside(path: &Path, kind: &FileMark, why: &impl std::fmt::Display) -> std::io::Result<()> {
     // Its mark may be what is damaged; a sound database of another kind has taken its place meanwhile.
     let content = own_file::look(path)?;
     if !kind.is(&content) && content != Content::File {
@@ -136,6 +158,14 @@ fn try_open(path: &Path, kind: &FileMark) -> Result<Connection, Trouble> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "journal_size_limit", 1 << 20)?;
+    if version == kind.version() {
+        // One of its octets was damaged.
+        let mark: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        if mark != kind.application_id {
+            tracing::warn!(path = %path.display(), "the mark of this database was damaged, and is put right");
+            connection.pragma_update(None, "application_id", kind.application_id)?;
+        }
+    }
     if version < kind.version() {
         let transaction = connection.transaction()?;
         let missing = usize::try_from(version).unwrap_or(0);
@@ -159,8 +189,13 @@ fn recognise(connection: &Connection, kind: &FileMark) -> Result<i32, Trouble> {
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     match (tables, number("application_id")?, number("user_version")?) {
         (0, 0, 0) => Ok(0),
-        (_, id, _) if id != kind.application_id => Err(Trouble::Foreign),
+        (_, id, _) if !kind.has_mark(id) => Err(Trouble::Foreign),
+        (_, id, _) if id != kind.application_id && !has_table(connection, kind.table)? => Err(Trouble::Foreign),
         (_, _, version) if version > kind.version() => Err(Trouble::Newer(version)),
         (_, _, version) => Ok(version.max(1)),
     }
+}
+
+fn has_table(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
+    connection.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1")?.exists([table])
 }

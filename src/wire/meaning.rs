@@ -36,6 +36,7 @@ impl Status {
             (State::Online, Some(_)) => "nothing is wrong, and yet there is something to know",
             (State::Degraded, Some(reason)) => match reason {
                 "no_subscriber" => "nobody receives its windows: it keeps them",
+                "too_large" => "the broker takes no message as large as some of its windows: lower mqtt.max_message",
                 "refused" => "the broker refuses its windows: it keeps them, and its log says why",
                 "spool" => "windows cannot be written to its spool: a full disk, mostly",
                 "clock" => "its clock is not synchronised, and windows wait for that",

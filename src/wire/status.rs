@@ -39,7 +39,7 @@ pub struct RunRange {
 pub struct Status {
     /// Whether it does its work.
     pub state: State,
-    /// Why, in one word: `spool`, `clock`, `no_subscriber`, `refused`, `connection_lost`, `stopped`.
+    /// Why, in one word: `spool`, `clock`, `no_subscriber`, `refused`, `too_large`, `connection_lost`, `stopped`.
     #[serde(default)]
     pub reason: Option<String>,
     /// The run in progress.
@@ -136,6 +136,9 @@ pub struct IngestStatus {
     pub schema: String,
     /// Its name.
     pub name: String,
+    /// Which process it is: another at each start. Absent from older ingests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<Uuid>,
     /// The site that it listens to, `+` for all: those sensors hear from it when it has all of a run. Absent from ingests that
     /// say nothing of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -177,7 +180,7 @@ impl IngestStatus {
             (State::Degraded, Some("overlap".to_owned()))
         };
         let (schema, name, site) = (INGEST_SCHEMA.to_owned(), name.to_owned(), Some(site.to_owned()));
-        Self { schema, name, site, time, state, reason, sinks, overlapping, missing_windows }
+        Self { schema, name, instance: None, site, time, state, reason, sinks, overlapping, missing_windows }
     }
 
     /// Reads a payload of the `ingest/<name>` topic; what is none is nothing.

@@ -94,6 +94,8 @@ async fn a_message_too_large_for_the_broker_does_not_hold_up_the_others() {
     until("the small ones", || inbox.seqs().len() == 30).await;
     log.says(&["ERROR", "lower mqtt.max_message"]).await;
     until("the large ones alone to be pending", || memory.pending() == 30).await;
+    let says_so = |status: &serde_json::Value| status["state"] == "degraded" && status["reason"] == "too_large";
+    until_peek(broker.port, "airtally/home/attic/status", says_so).await;
     sensor.stop().await;
     ingest.stop().await;
 }

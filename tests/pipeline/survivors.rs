@@ -137,6 +137,34 @@ fn two_sensors_of_one_name_are_noticed() {
     assert_eq!(log.matches("two runs of this name").count(), 1, "{log}");
 }
 
+/// On one machine the spool's lock keeps them apart; these have a spool each.
+#[test]
+fn of_two_ingests_of_one_name_one_gives_way_and_names_the_other() {
+    let (mut rig, history) = Rig::with_history();
+    rig.ingest.await_log("connected to the broker", PATIENCE);
+    let instance = |status: Value| status["instance"].as_str().map(str::to_owned);
+    wait_until("the first one's status", PATIENCE, || instance(status_of_ingest(rig.broker.port)).is_some());
+    let first = instance(status_of_ingest(rig.broker.port)).unwrap();
+    let elsewhere = rig.path().join("elsewhere");
+    std::fs::create_dir_all(&elsewhere).unwrap();
+    let mut second = start_ingest(&elsewhere, &pipeline::ingest(&elsewhere, rig.broker.port));
+    let mut gone = None;
+    wait_until("one of them to end", Duration::from_secs(60), || {
+        gone = second.ended().map(|status| (status, true)).or(rig.ingest.ended().map(|status| (status, false)));
+        gone.is_some()
+    });
+    let (status, was_second) = gone.unwrap();
+    let log = if was_second { second.log() } else { rig.ingest.log() };
+    assert_eq!(status.code(), Some(1), "{log}");
+    assert!(log.contains("is called 'test-ingest' too") && log.contains("give each its own name"), "{log}");
+    if was_second {
+        assert!(log.contains(&first), "{log}");
+        // The other one is well.
+        rig.replay_mark("after");
+        await_sensor(&history, "after");
+    }
+}
+
 /// Frames of all windows of a sensor in the history.
 fn frames(history: &Path, sensor: &str) -> u64 {
     let sql = format!("SELECT sum(frames) FROM windows WHERE sensor = '{sensor}'");

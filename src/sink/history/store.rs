@@ -23,7 +23,8 @@ use std::{
 /// The history's kind of file.
 pub(super) const HISTORY: FileMark = FileMark {
     name: "a history",
-    application_id: 0x6174_6831,
+    application_id: sqlite_file::HISTORY_MARK,
+    table: "windows",
     schema: &[include_str!("tiers.sql"), include_str!("schema.sql")],
     // Version 1 kept windows for 30 days where the configuration did not say.
     upgrades: &[&[

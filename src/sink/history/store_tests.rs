@@ -220,6 +220,34 @@ fn damage_found_while_writing_costs_the_old_file_and_not_the_new_windows() {
     assert!(path.with_extension("sqlite.corrupt").exists());
 }
 
+/// Whatever octet of the header is changed, the history is written to; all but the format's number, which says "newer".
+#[test]
+fn one_changed_octet_of_the_header_never_keeps_a_history_from_being_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("history.sqlite");
+    let mut writer = writer(&path, 8 << 20);
+    writer.store(&[window(0, 10)], NOW).unwrap();
+    writer.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    drop(writer);
+    let sound = fs::read(&path).unwrap();
+    let mut wrong = Vec::new();
+    for (at, bit) in (0..100).filter(|at| !(60..64).contains(at)).flat_map(|at| [(at, 1_u8), (at, 0x40)]) {
+        for entry in fs::read_dir(directory.path()).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        let mut octets = sound.clone();
+        octets[at] ^= bit;
+        fs::write(&path, octets).unwrap();
+        let config = config::Sqlite { path: path.clone(), ..config::Sqlite::default() };
+        let stored = Writer::open(&config).map_err(|error| error.to_string());
+        match stored.and_then(|mut writer| writer.store(&[window(1, 10)], NOW)) {
+            Ok(()) => assert_eq!(seqs(&path).last(), Some(&1)),
+            Err(error) => wrong.push(format!("octet {at} ^ {bit:#x}: {error}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn a_reader_that_does_not_end_bounds_the_journal_and_costs_nothing() {
     let directory = tempfile::tempdir().unwrap();

@@ -14,7 +14,7 @@ use crate::{
 };
 use flate2::{Compression, write::GzEncoder};
 use reqwest::{Client, RequestBuilder, Url, header, redirect};
-use std::{collections::BTreeMap, error::Error as _, io::Write as _, net::SocketAddr, ops::Range};
+use std::{collections::BTreeMap, error::Error as _, io::Write as _, ops::Range};
 
 /// Lines in one request, at most.
 const LINES_AT_ONCE: usize = 5_000;
@@ -207,7 +207,7 @@ impl Influx {
             .body(body.finish().map_err(broken)?);
         let request = self.authorised(request)?;
         let mut response = request.send().await.map_err(|error| self.temporary(&cause(error, &self.config)))?;
-        let connection = server::connection(&response);
+        let connection = server::Connection::of(&response);
         let status = response.status().as_u16();
         let mut body = Vec::new();
         while status != 204 && body.len() < LONGEST_ANSWER {
@@ -220,19 +220,23 @@ impl Influx {
             Answer { status, retry_after: text(header::RETRY_AFTER), location: text(header::LOCATION), body: &body };
         let target = self.config.db.as_deref().or(self.config.bucket.as_deref()).unwrap_or_default();
         let verdict = judge(&answer, self.config.api, target, now());
-        self.answered(connection).await;
+        // A server that refuses or is busy is not asked anything more.
+        if matches!(verdict, Verdict::Stored) {
+            self.answered(connection).await;
+        }
         Ok(verdict)
     }
 
     /// Something came over this connection: if it is another than the last, so may the server be.
-    async fn answered(&mut self, connection: Option<SocketAddr>) {
-        if self.server.is_new(connection) {
+    async fn answered(&mut self, connection: server::Connection) {
+        if self.server.may_be_another(connection) {
             let started = match self.authorised(self.client.get(self.server.metrics())) {
                 Ok(request) => server::started(request).await,
                 Err(_) => None,
             };
-            self.server.now(connection, started);
+            self.server.told(started);
         }
+        self.server.used(connection);
     }
 }
 
@@ -249,7 +253,7 @@ impl Sink for Influx {
         Box::pin(async move {
             let response = self.client.get(self.server.ping()).send().await;
             let mut response = response.map_err(|error| self.temporary(&cause(error, &self.config)))?;
-            let connection = server::connection(&response);
+            let connection = server::Connection::of(&response);
             // A connection whose answer was not read is not used again.
             while let Ok(Some(_)) = response.chunk().await {}
             self.answered(connection).await;

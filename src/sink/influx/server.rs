@@ -3,21 +3,41 @@
 //! the server is asked when it was started, where it tells that.
 
 use hyper_util::client::legacy::connect::HttpInfo;
-use reqwest::{RequestBuilder, Response, Url};
-use std::net::SocketAddr;
+use reqwest::{RequestBuilder, Response, Url, header};
+use std::{net::SocketAddr, time::Duration};
 
 /// What tells when the process was started, in the text that Prometheus reads: of VictoriaMetrics and of InfluxDB 2.
 const STARTED: &str = "process_start_time_seconds ";
 /// Octets of that text that are read, at most.
 const LONGEST_METRICS: usize = 4 << 20;
 
+/// How long it may take to say so.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What an answer came over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Connection {
+    /// Our end.
+    address: Option<SocketAddr>,
+    /// The server has said that it ends it.
+    ends: bool,
+}
+
+impl Connection {
+    pub fn of(response: &Response) -> Self {
+        let address = response.extensions().get::<HttpInfo>().map(HttpInfo::local_addr);
+        let said = response.headers().get(header::CONNECTION).and_then(|value| value.to_str().ok());
+        Self { address, ends: said.is_some_and(|said| said.eq_ignore_ascii_case("close")) }
+    }
+}
+
 /// One server, as far as it is known.
 #[derive(Debug)]
 pub(super) struct Server {
     /// What it serves, with a slash at the end.
     root: Url,
-    /// Our end of the connection that was used last.
-    connection: Option<SocketAddr>,
+    /// The connection that was used last.
+    connection: Option<Connection>,
     /// When it says that it was started.
     started: Option<String>,
     restarted: bool,
@@ -42,16 +62,21 @@ impl Server {
         self.root.join(name).unwrap_or_else(|_| self.root.clone())
     }
 
-    /// Whether this connection is another than the last.
-    pub fn is_new(&self, connection: Option<SocketAddr>) -> bool {
-        connection.is_some() && connection != self.connection
+    /// Whether the last connection has ended and nobody said why.
+    pub fn may_be_another(&self, connection: Connection) -> bool {
+        self.connection
+            .is_some_and(|last| !last.ends && connection.address.is_some() && connection.address != last.address)
     }
 
-    /// The connection is this one now, and the server was `started` then, if it says so.
-    pub fn now(&mut self, connection: Option<SocketAddr>, started: Option<String>) {
-        let same = started.is_some() && started == self.started;
-        self.restarted |= self.connection.is_some() && !same;
-        (self.connection, self.started) = (connection, started);
+    /// It says that it was `started` then, if it says so at all.
+    pub fn told(&mut self, started: Option<String>) {
+        self.restarted |= started.is_none() || started != self.started;
+        self.started = started;
+    }
+
+    /// It was reached over this connection.
+    pub fn used(&mut self, connection: Connection) {
+        self.connection = Some(connection);
     }
 
     /// Whether it was, or may have been, started anew since this was last asked.
@@ -60,14 +85,9 @@ impl Server {
     }
 }
 
-/// Our end of the connection that an answer came over.
-pub(super) fn connection(response: &Response) -> Option<SocketAddr> {
-    response.extensions().get::<HttpInfo>().map(HttpInfo::local_addr)
-}
-
 /// When the server was started, in its own words.
 pub(super) async fn started(request: RequestBuilder) -> Option<String> {
-    let mut response = request.send().await.ok().filter(|response| response.status().is_success())?;
+    let mut response = request.timeout(PATIENCE).send().await.ok().filter(|response| response.status().is_success())?;
     let mut text = Vec::new();
     while let Some(chunk) = response.chunk().await.ok()? {
         text.extend_from_slice(&chunk);
@@ -87,17 +107,22 @@ mod tests {
     fn a_new_connection_is_a_new_server_unless_that_says_otherwise() {
         let mut server = Server::new("http://db.example/base/".parse().unwrap());
         assert_eq!(server.metrics().as_str(), "http://db.example/base/metrics");
-        let connection = |port| Some(SocketAddr::from(([127, 0, 0, 1], port)));
-        let mut next = |port, started: Option<&str>| {
-            assert!(server.is_new(connection(port)));
-            server.now(connection(port), started.map(str::to_owned));
-            assert!(!server.is_new(connection(port)) && !server.is_new(None));
-            server.has_restarted()
+        let mut next = |port, ends, started: Option<&str>| {
+            let connection = Connection { address: Some(SocketAddr::from(([127, 0, 0, 1], port))), ends };
+            let asked = server.may_be_another(connection);
+            if asked {
+                server.told(started.map(str::to_owned));
+            }
+            server.used(connection);
+            assert!(ends || !server.may_be_another(connection));
+            (asked, server.has_restarted())
         };
-        assert!(!next(1, Some("1700000000")), "the first");
-        assert!(!next(2, Some("1700000000")), "it closed a connection");
-        assert!(next(3, Some("1700000100")));
-        assert!(next(4, None), "nobody knows");
-        assert!(next(5, None));
+        assert_eq!(next(1, false, Some("1700000000")), (false, false), "the first");
+        assert_eq!(next(1, false, None), (false, false), "the same");
+        assert_eq!(next(2, false, Some("1700000000")), (true, true), "nobody knew when it was started");
+        assert_eq!(next(3, false, Some("1700000000")), (true, false), "it closed a connection");
+        assert_eq!(next(4, true, Some("1700000100")), (true, true));
+        assert_eq!(next(5, false, None), (false, false), "it had said that it ends that one");
+        assert_eq!(next(6, false, None), (true, true), "it says nothing");
     }
 }
