@@ -2,6 +2,7 @@
 //!
 //! * `batch`: a window of a sensor; `split`: its parts; `address`: how a station is named; `exposure`: what records tell; `ssid`: how a network is.
 //! * `gap`: a declared loss of windows; `record`: a batch or a gap, as spool and sinks carry them.
+//! * `flow`: who spoke with whom.
 //! * `status`: how a sensor or an ingest is; `meaning`: the same in words; `info`: what a sensor is; `event`: what happened to it.
 //! * `stored`: the word of an ingest that it has all of a run.
 //! * `request`, `response`: what a sensor is asked, and what it answers.
@@ -12,6 +13,7 @@ mod address;
 mod batch;
 mod event;
 mod exposure;
+mod flow;
 mod gap;
 mod info;
 mod meaning;
@@ -29,6 +31,7 @@ pub use batch::{
 };
 pub use event::{EVENT_SCHEMA, Event, EventMessage};
 pub use exposure::{Addresses, Exposure};
+pub use flow::FlowRow;
 pub use gap::{ERASED, GAP_SCHEMA, Gap, GapReason, MISSING};
 pub use info::{INFO_SCHEMA, Info};
 pub use meaning::Level;
