@@ -167,7 +167,7 @@ struct Unread(usize);
 /// Directories that hold no capture.
 #[derive(Debug, thiserror::Error)]
 #[error("{directories} {verb} no capture: {found}")]
-struct NoCapture {
+pub(super) struct NoCapture {
     directories: String,
     verb: &'static str,
     found: String,
@@ -175,7 +175,7 @@ struct NoCapture {
 
 impl NoCapture {
     /// `directories` in which `files` were found, none of them a capture.
-    fn among(directories: &[PathBuf], files: usize) -> Self {
+    pub(super) fn among(directories: &[PathBuf], files: usize) -> Self {
         let names: Vec<_> = directories.iter().map(|path| path.display().to_string()).collect();
         let found = match files {
             0 => "there is no file".to_owned(),
@@ -250,7 +250,7 @@ pub fn run(arguments: InspectArgs) -> anyhow::Result<()> {
 
 /// Where standard input is read, SIGINT and SIGTERM end reading, and the answer is what was read; a second one ends the
 /// program. Of files there is no answer but the whole one: there the first ends the program, as usual.
-fn heed_interrupts(inputs: &[Input], progress: &Arc<Progress>) -> io::Result<()> {
+pub(super) fn heed_interrupts(inputs: &[Input], progress: &Arc<Progress>) -> io::Result<()> {
     if !inputs.contains(&Input::Stdin) {
         return Ok(());
     }
@@ -269,7 +269,7 @@ fn heed_interrupts(inputs: &[Input], progress: &Arc<Progress>) -> io::Result<()>
 }
 
 /// Names every capture that failed; the error makes the exit status.
-fn conclude(failures: &[CaptureError]) -> anyhow::Result<()> {
+pub(super) fn conclude(failures: &[CaptureError]) -> anyhow::Result<()> {
     match failures {
         [] => Ok(()),
         [only] => Err(anyhow::anyhow!("{only}")),

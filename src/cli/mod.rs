@@ -4,6 +4,10 @@
 mod check;
 #[cfg(feature = "sensor")]
 mod doctor;
+#[cfg(feature = "inspect")]
+mod flows;
+#[cfg(feature = "inspect")]
+mod flows_text;
 mod format;
 #[cfg(any(feature = "ingest", feature = "sensor"))]
 mod hidden;
@@ -58,6 +62,8 @@ fn examples() -> String {
         "Examples:",
         #[cfg(feature = "inspect")]
         "  airtally inspect capture.pcap                        who is in a capture",
+        #[cfg(feature = "inspect")]
+        "  airtally flows capture.pcap                          who spoke with whom in it",
         #[cfg(feature = "sensor")]
         "  airtally sensor --config /etc/airtally/sensor.toml   count, and publish each window",
         #[cfg(feature = "ingest")]
@@ -92,6 +98,8 @@ enum Command {
     Ingest(ingest::IngestArgs),
     #[cfg(feature = "inspect")]
     Inspect(inspect::InspectArgs),
+    #[cfg(feature = "inspect")]
+    Flows(flows::FlowsArgs),
     #[cfg(feature = "sink-sqlite")]
     History(history::HistoryArgs),
     #[cfg(feature = "registry")]
@@ -132,6 +140,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Ingest(arguments) => ingest::run(&arguments),
         #[cfg(feature = "inspect")]
         Command::Inspect(arguments) => inspect::run(arguments),
+        #[cfg(feature = "inspect")]
+        Command::Flows(arguments) => flows::run(&arguments),
         #[cfg(feature = "sink-sqlite")]
         Command::History(arguments) => history::run(&arguments),
         #[cfg(feature = "registry")]

@@ -2,10 +2,12 @@
 //!
 //! * [`files`]: which captures were meant; `read` counts one, `parallel` many, or one in segments.
 //! * [`Report`]: what was counted; [`rows`] are the views of it, [`document`] is its JSON.
+//! * [`flows`]: the flows of captures, by `flow`'s meter.
 //! * [`windows`]: the batches that the sensor would publish; [`watch`]: captures that appear in a directory.
 
 pub mod document;
 pub mod files;
+pub mod flows;
 mod groups;
 mod parallel;
 mod read;

@@ -27,7 +27,7 @@ fn help_lists_every_command_with_examples() {
     let output = run(["--help"]);
     assert_eq!(output.status.code(), Some(0));
     let help = out(&output);
-    for command in ["sensor", "ingest", "inspect", "history", "oui", "radio", "check", "setup", "doctor"] {
+    for command in ["sensor", "ingest", "inspect", "flows", "history", "oui", "radio", "check", "setup", "doctor"] {
         assert!(help.contains(&format!("  {command} ")), "{command} is not in:\n{help}");
     }
     let mut waiting = vec![Vec::<String>::new()];
