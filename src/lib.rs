@@ -55,7 +55,7 @@
 //! * [`tally`]: frames to a window's counts, in bounded memory; privacy is applied here.
 //! * [`flow`]: packets to flows: who spoke with whom, in bounded memory.
 //! * [`wire`]: what travels: the messages, their JSON and their schemas.
-//! * [`nmsg`]: NMSG containers to octets and back (feature `nmsg`).
+//! * [`nmsg`]: NMSG containers to octets and back (feature `nmsg`); [`nmsg_io`]: the files, pipes and sockets they go through.
 //! * [`spool`]: the store-and-forward log between producing a batch and delivering it.
 //! * [`mqtt`]: topics, sessions, TLS; the publisher and the subscriber.
 //! * [`roster`]: the sensors that ingest heard of, and what each said last.
@@ -109,6 +109,8 @@ pub mod config;
 pub mod capture;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;
+#[cfg(all(feature = "nmsg", feature = "capture"))]
+pub mod nmsg_io;
 #[cfg(feature = "sensor")]
 pub mod radio;
 #[cfg(feature = "config")]

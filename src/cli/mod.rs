@@ -26,6 +26,8 @@ mod inspect_text;
 mod log;
 #[cfg(feature = "manual")]
 mod manual;
+#[cfg(all(feature = "nmsg", feature = "capture"))]
+mod nmsg;
 #[cfg(feature = "registry")]
 mod oui;
 #[cfg(feature = "ingest")]
@@ -76,6 +78,8 @@ fn examples() -> String {
         "  airtally check sensor.toml ingest.toml               what is wrong with a configuration",
         #[cfg(feature = "mqtt")]
         "  airtally status                                      how the sensors of the broker are",
+        #[cfg(all(feature = "nmsg", feature = "capture"))]
+        "  airtally nmsg messages.nmsg --format json             typed network messages as JSON",
         #[cfg(feature = "sensor")]
         "  airtally radio list                                  the wireless cards there are",
         #[cfg(feature = "sensor")]
@@ -104,6 +108,8 @@ enum Command {
     History(history::HistoryArgs),
     #[cfg(feature = "registry")]
     Oui(oui::OuiArgs),
+    #[cfg(all(feature = "nmsg", feature = "capture"))]
+    Nmsg(nmsg::NmsgArgs),
     #[cfg(feature = "sensor")]
     Radio(radio::RadioArgs),
     #[cfg(feature = "mqtt")]
@@ -146,6 +152,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::History(arguments) => history::run(&arguments),
         #[cfg(feature = "registry")]
         Command::Oui(arguments) => oui::run(arguments),
+        #[cfg(all(feature = "nmsg", feature = "capture"))]
+        Command::Nmsg(arguments) => nmsg::run(&arguments),
         #[cfg(feature = "sensor")]
         Command::Radio(arguments) => radio::run(&arguments),
         #[cfg(feature = "mqtt")]

@@ -48,38 +48,50 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// What was refused or is missing, each with its name: all but what is no trouble.
-    fn troubles(&self) -> [(u64, &'static str); 13] {
+    /// What was refused or is missing, with what one and several of it are called: all but what is no trouble.
+    fn troubles(&self) -> [(u64, &'static str, &'static str); 13] {
         [
-            (self.not_nmsg, "not NMSG"),
-            (self.unknown_version, "of an unknown version"),
-            (self.unknown_flags, "with unknown flags"),
-            (self.wrong_length, "of a wrong length"),
-            (self.too_large, "too large"),
-            (self.bad_zlib, "that do not decompress"),
-            (self.damaged, "damaged containers"),
-            (self.damaged_payloads, "damaged payloads"),
-            (self.bad_check_sums, "payloads with a wrong check sum"),
-            (self.bad_fragments, "fragments that contradict others"),
-            (self.bad_reassembled, "reassembled containers with a wrong check sum"),
-            (self.incomplete, "containers with missing fragments"),
-            (self.lost, "containers lost by their sequence"),
+            (self.not_nmsg, "that is not NMSG", "that are not NMSG"),
+            (self.unknown_version, "container of an unknown version", "containers of unknown versions"),
+            (self.unknown_flags, "container with unknown flags", "containers with unknown flags"),
+            (self.wrong_length, "container of a wrong length", "containers of a wrong length"),
+            (self.too_large, "container too large", "containers too large"),
+            (self.bad_zlib, "container that does not decompress", "containers that do not decompress"),
+            (self.damaged, "damaged container", "damaged containers"),
+            (self.damaged_payloads, "damaged payload", "damaged payloads"),
+            (self.bad_check_sums, "payload with a wrong check sum", "payloads with wrong check sums"),
+            (self.bad_fragments, "fragment that contradicts others", "fragments that contradict others"),
+            (
+                self.bad_reassembled,
+                "reassembled container with a wrong check sum",
+                "reassembled containers with wrong check sums",
+            ),
+            (self.incomplete, "container with missing fragments", "containers with missing fragments"),
+            (self.lost, "container lost by its sequence", "containers lost by their sequence"),
         ]
+    }
+
+    /// How much was refused or is missing, all together.
+    #[must_use]
+    pub fn trouble(&self) -> u64 {
+        self.troubles().iter().fold(0, |sum, &(number, ..)| sum.saturating_add(number))
     }
 
     /// Whether everything that came was read, and nothing is missing.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.troubles().iter().all(|&(number, _)| number == 0)
+        self.trouble() == 0
     }
 }
 
 impl fmt::Display for Counts {
-    /// What was refused or is missing, as in `2 payloads with a wrong check sum, 1 not NMSG`; `nothing` if all is well.
+    /// What was refused or is missing, as in `2 payloads with wrong check sums, 1 damaged container`; `nothing` if all is
+    /// well.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut said = String::new();
-        for (number, what) in self.troubles() {
+        for (number, one, many) in self.troubles() {
             if number > 0 {
+                let what = if number == 1 { one } else { many };
                 let comma = if said.is_empty() { "" } else { ", " };
                 write!(said, "{comma}{number} {what}")?;
             }
