@@ -9,6 +9,9 @@ pub const SECOND: Duration = Duration::from_secs(1);
 /// See [`MILLISECOND`].
 pub const DAY: Duration = Duration::from_secs(86_400);
 
+/// Most parts of one window: a spool takes no more.
+pub const MAX_PARTS: u32 = 10_000;
+
 /// A setting that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong {

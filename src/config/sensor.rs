@@ -2,7 +2,7 @@
 
 use super::{Log, Metrics, Mqtt, Radio, mqtt::topic_level};
 use crate::{
-    bounds::{DAY, SECOND, Wrong, between, wrong},
+    bounds::{DAY, MAX_PARTS, SECOND, Wrong, between, wrong},
     tally::{
         devices::Devices,
         settings::{Privacy, Tracking, Window},
@@ -84,7 +84,25 @@ impl Sensor {
         self.clock.check()?;
         self.spool.check()?;
         self.metrics.as_ref().map_or(Ok(()), Metrics::check)?;
-        self.mqtt.check()
+        self.mqtt.check()?;
+        self.check_parts()
+    }
+
+    /// A full window has to be one that the spool takes: in no more parts than that.
+    fn check_parts(&self) -> Result<(), Wrong> {
+        let (stations, message) = (self.window.max_stations as u64, self.mqtt.max_message.0);
+        let most = u64::from(MAX_PARTS).saturating_mul(message / STATION);
+        if stations > most {
+            wrong(
+                "window.max_stations",
+                format!(
+                    "{stations} stations are more than {MAX_PARTS} messages of mqtt.max_message ({}) hold, and a window may \
+                     have no more: lower it to {most}, or raise mqtt.max_message",
+                    self.mqtt.max_message
+                ),
+            )?;
+        }
+        Ok(())
     }
 
     /// [`Self::tracking`] with the devices that are always tracked.
@@ -93,6 +111,9 @@ impl Sensor {
         self.devices.tracked(&self.tracking)
     }
 }
+
+/// Octets of a station in a message, when it has much to say.
+const STATION: u64 = 600;
 
 /// Kinds of source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 use super::SpoolError;
 use crate::{
     UnixNanos,
+    bounds::MAX_PARTS,
     wire::{GapReason, Record},
 };
 use std::time::Duration;
@@ -10,8 +11,6 @@ use uuid::Uuid;
 
 /// Longest site or sensor name, in octets.
 const MAX_NAME: usize = 256;
-/// Most parts of one window.
-const MAX_PARTS: u32 = 10_000;
 /// Largest record, in octets.
 const MAX_BODY: usize = 64 << 20;
 

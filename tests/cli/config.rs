@@ -133,3 +133,18 @@ fn check_accepts_the_samples_and_tells_a_missing_file() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot read no-such.toml"));
 }
+
+#[test]
+fn more_stations_than_the_messages_of_a_window_hold_are_refused() {
+    let text = |stations: u32, message: &str| {
+        format!(
+            "site = \"home\"\nsensor = \"attic\"\n[window]\nmax_stations = {stations}\n[mqtt]\nmax_message = \"{message}\"\n"
+        )
+    };
+    let refused = parse_sensor(Path::new("sensor.toml"), &text(1_000_000, "16KiB")).unwrap_err().to_string();
+    for word in ["window.max_stations", "1000000 stations", "mqtt.max_message", "lower it to 270000"] {
+        assert!(refused.contains(word), "{refused}");
+    }
+    parse_sensor(Path::new("sensor.toml"), &text(270_000, "16KiB")).unwrap();
+    parse_sensor(Path::new("sensor.toml"), &text(1_000_000, "256KiB")).unwrap();
+}

@@ -2,7 +2,7 @@
 //! its loss is declared.
 //!
 //! * [`scenario`]: what may happen, as data, and the numbers that a seed gives; * [`world`]: one run;
-//! * [`daemon`]: daemons that are started again; * [`proxy`]: connections that fail;
+//! * [`octets`]: spools with one octet changed; * [`daemon`]: daemons that are started again; * [`proxy`]: connections that fail;
 //! * [`stores`]: what is there, against what was handed over.
 //!
 //! The quick set (`seeds.toml`) is part of every test run; `scripts/soak SECONDS SEED` runs as many more as there is time
@@ -11,6 +11,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
 mod daemon;
+mod octets;
 mod proxy;
 mod scenario;
 mod stores;
