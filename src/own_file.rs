@@ -154,7 +154,22 @@ pub fn is_damaged(path: &Path, application_id: i32) -> io::Result<bool> {
     let mut page = Vec::new();
     open(path)?.take(100).read_to_end(&mut page)?;
     let same = page.iter().zip(MAGIC).filter(|(one, other)| one == other).count();
-    Ok(page.get(68..72) == Some(&application_id.to_be_bytes()) && same >= MAGIC.len() / 2)
+    if same < MAGIC.len() / 2 {
+        return Ok(false);
+    }
+    if page.get(68..72) == Some(&application_id.to_be_bytes()) {
+        return Ok(true);
+    }
+    // A program that was killed soon may have left its mark in the log alone, which says itself how large pages are.
+    let mut head = [0; 12];
+    let log = beside(&fs::canonicalize(path)?, "-wal");
+    let is_file = fs::symlink_metadata(&log).is_ok_and(|metadata| metadata.is_file());
+    if !is_file || open(&log)?.read_exact(&mut head).is_err() {
+        return Ok(false);
+    }
+    let [.., a, b, c, d] = head;
+    let page_size = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(0).min(1 << 16);
+    Ok(in_log(path, page_size)?.is_some_and(|header| header.application_id == application_id))
 }
 
 /// Opens for reading, without waiting for the other end should it have become a pipe.

@@ -248,6 +248,27 @@ fn one_changed_octet_of_the_header_never_keeps_a_history_from_being_written() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Killed before its log was brought into the file: the mark is in the log alone, and the file's first octets are damaged.
+#[test]
+fn a_history_that_was_killed_at_its_beginning_and_damaged_is_known() {
+    let (directory, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (path, copy) = (directory.path().join("history.sqlite"), other.path().join("history.sqlite"));
+    let mut writer = writer(&path, 8 << 20);
+    writer.store(&[window(0, 10)], NOW).unwrap();
+    for end in ["", "-wal"] {
+        let name = |path: &std::path::Path| format!("{}{end}", path.display());
+        fs::copy(name(&path), name(&copy)).unwrap();
+    }
+    let mut octets = fs::read(&copy).unwrap();
+    assert_eq!(octets[68..72], [0; 4], "the mark is in the log");
+    octets[3] ^= 8;
+    fs::write(&copy, octets).unwrap();
+    let config = config::Sqlite { path: copy.clone(), ..config::Sqlite::default() };
+    Writer::open(&config).unwrap().store(&[window(1, 10)], NOW).unwrap();
+    assert_eq!(seqs(&copy), [1]);
+    assert!(copy.with_extension("sqlite.corrupt").exists());
+}
+
 #[test]
 fn a_reader_that_does_not_end_bounds_the_journal_and_costs_nothing() {
     let directory = tempfile::tempdir().unwrap();
