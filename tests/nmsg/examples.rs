@@ -28,7 +28,10 @@ fn file(dir: &Path) -> PathBuf {
 
 fn rust(arguments: &[&str]) -> Output {
     let program = Path::new(env!("CARGO_BIN_EXE_airtally")).with_file_name("examples").join("tuples");
-    Command::new(program).args(arguments).output().expect("the example, which cargo builds with the tests")
+    Command::new(program)
+        .args(arguments)
+        .output()
+        .expect("the example, which `cargo test` builds, or `cargo build --example tuples` before a test alone")
 }
 
 fn python(arguments: &[&str]) -> Output {

@@ -141,7 +141,7 @@ fn tuples_are_tsharks_over_the_corpus() {
             .arg(&path)
             .args(["-o", "ip.defragment:false", "-o", "tcp.desegment_tcp_streams:false", "-Y"])
             // One IP header, and no VXLAN, GTP or the like around another; whole as captured.
-            .arg("(tcp or udp) and not icmp and not icmpv6 and frame.cap_len == frame.len and ip.version")
+            .arg("ip and not ipv6 and (tcp or udp) and not icmp and frame.cap_len == frame.len and ip.frag_offset == 0")
             .args(["-T", "fields", "-E", "occurrence=a", "-E", "separator=|"])
             .args(["-e", "ip.src", "-e", "ip.dst", "-e", "ip.proto", "-e", "tcp.srcport", "-e", "udp.srcport"])
             .output()
