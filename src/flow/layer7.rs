@@ -539,10 +539,10 @@ mod tests {
             let starts: [&[u8]; 8] = [QUESTION, b"\x16\x03\x01\x00\xf0\x01\x00\x00\xec\x03\x03", b"GET / HTTP/1.1\r\nHost:", b"\xc0\x00\x00\x00\x01\x08", b"\x00\x01", b"\x0c", b"\x30\x84", b""];
             payload.splice(0..0, starts[at].iter().copied());
             for proto in [Proto::TCP, Proto::UDP] {
-                if let Some(layer7) = of_payload(proto, sport, dport, &payload) {
-                    if let Some(name) = name(layer7, proto, &payload) {
-                        prop_assert!(!name.is_empty() && name.len() <= 3 * LONGEST_NAME);
-                    }
+                if let Some(layer7) = of_payload(proto, sport, dport, &payload)
+                    && let Some(name) = name(layer7, proto, &payload)
+                {
+                    prop_assert!(!name.is_empty() && name.len() <= 3 * LONGEST_NAME);
                 }
             }
         }

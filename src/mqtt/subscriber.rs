@@ -140,6 +140,8 @@ struct Subscriber<I> {
 struct Uncommitted {
     /// Their share of the memory bound is free after the commit.
     held: Vec<Delivery>,
+    /// Those of them that the inbox has.
+    messages: usize,
     bytes: usize,
 }
 
@@ -339,6 +341,7 @@ impl<I: Inbox> Subscriber<I> {
                 let (site, sensor) = (site.to_owned(), sensor.to_owned());
                 let payload = std::mem::take(&mut delivery.payload);
                 uncommitted.bytes += payload.len();
+                uncommitted.messages += 1;
                 messages.push(Incoming { site, sensor, leaf, payload, retained: delivery.retain });
             } else if delivery.topic == own {
                 self.twin.heard(&delivery.payload);
@@ -356,8 +359,7 @@ impl<I: Inbox> Subscriber<I> {
         if receipt == Receipt::Done {
             uncommitted.acknowledge(link);
         }
-        let much =
-            receipt == Receipt::Urgent || uncommitted.held.len() >= COMMIT_AT || uncommitted.bytes >= COMMIT_BYTES;
+        let much = receipt == Receipt::Urgent || uncommitted.messages >= COMMIT_AT || uncommitted.bytes >= COMMIT_BYTES;
         if much || self.commit_due() <= Instant::now() {
             self.settle(link, uncommitted).await?;
         }
@@ -429,7 +431,7 @@ impl<I: Inbox> Subscriber<I> {
 
 impl Uncommitted {
     fn acknowledge(&mut self, link: &mut Connection<()>) {
-        self.bytes = 0;
+        (self.messages, self.bytes) = (0, 0);
         self.held.drain(..).filter_map(|delivery| delivery.ack).for_each(|ack| link.acknowledge(ack));
     }
 }

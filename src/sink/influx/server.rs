@@ -101,6 +101,7 @@ pub(super) async fn started(request: RequestBuilder) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
