@@ -96,7 +96,7 @@ pub fn payloads(count: u32) -> Vec<Payload> {
             }
             .to_payload(-i64::from(number), 999_999_999),
         };
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             (payload.source, payload.operator, payload.group) = (Some(number), Some(u32::MAX), Some(1));
         }
         payload

@@ -75,13 +75,8 @@ fn what_is_sent_arrives_or_is_counted_as_lost() {
         assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output));
         sleep(Duration::from_millis(500));
         assert!(daemon.stop().success());
-        let said = daemon
-            .log()
-            .lines()
-            .filter(|line| line.contains("lost by their sequence"))
-            .next_back()
-            .expect("a line")
-            .to_owned();
+        let said =
+            daemon.log().lines().rfind(|line| line.contains("lost by their sequence")).expect("a line").to_owned();
         let (lines, _) = read(&got);
         let (all, _) = read(&sent);
         let (lines, all) = (lines.lines().collect::<Vec<_>>(), all.lines().collect::<Vec<_>>());
