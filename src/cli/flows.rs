@@ -34,6 +34,7 @@ Examples:
   tcpdump -w - -i eth0 | airtally flows - --idle 1m --format json
   sudo airtally flows --interface eth0 --format json   records as flows end
   airtally flows capture.pcap --names --format csv     with the names that were asked for
+  airtally flows capture.pcap --format nmsg > x.nmsg   the 5-tuples, for NMSG's tools
 Of 802.11, open data frames are read; protected ones are counted. A record is both directions of a conversation;
 'out' is what the sender of its first packet sent. Octets are those of captured packets, link header included.
 docs/flows.md describes every column and key.")]
@@ -94,6 +95,8 @@ pub enum FormatArg {
     Json,
     /// Comma-separated values with a header.
     Csv,
+    /// NMSG containers of base:ipconn messages: the 5-tuples, with the time of the first packet.
+    Nmsg,
 }
 
 impl FlowsArgs {

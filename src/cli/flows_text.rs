@@ -1,4 +1,4 @@
-//! How flows are written: a table of the largest, JSON, CSV; and a sentence about what is in no flow.
+//! How flows are written: a table of the largest, JSON, CSV, NMSG; and a sentence about what is in no flow.
 
 use super::{
     flows::FormatArg,
@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     flow::{Flow, Proto, Totals},
+    nmsg::{IpConn, Writer, WriterSettings},
     units::noun,
     wire,
 };
@@ -50,6 +51,8 @@ pub struct Printer<W: Write> {
     /// The largest so far, the smallest of them on top: octets, then which record it was.
     largest: BinaryHeap<Reverse<(u64, Reverse<u64>)>>,
     kept: std::collections::HashMap<u64, Flow>,
+    /// Payloads on their way into containers.
+    containers: Writer,
 }
 
 impl<W: Write> Printer<W> {
@@ -63,7 +66,8 @@ impl<W: Write> Printer<W> {
         }
         let top = top.unwrap_or(TABLE_ROWS);
         let (largest, kept) = Default::default();
-        Ok(Self { out, format, names, top, records: 0, largest, kept })
+        let containers = Writer::new(WriterSettings::file());
+        Ok(Self { out, format, names, top, records: 0, largest, kept, containers })
     }
 
     /// Writes or keeps a flow.
@@ -88,6 +92,13 @@ impl<W: Write> Printer<W> {
                 self.out.write_all(b"\n")
             }
             FormatArg::Csv => csv_rows(&mut self.out, &[csv_row(flow.row())]),
+            FormatArg::Nmsg => {
+                let time = flow.first.unwrap_or_default().0;
+                let (seconds, nanos) = (time.div_euclid(1_000_000_000), time.rem_euclid(1_000_000_000));
+                let payload = ipconn(flow).to_payload(seconds, u32::try_from(nanos).unwrap_or_default());
+                self.containers.push(payload).map_err(io::Error::other)?;
+                self.write_containers()
+            }
         }
     }
 
@@ -96,6 +107,7 @@ impl<W: Write> Printer<W> {
     /// # Errors
     /// What `out` says.
     pub fn finish(mut self) -> io::Result<u64> {
+        self.flush()?;
         if self.format == FormatArg::Table {
             let largest = std::mem::take(&mut self.largest).into_sorted_vec();
             let rows: Vec<Vec<String>> = largest
@@ -123,7 +135,18 @@ impl<W: Write> Printer<W> {
     /// # Errors
     /// What `out` says.
     pub fn flush(&mut self) -> io::Result<()> {
+        if self.format == FormatArg::Nmsg {
+            self.containers.flush();
+            self.write_containers()?;
+        }
         self.out.flush()
+    }
+
+    fn write_containers(&mut self) -> io::Result<()> {
+        while let Some(container) = self.containers.pop() {
+            self.out.write_all(&container)?;
+        }
+        Ok(())
     }
 }
 
@@ -133,6 +156,18 @@ fn end(proto: Proto, address: IpAddr, port: u16) -> String {
         _ if !proto.has_ports() => address.to_string(),
         IpAddr::V4(address) => format!("{address}:{port}"),
         IpAddr::V6(address) => format!("[{address}]:{port}"),
+    }
+}
+
+/// The 5-tuple of a flow as NMSG has it.
+fn ipconn(flow: &Flow) -> IpConn {
+    let tuple = flow.tuple;
+    IpConn {
+        proto: Some(u32::from(tuple.proto.0)),
+        srcip: Some(tuple.src),
+        srcport: Some(u32::from(tuple.sport)),
+        dstip: Some(tuple.dst),
+        dstport: Some(u32::from(tuple.dport)),
     }
 }
 

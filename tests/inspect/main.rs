@@ -5,6 +5,7 @@ mod bad;
 mod compressed;
 mod corpus;
 mod differential;
+mod flows;
 mod strangers;
 #[path = "../support/mod.rs"]
 mod support;
