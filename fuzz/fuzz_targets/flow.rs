@@ -13,7 +13,8 @@ const LINKS: [u16; 13] = [1, 127, 105, 192, 119, 163, 113, 276, 101, 12, 14, 228
 const MOST: usize = 4;
 
 fuzz_target!(|input: &[u8]| {
-    let [choice, mut rest @ ..] = input else { return };
+    let [choice, behind @ ..] = input else { return };
+    let mut rest = behind;
     let link = LinkType(LINKS[usize::from(*choice) % LINKS.len()]);
     let (idle, active) = (Some(Duration::from_secs(3)), Some(Duration::from_secs(9)));
     let mut meter = Meter::new(Settings { max_flows: MOST, idle, active, names: true });

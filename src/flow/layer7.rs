@@ -407,7 +407,7 @@ fn is_quic(payload: &[u8]) -> bool {
     let version = u32::from_be_bytes([a, b, c, d]);
     let known = matches!(version, 1 | 0x6b33_43cf | 0xff00_0001..=0xff00_0022)
         || matches!([a, b, c], [b'Q' | b'T', b'0', b'4' | b'5']);
-    let negotiation = version == 0 && (payload.len() - 7).is_multiple_of(4);
+    let negotiation = version == 0 && payload.len().checked_sub(7).is_some_and(|len| len.is_multiple_of(4));
     let scid_at = 6 + usize::from(dcid_len);
     first & 0x80 != 0
         && ((known && first & 0x40 != 0) || (negotiation && dcid_len >= 8))
@@ -530,6 +530,13 @@ mod tests {
         );
         assert_eq!(of(Layer7::Http, b"GET / HTTP/1.1\r\nHost: a.exam"), None);
         assert_eq!(of(Layer7::Http, b"HTTP/1.1 200 OK\r\nHost: x\r\n"), None);
+    }
+
+    #[test]
+    fn a_version_negotiation_that_is_cut_is_none() {
+        for len in 0..=7 {
+            assert!(!is_quic(&[0xc0, 0, 0, 0, 0, 8, 1][..len]), "{len}");
+        }
     }
 
     proptest! {
