@@ -52,7 +52,11 @@ impl Twin {
     /// A connection has ended: `cut` if the broker ended it without a reason of its own or for another client, `soon` if it was
     /// a short one. Gives the other one, if it is time to give way.
     pub fn ended(&mut self, cut: bool, soon: bool) -> Option<Uuid> {
-        let before = if soon { self.taken_over } else { 0 };
+        // Whoever has left us alone for so long is not there any more.
+        if !soon {
+            (self.alive, self.taken_over) = (None, 0);
+        }
+        let before = self.taken_over;
         self.taken_over = if cut { before.saturating_add(1) } else { before };
         self.alive.filter(|_| self.taken_over >= TAKEN_OVER)
     }
@@ -101,7 +105,9 @@ mod tests {
         for _ in 0..4 {
             assert_eq!(twin.ended(true, false), None, "each lasted long");
         }
-        twin.heard(&says(other, 12, State::Offline));
+        assert_eq!(twin.ended(true, true), None, "it was last heard of long ago");
+        twin.heard(&says(other, 12, State::Online));
+        twin.heard(&says(other, 13, State::Offline));
         assert_eq!(twin.ended(true, true), None, "it has left");
     }
 }
