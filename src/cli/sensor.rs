@@ -17,7 +17,8 @@ Examples:
   tcpdump -i wlan1 -U -w - | airtally sensor --config stdin.toml      with source.kind = \"stdin\"
 
 On SIGTERM or SIGINT the open window is closed and kept, and the broker is told that the sensor is offline. The replay of
-a file begins again at the next start: the window that a stop cuts is left out, and counted whole then.
+a file begins again at the next start: unless addresses are pseudonyms, the window that a stop cuts is left out, and counted
+whole then.
 A sensor whose source is a file (without loop) or standard input ends by itself once everything is delivered.")]
 pub struct SensorArgs {
     /// The configuration; config/sensor.toml in the source is complete and commented

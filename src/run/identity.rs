@@ -66,6 +66,12 @@ pub fn of_file(content: ContentHash, config: &Sensor, registry: &str, pass: u64)
     of_file_by(COUNTING_RULES, content, config, registry, pass)
 }
 
+/// Whether a run is named by the content of a file: a replay tells it again whole, and nothing of it is lost.
+#[must_use]
+pub fn is_of_file(run: Uuid) -> bool {
+    run.get_version_num() == 5
+}
+
 fn of_file_by(rules: u32, content: ContentHash, config: &Sensor, registry: &str, pass: u64) -> Uuid {
     /// Every setting that shapes a batch; the order is part of the identity.
     #[derive(Serialize)]

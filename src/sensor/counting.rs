@@ -7,6 +7,7 @@ use crate::{
     config::{self, Pace, SourceKind},
     dot11::{self, Reading, Verdict},
     oui::Registry,
+    run::identity::is_repeatable,
     spool::Held,
     tally::{Closed, Counter, KeyError},
     time::LEAP,
@@ -55,19 +56,22 @@ pub struct Replay {
     pub paced: bool,
     /// It is standard input: what was read of it cannot be read again.
     pub pipe: bool,
+    /// The next replay is the same run, and tells the same windows.
+    pub repeats: bool,
 }
 
 impl Replay {
     /// What the configuration asks for.
     #[must_use]
-    pub fn new(source: &config::Source) -> Self {
+    pub fn new(config: &config::Sensor) -> Self {
+        let source = &config.source;
         let pipe = source.kind == SourceKind::Stdin;
         let paced = match source.pace {
             Pace::Auto => !pipe,
             Pace::Recorded => true,
             Pace::Fast => false,
         };
-        Self { paced, pipe }
+        Self { paced, pipe, repeats: source.kind == SourceKind::File && is_repeatable(config) }
     }
 }
 
@@ -94,8 +98,8 @@ pub struct Signals {
 }
 
 /// Counts one run over a capture: until the source ends or fails, or `signals.stop` is set. At an end or a failure the open
-/// window is closed and handed over as the last. At a stop it is left out: the next replay of the file is the same run and
-/// counts that window whole, and a window that was told is never another. Of a [pipe](Replay::pipe) everything that was read
+/// window is closed and handed over as the last; at a stop too, unless the next replay [repeats](Replay::repeats) the run: that
+/// counts the window whole, and a window that was told is never another. Of a [pipe](Replay::pipe) everything that was read
 /// is counted, after a stop too.
 ///
 /// # Errors
@@ -113,7 +117,7 @@ pub fn count(
     let mut sheet = CaptureCounting { counter, windows, signals, failure: None, verdict };
     let ended = take(source, survey, &mut sheet, replay);
     let last = sheet.counter.finish(None);
-    if let (Ok(Polled::More), Some(open)) = (&ended, &last) {
+    if let (true, Ok(Polled::More), Some(open)) = (replay.repeats, &ended, &last) {
         let frames = open.contents.capture.frames;
         tracing::info!(frames, start = %open.start, "stopped amid a window: it is counted whole when the replay begins again");
         return Ok(());

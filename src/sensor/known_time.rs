@@ -4,6 +4,7 @@
 use super::anchor::{Anchoring, Reading, Standing};
 use crate::{
     UnixNanos,
+    run::identity::is_of_file,
     spool::{RunInfo, Spool, SpoolError},
 };
 use serde::{Deserialize, Serialize};
@@ -41,7 +42,8 @@ impl KnownTime {
     ///
     /// # Errors
     /// When the spool cannot be read.
-    pub fn open(spool: &Spool, boot: Uuid, cut_off: Vec<RunInfo>) -> Result<Self, SpoolError> {
+    pub fn open(spool: &Spool, boot: Uuid, mut cut_off: Vec<RunInfo>) -> Result<Self, SpoolError> {
+        cut_off.retain(|run| !is_of_file(run.run));
         let (kept, unreadable) = kept(spool.state(CLOCK)?.as_deref());
         if let Some(error) = unreadable {
             tracing::error!(
@@ -81,13 +83,11 @@ impl KnownTime {
         Ok(anchoring)
     }
 
-    /// Declares what runs lost that were cut off, but for `run`, which begins again: a capture brings its own time, and
-    /// nothing waits for this machine's.
+    /// Declares what runs lost that were cut off: a capture brings its own time, and nothing waits for this machine's.
     ///
     /// # Errors
     /// When the spool cannot be written.
-    pub fn start_capture(&mut self, spool: &mut Spool, run: Uuid, now: UnixNanos) -> Result<(), SpoolError> {
-        self.cut_off.retain(|cut_off| cut_off.run != run);
+    pub fn start_capture(&mut self, spool: &mut Spool, now: UnixNanos) -> Result<(), SpoolError> {
         self.declare(spool, now.0)
     }
 

@@ -165,7 +165,7 @@ pub(super) async fn open(config: Sensor) -> Result<Opened, SensorError> {
         Frames::Source(source) if config.source.kind == SourceKind::Interface => Counting::Interface(source, live()?),
         Frames::Source(source) => {
             let now = UnixNanos::now();
-            known.start_capture(&mut spool, batches.run(), now)?;
+            known.start_capture(&mut spool, now)?;
             spool.begin_run(now, &config.site, &config.sensor, batches.run(), None)?;
             Counting::Capture(source)
         }

@@ -203,7 +203,7 @@ impl Work {
         let tracker = std::mem::take(&mut self.tracker);
         let mut counter = self.counter(false, tracker);
         loop {
-            let replay = Replay::new(&self.config.source);
+            let replay = Replay::new(&self.config);
             counting::count(&mut source, &mut counter, replay, &self.signals, &self.windows)?;
             let stopped = self.signals.stop.load(Ordering::Relaxed);
             if !stopped {

@@ -3,10 +3,11 @@
 
 use crate::support::{
     history::{await_sensor, compare, number, open},
-    pipeline::{Expected, Rig, start_sensor},
+    pipeline::{self, Expected, Rig, start_sensor},
     program::Daemon,
     synth, synthesise, wait_until,
 };
+use airtally::{config::Pace, tally::settings::PrivacyMac};
 use std::{
     path::{Path, PathBuf},
     thread::sleep,
@@ -68,7 +69,7 @@ impl Replay {
 
 fn config(rig: &Rig, capture: &Path) -> airtally::config::Sensor {
     let mut config = rig.sensor(SENSOR, capture);
-    config.source.pace = airtally::config::Pace::Recorded;
+    config.source.pace = Pace::Recorded;
     config.window.length = Duration::from_secs(1);
     config
 }
@@ -160,4 +161,34 @@ fn both_daemons_are_stopped_and_started() {
     replay.rig.restart_ingest();
     replay.restart_sensor();
     replay.ends_with_the_truth();
+}
+
+/// A stop amid a window of a file: where the replay is the same run, that window is left to it; where it is another one, it is
+/// told as far as it goes. Nothing is declared lost, whatever is replayed next.
+#[test]
+fn a_replay_that_is_stopped_amid_a_window_declares_nothing() {
+    for mode in [PrivacyMac::Plain, PrivacyMac::Pseudonym] {
+        let (rig, history) = Rig::with_history();
+        let options = synth::Options { frames: 6_000, seconds: 60, ..synth::Options::default() };
+        let (capture, _) = synthesise(rig.path(), &options);
+        let mut config = pipeline::sensor(rig.path(), "stopped", rig.broker.port, &capture);
+        (config.source.pace, config.privacy.mac) = (Pace::Recorded, mode);
+        config.window.length = Duration::from_secs(2);
+        let mut sensor = start_sensor(rig.path(), &config);
+        let seqs = || open(&history).map_or(0, |database| number(&database, "SELECT count(*) FROM windows"));
+        wait_until("two windows", Duration::from_secs(30), || seqs() >= 2);
+        sleep(Duration::from_millis(700));
+        assert!(sensor.stop().success());
+        let is_told = sensor.log().contains("stopped amid a window");
+        assert_eq!(is_told, mode == PrivacyMac::Plain, "{}", sensor.log());
+        // Another capture, to its end.
+        let (capture, tally) = synthesise(rig.path(), &synth::Options { seed: 9, frames: 500, ..options });
+        (config.source.file, config.source.pace) = (capture, Pace::Fast);
+        let mut sensor = start_sensor(rig.path(), &config);
+        assert!(sensor.wait(Duration::from_secs(60)).success());
+        let database = open(&history).unwrap();
+        let last = "SELECT sum(frames) FROM windows WHERE run = (SELECT run FROM windows ORDER BY id DESC LIMIT 1)";
+        wait_until("the other one", Duration::from_secs(30), || number(&database, last) == tally.frames);
+        assert_eq!(number(&database, "SELECT count(*) FROM gaps"), 0, "{mode:?}: {}", sensor.log());
+    }
 }
