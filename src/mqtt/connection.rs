@@ -102,8 +102,6 @@ pub(super) enum Signal<T> {
     Acked(T, Verdict),
     /// A message arrived.
     Arrived(Delivery),
-    /// Our DISCONNECT, and everything before it, has left.
-    Closed,
     /// The connection is over (or never came to be), with a sentence why.
     Lost(String),
 }
@@ -114,7 +112,6 @@ enum Raw {
     Sent(u16),
     Acked(u16, Verdict),
     Arrived(Delivery),
-    Closed,
     Lost { why: String, cut: bool, taken_over: bool },
 }
 
@@ -252,7 +249,6 @@ impl<T> Connection<T> {
                 Signal::Acked(token, verdict)
             }
             Raw::Arrived(delivery) => Signal::Arrived(delivery),
-            Raw::Closed => Signal::Closed,
             Raw::Lost { why, cut, taken_over } => {
                 (self.cut, self.taken_over) = (cut, taken_over);
                 Signal::Lost(why)
@@ -317,9 +313,12 @@ impl<T> Connection<T> {
         let _ = self.client.try_ack(&publish);
     }
 
-    /// Ends the connection in order: no last will. [`Signal::Closed`] follows when it has left.
-    pub(super) fn disconnect(&mut self) {
+    /// Ends the connection in order: no last will. What comes is read until the broker has closed, for `patience` at most: who
+    /// closes with something unread resets the connection, and the broker may not read the DISCONNECT any more.
+    pub(super) async fn leave(&mut self, patience: Duration) {
         let _ = self.client.try_disconnect();
+        let gone = async { while !matches!(self.next().await, Signal::Lost(_)) {} };
+        let _ = timeout(patience, gone).await;
     }
 }
 
@@ -405,7 +404,6 @@ async fn pump(mut eventloop: EventLoop, signals: mpsc::Sender<Raw>, broker: Brok
             Ok(Event::Incoming(Packet::PubAck(ack))) => Some(Raw::Acked(ack.pkid, verdict(ack.reason))),
             Ok(Event::Incoming(Packet::Publish(publish))) => Some(Raw::Arrived(arrived(publish, &budget).await)),
             Ok(Event::Outgoing(Outgoing::Publish(pkid))) => Some(Raw::Sent(pkid)),
-            Ok(Event::Outgoing(Outgoing::Disconnect)) => Some(Raw::Closed),
             Ok(_) => None,
             Err(error) => {
                 let why = broker.explain(&error, connected);

@@ -66,9 +66,7 @@ pub async fn look(mqtt: &Mqtt, client_id: &str, site: &str, patience: Duration) 
             Ok(_) => {}
         }
     }
-    link.disconnect();
-    let goodbye = async { while !matches!(link.next().await, Signal::Closed | Signal::Lost(_)) {} };
-    let _ = tokio::time::timeout(Duration::from_secs(1), goodbye).await;
+    link.leave(Duration::from_secs(1)).await;
     Ok(seen)
 }
 

@@ -34,8 +34,6 @@ pub async fn reach(mqtt: &Mqtt, client_id: &str, patience: Duration) -> Result<S
         Ok(connected) => connected?,
         Err(_) => return Err(format!("the broker at {address} did not answer within {} s", patience.as_secs())),
     }
-    link.disconnect();
-    let goodbye = async { while !matches!(link.next().await, Signal::Closed | Signal::Lost(_)) {} };
-    let _ = tokio::time::timeout(Duration::from_secs(1), goodbye).await;
+    link.leave(Duration::from_secs(1)).await;
     Ok(address)
 }

@@ -154,7 +154,7 @@ impl<'a, O: Outbox> Session<'a, O> {
                     return Ok(());
                 }
                 Signal::Lost(why) => return Err(End::Lost(why)),
-                Signal::Acked(..) | Signal::Arrived(_) | Signal::Closed => {}
+                Signal::Acked(..) | Signal::Arrived(_) => {}
             }
         }
     }
@@ -354,7 +354,7 @@ impl<'a, O: Outbox> Session<'a, O> {
                     lost = Some(why);
                     break;
                 }
-                Signal::Connected { .. } | Signal::Subscribed { .. } | Signal::Closed => {}
+                Signal::Connected { .. } | Signal::Subscribed { .. } => {}
             }
             next = self.link.try_next();
         }
@@ -472,9 +472,7 @@ impl<'a, O: Outbox> Session<'a, O> {
         if self.status_flying {
             return;
         }
-        self.link.disconnect();
-        let goodbye = async { while !matches!(self.link.next().await, Signal::Closed | Signal::Lost(_)) {} };
-        let _ = tokio::time::timeout(STOP_PATIENCE, goodbye).await;
+        self.link.leave(STOP_PATIENCE).await;
     }
 
     /// Handles signals until `done`, the connection is lost, or patience ends.

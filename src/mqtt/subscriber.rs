@@ -263,7 +263,7 @@ impl<I: Inbox> Subscriber<I> {
                     if let Err(why) = self.settle(link, &mut uncommitted).await {
                         tracing::warn!(%why, "what came last is not kept, and is left to the broker");
                     }
-                    leave(link).await;
+                    link.leave(STOP_PATIENCE).await;
                     return End::Stopped;
                 }
                 () = stopped(&mut self.stop) => {
@@ -273,7 +273,7 @@ impl<I: Inbox> Subscriber<I> {
                     if link.room() > 0 {
                         link.send(self.status(Some("stopped")), ());
                     }
-                    leave(link).await;
+                    link.leave(STOP_PATIENCE).await;
                     return End::Stopped;
                 }
             };
@@ -288,7 +288,7 @@ impl<I: Inbox> Subscriber<I> {
                     // Who may not read what ingests say of themselves sees no other of its name, and does its work.
                     let own = self.topics.ingest(&self.settings.name);
                     if let Some(filter) = refused.iter().find(|filter| **filter != own) {
-                        leave(link).await;
+                        link.leave(STOP_PATIENCE).await;
                         return End::Lost(format!(
                             "the broker at {} refuses our subscription to {filter}: allow this client to read it in the broker's ACL",
                             link.broker().address()
@@ -304,7 +304,7 @@ impl<I: Inbox> Subscriber<I> {
                         Err(why) => return End::Lost(why),
                     };
                 }
-                Signal::Acked((), _) | Signal::Closed => {}
+                Signal::Acked((), _) => {}
                 Signal::Lost(why) => return End::Lost(why),
             }
         }
@@ -441,11 +441,4 @@ async fn next(left: &mut Option<Signal<()>>, link: &mut Connection<()>) -> Signa
         Some(signal) => signal,
         None => link.next().await,
     }
-}
-
-/// Ends the connection after the acknowledgements given so far have left.
-async fn leave(link: &mut Connection<()>) {
-    link.disconnect();
-    let gone = async { while !matches!(link.next().await, Signal::Closed | Signal::Lost(_)) {} };
-    let _ = tokio::time::timeout(STOP_PATIENCE, gone).await;
 }
