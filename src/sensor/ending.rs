@@ -1,7 +1,7 @@
 //! Takes a running sensor down, in order: the source first, then what its windows pass through, so that everything
 //! counted is kept, and delivered if it can be.
 
-use super::{SensorError, keys, outbox::SpoolOutbox, recorder, running::Running};
+use super::{SensorError, counting::Replay, keys, outbox::SpoolOutbox, recorder, running::Running};
 use crate::{UnixNanos, spool::SharedSpool, stop, watchdog, wire::Status};
 use std::{
     io,
@@ -41,7 +41,8 @@ pub(super) async fn wait_and_end(running: Running) -> Result<(), SensorError> {
         }
     };
     if let Some(signal) = signal {
-        tracing::info!(signal, "stopping");
+        let kept = if Replay::new(&config).repeats { "" } else { ": the open window is closed and kept" };
+        tracing::info!(signal, "stopping{kept}");
         watchdog::stopping();
         signals.stop.store(true, Ordering::Relaxed);
         let _ = stop_recording.send(true);
