@@ -8,7 +8,7 @@ fn sample(name: &str) -> String {
 }
 
 /// The sample with its commented keys and tables made live: a line like `#port = 1883` or `#[mqtt.tls]`.
-fn uncommented(text: &str) -> String {
+pub(super) fn uncommented(text: &str) -> String {
     text.lines()
         .map(|line| match line.strip_prefix('#') {
             Some(rest) if rest.starts_with('[') || (!rest.starts_with(' ') && rest.contains(" = ")) => rest,

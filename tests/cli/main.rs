@@ -1,9 +1,12 @@
-//! The command line: its arguments, configurations, `airtally doctor`.
+//! The command line: its arguments, configurations, `airtally doctor`; and that what is documented is there.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod arguments;
 mod config;
 mod doctor;
+mod keys;
+mod links;
+mod openapi;
 #[path = "../support/records.rs"]
 mod records;
 #[path = "../support/mod.rs"]

@@ -1,8 +1,13 @@
 //! What is documented is what happens: messages on the wire validate against `docs/schema/`, and the broker settings
-//! of `docs/mqtt.md` let sensor and ingest work, and nobody else.
+//! of `packaging/` let sensor and ingest work, and nobody else.
 
-use super::{broker::Broker, rig::*};
-use airtally::{UnixNanos, config::SecretFile, mqtt::*, wire::*};
+use super::{broker::Broker, certs::Certs, rig::*};
+use airtally::{
+    UnixNanos,
+    config::{Mqtt, SecretFile, Tls},
+    mqtt::*,
+    wire::*,
+};
 use serde_json::Value;
 use std::{path::Path, process::Command, sync::Arc};
 
@@ -73,56 +78,109 @@ async fn batches_say_what_they_are() {
     sensor.stop().await;
 }
 
-/// The first block of `docs/mqtt.md` that begins with this line.
-fn snippet(first_line: &str) -> String {
-    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/mqtt.md")).unwrap();
-    let block = page.split("```").find(|block| block.lines().nth(1) == Some(first_line));
-    block
-        .unwrap_or_else(|| panic!("docs/mqtt.md has no block '{first_line}'"))
-        .lines()
-        .skip(1)
-        .collect::<Vec<_>>()
-        .join("\n")
+/// A file of `packaging/`.
+fn shipped(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging").join(path)).unwrap()
 }
 
-#[tokio::test]
-async fn the_documented_broker_settings_work() {
-    let broker = Broker::start_with(|dir| {
-        let (acl, passwords) = (dir.join("acl"), dir.join("passwords"));
-        std::fs::write(&acl, snippet("# /etc/mosquitto/airtally.acl")).unwrap();
-        std::fs::write(&passwords, "").unwrap();
-        for user in ["attic", "ingest", "cellar"] {
-            let made = Command::new("mosquitto_passwd").arg("-b").arg(&passwords).args([user, "secret"]).status();
-            assert!(made.unwrap().success());
-        }
-        std::fs::write(dir.join("secret"), "secret\n").unwrap();
-        snippet("# /etc/mosquitto/conf.d/airtally.conf")
-            .replace("/etc/mosquitto/airtally.acl", acl.to_str().unwrap())
-            .replace("/etc/mosquitto/airtally.passwords", passwords.to_str().unwrap())
-    });
+/// Lays the shipped access rules and users into `dir`, as `docs/mqtt.md` says.
+fn access(dir: &Path) {
+    std::fs::write(dir.join("airtally.acl"), shipped("mosquitto/airtally.acl")).unwrap();
+    let passwords = dir.join("airtally.passwd");
+    std::fs::write(&passwords, "").unwrap();
+    for user in ["sensor-1", "ingest-1", "sensor-2"] {
+        let made = Command::new("mosquitto_passwd").arg("-b").arg(&passwords).args([user, "secret"]).status();
+        assert!(made.unwrap().success());
+    }
+    std::fs::write(dir.join("secret"), "secret\n").unwrap();
+}
+
+/// What the shipped settings promise, of a broker that has them: sensor and ingest work, and nobody else.
+async fn only_those_who_may(broker: &Broker, tls: Option<Tls>) {
     let login = |user: &str| {
         let mut mqtt = local(broker.port);
         mqtt.username = Some(user.into());
         mqtt.password_file = Some(SecretFile(broker.dir.path().join("secret")));
+        mqtt.tls.clone_from(&tls);
         mqtt
     };
     let (memory, inbox) = (Memory::new(), Arc::default());
-    let ingest = Ingest::ready(login("ingest"), &inbox).await;
-    let sensor = Sensor::start(login("attic"), &memory);
+    let ingest = Ingest::ready(login("ingest-1"), &inbox).await;
+    let sensor = Sensor::start_named(login("sensor-1"), "sensor-1", &memory);
     memory.append(0..10, 10);
     memory.gap(10);
     until("everything delivered", || memory.pending() == 0 && inbox.seqs().len() == 10).await;
     until("status and info", || !inbox.payloads(&Leaf::Status).is_empty() && !inbox.payloads(&Leaf::Info).is_empty())
         .await;
-    ingest.ask(memory.run, 0, 4).await;
+    ingest.ask_of("sensor-1", memory.run, 0, 4).await;
     until("an answer", || !inbox.payloads(&Leaf::Response("replay".into())).is_empty()).await;
     sensor.stop().await;
-    // Another sensor's password does not open this one's topics.
+    // Another sensor's password does not open this one's topics; no password opens none.
     let (log, _guard) = Log::capture();
-    let intruder = Sensor::start(login("cellar"), &memory);
+    let intruder = Sensor::start_named(login("sensor-2"), "sensor-1", &memory);
     memory.append(11..12, 10);
-    log.says(&["refuses what we publish to airtally/home/attic/batch", "ACL"]).await;
+    log.says(&["refuses what we publish to airtally/home/sensor-1/batch", "ACL"]).await;
     assert_eq!(inbox.seqs().len(), 10);
     intruder.stop().await;
+    let nobody = Sensor::start(Mqtt { username: None, password_file: None, ..login("") }, &memory);
+    log.says(&["refuses connections without a user name"]).await;
+    nobody.stop().await;
     ingest.stop().await;
+}
+
+/// `packaging/mosquitto/airtally.conf` as it is but for paths and port, in the folder that Debian's mosquitto.conf includes.
+fn as_in_debian(dir: &Path, port: u16, change: impl Fn(String) -> String) -> String {
+    access(dir);
+    let conf = shipped("mosquitto/airtally.conf").replace("/etc/mosquitto", dir.to_str().unwrap());
+    std::fs::create_dir_all(dir.join("conf.d")).unwrap();
+    let conf = change(conf).replace("\nlistener 1883\n", &format!("\nlistener {port}\n"));
+    assert!(conf.contains(&format!("\nlistener {port}\n")), "{conf}");
+    std::fs::write(dir.join("conf.d/airtally.conf"), conf).unwrap();
+    format!("persistence true\ninclude_dir {}", dir.join("conf.d").display())
+}
+
+#[tokio::test]
+async fn the_shipped_broker_settings_work() {
+    let broker = Broker::start_as(|dir, port| as_in_debian(dir, port, |conf| conf));
+    // Not on 127.0.0.1 alone: sensors are elsewhere.
+    std::net::TcpStream::connect(("127.0.0.2", broker.port)).unwrap();
+    only_those_who_may(&broker, None).await;
+}
+
+#[tokio::test]
+async fn the_shipped_broker_settings_work_with_the_tls_that_they_show() {
+    let certs = Certs::new("localhost");
+    let broker = Broker::start_as(|dir, port| {
+        for name in ["ca.pem", "server.pem", "server.key"] {
+            std::fs::copy(certs.path(name), dir.join(name)).unwrap();
+        }
+        // As the file says: the plain listener out, the other one in.
+        as_in_debian(dir, port, |conf| {
+            let conf = conf
+                .replace("\nlistener 1883\n", "\n#listener 1883\n")
+                .replace("\n#listener 8883\n", "\nlistener 1883\n");
+            ["cafile", "certfile", "keyfile"]
+                .iter()
+                .fold(conf, |conf, key| conf.replace(&format!("\n#{key} "), &format!("\n{key} ")))
+        })
+    });
+    let tls = Tls { ca_file: Some(certs.path("ca.pem")), server_name: Some("localhost".into()), ..Tls::default() };
+    only_those_who_may(&broker, Some(tls)).await;
+}
+
+#[tokio::test]
+async fn the_containers_broker_settings_work() {
+    let certs = Certs::new("mosquitto");
+    let broker = Broker::start_as(|dir, port| {
+        access(dir);
+        for name in ["ca.pem", "server.pem", "server.key"] {
+            std::fs::copy(certs.path(name), dir.join(name)).unwrap();
+        }
+        let dir = dir.to_str().unwrap();
+        let conf = shipped("server/mosquitto/mosquitto.conf").replace("listener 8883", &format!("listener {port}"));
+        let conf = ["certs", "config"].iter().fold(conf, |conf, name| conf.replace(&format!("/mosquitto/{name}"), dir));
+        conf.lines().filter(|line| !line.starts_with("persistence_location")).collect::<Vec<_>>().join("\n")
+    });
+    let tls = Tls { ca_file: Some(certs.path("ca.pem")), server_name: Some("mosquitto".into()), ..Tls::default() };
+    only_those_who_may(&broker, Some(tls)).await;
 }

@@ -185,13 +185,22 @@ impl Sensor {
 
     /// As [`Self::start`]; `answerers` answer requests.
     pub fn start_with(mqtt: Mqtt, outbox: &Arc<Memory>, answerers: Vec<Arc<dyn Answerer>>) -> Self {
+        Self::start_as(mqtt, "attic", outbox, answerers)
+    }
+
+    /// As [`Self::start`], by another name than `attic`.
+    pub fn start_named(mqtt: Mqtt, name: &str, outbox: &Arc<Memory>) -> Self {
+        Self::start_as(mqtt, name, outbox, Vec::new())
+    }
+
+    fn start_as(mqtt: Mqtt, name: &str, outbox: &Arc<Memory>, answerers: Vec<Arc<dyn Answerer>>) -> Self {
         let (status, status_receiver) = watch::channel(Status::online(Some(outbox.run)));
         let (events, events_receiver) = mpsc::channel(8);
         let (stop, stop_receiver) = watch::channel(false);
         let settings = PublisherSettings {
             mqtt,
             site: "home".into(),
-            sensor: "attic".into(),
+            sensor: name.into(),
             config: json!({"window": {"length": "10s"}}),
             beat: Beat::default(),
         };
@@ -321,8 +330,12 @@ impl Ingest {
     }
 
     pub async fn ask(&self, run: Uuid, first_seq: u64, last_seq: u64) {
+        self.ask_of("attic", run, first_seq, last_seq).await;
+    }
+
+    pub async fn ask_of(&self, sensor: &str, run: Uuid, first_seq: u64, last_seq: u64) {
         let body = ReplayRequest { run, first_seq, last_seq, id: Some("test".into()) };
-        let request = Outgoing::Replay { site: "home".into(), sensor: "attic".into(), body };
+        let request = Outgoing::Replay { site: "home".into(), sensor: sensor.into(), body };
         self.requests.send(request).await.unwrap();
     }
 }

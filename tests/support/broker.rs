@@ -25,15 +25,20 @@ impl Broker {
 
     /// A broker whose configuration, but for the listener's port, is made for its directory.
     pub fn start_with(config: impl Fn(&Path) -> String) -> Self {
+        Self::start_as(|dir, port| format!("listener {port} 127.0.0.1\n{}", config(dir)))
+    }
+
+    /// A broker whose configuration is made for its directory and port, the listener too.
+    pub fn start_as(config: impl Fn(&Path, u16) -> String) -> Self {
         let mut dir = tempfile::tempdir().unwrap();
         // Another process may take a free port before mosquitto does: then the next one.
         for _ in 0..10 {
             let port = free_port();
             let text = format!(
-                "listener {port} 127.0.0.1\nuser root\nlog_dest file {}\nlog_type all\npersistence_location {}/\n{}\n",
+                "user root\nlog_dest file {}\nlog_type all\npersistence_location {}/\n{}\n",
                 dir.path().join("log").display(),
                 dir.path().display(),
-                config(dir.path())
+                config(dir.path(), port)
             );
             fs::write(dir.path().join("mosquitto.conf"), text).unwrap();
             let mut broker = Self { port, dir, child: None };

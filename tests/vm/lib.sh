@@ -216,7 +216,7 @@ is_new() { [ "$(property "$1" SubState)" = running ] && [ "$(main_pid "$1")" != 
 
 # system_broker: mosquitto as a service, with the rules and snippet of the package, users sensor-1 and ingest-1.
 system_broker() {
-    local examples=/usr/share/doc/airtally/examples/mosquitto
+    local examples=/usr/share/doc/airtally/packaging/mosquitto
     cp $examples/airtally.conf /etc/mosquitto/conf.d/
     cp $examples/airtally.acl /etc/mosquitto/airtally.acl
     : >/etc/mosquitto/airtally.passwd
