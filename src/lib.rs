@@ -69,7 +69,7 @@
 //!
 //! [`Mac`], [`UnixNanos`], [`units`], [`bounds`], [`boot`], [`own_file`] (whose a file is), [`mod@erase`] (removes one for
 //! good), [`pace`] (how often to try and to log), [`printable`](mod@printable) (what of a stranger's text is shown),
-//! [`stop`] and [`watchdog`] are what all of them share.
+//! [`stop`], [`tls`] (certificates, and their errors in words) and [`watchdog`] are what all of them share.
 
 #[cfg(feature = "sensor")]
 pub mod boot;
@@ -90,6 +90,8 @@ pub mod roster;
 #[cfg(feature = "cli")]
 pub mod stop;
 pub mod time;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod units;
 #[cfg(any(feature = "sensor", feature = "ingest"))]
 pub mod watchdog;

@@ -8,9 +8,11 @@
 use super::{
     MqttError,
     fault::{self, Broker},
-    tls,
 };
-use crate::config::Mqtt;
+use crate::{
+    config::{Mqtt, SecretFile, Tls},
+    tls::{self, Authorities, TlsError},
+};
 use rumqttc::{
     Outgoing, Transport,
     v5::{
@@ -149,6 +151,7 @@ impl<T> Connection<T> {
             host: mqtt.host.trim_matches(['[', ']']).to_owned(),
             port: mqtt.port.unwrap_or(if mqtt.tls.is_some() { 8883 } else { 1883 }),
             tls: mqtt.tls.is_some(),
+            has_identity: mqtt.tls.as_ref().is_some_and(|tls| tls.cert_file.is_some()),
             client_id: plan.client_id.clone(),
             username: mqtt.username.clone(),
         };
@@ -351,13 +354,19 @@ fn options(mqtt: &Mqtt, broker: &Broker, plan: Plan) -> Result<MqttOptions, Mqtt
         options.set_last_will(LastWill::new(will.topic, will.payload, QoS::AtLeastOnce, will.retain, Some(properties)));
     }
     if let Some(username) = &mqtt.username {
-        let password = mqtt.password_file.as_ref().map(crate::config::SecretFile::read_line).transpose()?;
+        let password = mqtt.password_file.as_ref().map(SecretFile::read_line).transpose()?;
         options.set_credentials(username, password.unwrap_or_default());
     }
     if let Some(tls) = &mqtt.tls {
-        options.set_transport(Transport::tls_with_config(tls::client_config(tls)?.into()));
+        options.set_transport(Transport::tls_with_config(client_config(tls)?.into()));
     }
     Ok(options)
+}
+
+fn client_config(tls: &Tls) -> Result<rustls::ClientConfig, TlsError> {
+    let authorities = tls.ca_file.as_deref().map_or(Authorities::System, Authorities::Only);
+    let identity = tls.cert_file.as_deref().zip(tls.key_file.as_ref().map(SecretFile::path));
+    tls::client(authorities, identity, tls.server_name.as_deref())
 }
 
 const CONTENT_TYPE: &str = "application/json";

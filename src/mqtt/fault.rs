@@ -1,6 +1,7 @@
 //! What the client library reports as an error, as one sentence for the person who has to do something about it.
 //! Beside `link`, the only file that sees rumqttc's types; decides nothing.
 
+use crate::tls::{self, Peer, Settings};
 use rumqttc::v5::{
     ConnectionError, StateError, TlsError,
     mqttbytes::{
@@ -8,8 +9,15 @@ use rumqttc::v5::{
         v5::{ConnectReturnCode, DisconnectReasonCode},
     },
 };
-use rustls::{AlertDescription, CertificateError};
 use std::io;
+
+/// What can be set, for sentences on TLS.
+const SETTINGS: Settings = Settings {
+    authority: "mqtt.tls.ca_file",
+    name: "mqtt.host or mqtt.tls.server_name",
+    identity: Some("mqtt.tls.cert_file and mqtt.tls.key_file"),
+    plain: "leave out [mqtt.tls]",
+};
 
 /// Whom we talk to, for messages.
 #[derive(Clone, Debug)]
@@ -17,6 +25,8 @@ pub(super) struct Broker {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) tls: bool,
+    /// A client certificate is set up.
+    pub(super) has_identity: bool,
     pub(super) client_id: String,
     pub(super) username: Option<String>,
 }
@@ -59,8 +69,9 @@ impl Broker {
 
     fn no_mqtt(&self) -> String {
         let at = self.address();
+        let tls = if self.tls { "" } else { ", and whether the port expects TLS (then add [mqtt.tls])" };
         format!(
-            "what answers at {at} does not speak MQTT 5: check mqtt.port; airtally needs a broker that does, like mosquitto 1.6 or later"
+            "what answers at {at} does not speak MQTT 5: check mqtt.port{tls}; airtally needs a broker that does, like mosquitto 1.6 or later"
         )
     }
 
@@ -70,7 +81,7 @@ impl Broker {
             return format!("the broker at {at} closed the connection");
         }
         let tls = if self.tls {
-            "that it has a TLS listener on this port"
+            "that this port expects TLS (else leave out [mqtt.tls])"
         } else {
             "that this port expects no TLS (else add [mqtt.tls])"
         };
@@ -79,8 +90,10 @@ impl Broker {
 
     fn io(&self, error: &io::Error, connected: bool) -> String {
         let at = self.address();
-        if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            return self.tls(error);
+        if let Some(error) = tls::found(error) {
+            let who = format!("the broker at {at}");
+            let peer = Peer { who: &who, settings: &SETTINGS, has_identity: self.has_identity };
+            return tls::explain(error, &peer);
         }
         match error.kind() {
             io::ErrorKind::ConnectionRefused => {
@@ -99,46 +112,6 @@ impl Broker {
                 format!("the name '{}' cannot be resolved ({error}): check mqtt.host and this system's DNS", self.host)
             }
             _ => format!("the connection to the broker at {at} broke: {error}"),
-        }
-    }
-
-    fn tls(&self, error: &rustls::Error) -> String {
-        let at = self.address();
-        let untrusted = format!("the certificate of the broker at {at} is not trusted");
-        match error {
-            rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
-                format!(
-                    "{untrusted}: none of the authorities to trust has issued it; name the broker's in mqtt.tls.ca_file"
-                )
-            }
-            rustls::Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            ) => format!(
-                "{untrusted}: it is for another name ({error}); set mqtt.host or mqtt.tls.server_name to a name it carries"
-            ),
-            rustls::Error::InvalidCertificate(
-                CertificateError::Expired
-                | CertificateError::ExpiredContext { .. }
-                | CertificateError::NotValidYet
-                | CertificateError::NotValidYetContext { .. },
-            ) => format!("{untrusted}: it is out of date by this system's clock ({error}); renew it, or set the clock"),
-            rustls::Error::InvalidCertificate(_) => format!("{untrusted}: {error}"),
-            rustls::Error::AlertReceived(
-                AlertDescription::CertificateRequired
-                | AlertDescription::BadCertificate
-                | AlertDescription::CertificateUnknown
-                | AlertDescription::UnknownCA
-                | AlertDescription::AccessDenied
-                | AlertDescription::CertificateExpired
-                | AlertDescription::CertificateRevoked
-                | AlertDescription::HandshakeFailure,
-            ) => format!(
-                "the broker at {at} does not accept our client certificate ({error}): check mqtt.tls.cert_file and key_file, and which authority the broker trusts"
-            ),
-            rustls::Error::InvalidMessage(_) => {
-                format!("what answers at {at} does not speak TLS ({error}): check mqtt.port, or leave out [mqtt.tls]")
-            }
-            _ => format!("TLS with the broker at {at} failed: {error}"),
         }
     }
 
@@ -234,6 +207,7 @@ mod tests {
             host: "::1".into(),
             port: 1883,
             tls: false,
+            has_identity: false,
             client_id: "airtally-home-attic".into(),
             username: None,
         };

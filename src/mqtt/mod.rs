@@ -23,7 +23,6 @@ mod replay;
 mod requests;
 mod session;
 mod subscriber;
-mod tls;
 mod topics;
 mod twin;
 
@@ -36,8 +35,7 @@ pub use reach::reach;
 pub use subscriber::{Inbox, InboxError, Incoming, Outgoing, Receipt, SubscriberSettings, subscribe};
 pub use topics::{Leaf, Topics};
 
-use crate::config::SecretError;
-use std::path::PathBuf;
+use crate::{config::SecretError, tls::TlsError};
 
 /// Why a connection to the broker cannot even be tried. All of these are found before the first attempt; what
 /// goes wrong later is logged and tried again.
@@ -46,24 +44,9 @@ pub enum MqttError {
     /// The password cannot be read.
     #[error("cannot log in to the broker: {0}")]
     Secret(#[from] SecretError),
-    /// A PEM file cannot be read, or holds nothing of use.
-    #[error("cannot use {path} as {role}: {message}")]
-    Pem {
-        /// The file.
-        path: PathBuf,
-        /// What it should hold.
-        role: &'static str,
-        /// What is wrong and what would do.
-        message: String,
-    },
-    /// The system has no certificate authorities.
-    #[error(
-        "this system has no certificate authorities to trust ({0}): install ca-certificates, or name the broker's in mqtt.tls.ca_file"
-    )]
-    NoRoots(String),
-    /// The client certificate and its key do not fit, or the configured server name is no name.
-    #[error("cannot set up TLS: {0}")]
-    Tls(String),
+    /// TLS cannot be set up.
+    #[error("cannot encrypt the connection to the broker: {0}")]
+    Tls(#[from] TlsError),
     /// Another ingest has our name.
     #[error(
         "another ingest (instance {instance}) is called '{name}' too and has taken over our connection to the broker at {address} twice: \
@@ -77,10 +60,4 @@ pub enum MqttError {
         /// What the other one's status says that it is.
         instance: uuid::Uuid,
     },
-}
-
-impl MqttError {
-    fn pem(path: &std::path::Path, role: &'static str, error: &dyn std::fmt::Display) -> Self {
-        Self::Pem { path: path.to_owned(), role, message: error.to_string() }
-    }
 }

@@ -161,7 +161,28 @@ fn a_private_authority_is_trusted_when_it_is_named() {
     let update = |extra: &[&str]| run([&["oui", "--db", &at("oui.sqlite"), "update", "--from", &url], extra].concat());
     let refused = update(&[]);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(text(&refused).to_lowercase().contains("certificate"), "{}", text(&refused));
+    let words = ["the certificate of the server is not trusted", "no authority that is trusted here", "--ca-file"];
+    assert!(words.iter().all(|word| text(&refused).contains(word)), "{}", text(&refused));
     let taken = update(&["--ca-file", &at("ca.pem")]);
     assert!(taken.status.success(), "{}", text(&taken));
+}
+
+#[test]
+fn what_is_wrong_with_a_servers_certificate_is_named() {
+    let certs = crate::certs::Certs::new("other.example");
+    certs.self_signed("own", "localhost", "CA:TRUE");
+    let ca = certs.path("ca.pem").display().to_string();
+    for (name, words) in [("own", "at the same time an authority's"), ("server", "it carries other.example;")] {
+        let port = crate::support::free_port();
+        let mut command = Command::new("openssl");
+        let files = [format!("{name}.pem"), format!("{name}.key")];
+        command.current_dir(certs.path("")).args(["s_server", "-quiet", "-WWW", "-cert", &files[0], "-key", &files[1]]);
+        let _server = Daemon::start("openssl", command.args(["-accept", &port.to_string()]), &certs.path("log"));
+        wait_until("openssl listens", Duration::from_secs(10), || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let url = format!("https://localhost:{port}/manuf");
+        let db = certs.path("oui.sqlite").display().to_string();
+        let refused = run(["oui", "--db", &db, "update", "--from", &url, "--ca-file", &ca]);
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(text(&refused).contains(words), "{}", text(&refused));
+    }
 }

@@ -3,6 +3,8 @@
 
 mod bounds;
 mod certificates;
+#[path = "../mqtt/certs.rs"]
+mod certs;
 mod cli;
 mod fetch;
 mod registry;

@@ -256,7 +256,8 @@ async fn tls_is_verified_against_the_authority_named() {
     for untrusted in [None, Some(stranger)] {
         config.ca_file = untrusted;
         let reason = temporary(Influx::open(&config).unwrap().store(&records).await);
-        assert!(reason.contains("certificate"), "{reason}");
+        let words = ["the certificate of the server is not trusted", "no authority that is trusted here", "ca_file"];
+        assert!(words.iter().all(|word| reason.contains(word)), "{reason}");
     }
     config.ca_file = Some(authority);
     Influx::open(&config).unwrap().store(&records).await.unwrap();
@@ -266,6 +267,34 @@ async fn tls_is_verified_against_the_authority_named() {
     config.url = server.url.replace("https", "http");
     let reason = temporary(Influx::open(&config).unwrap().store(&records).await);
     assert!(reason.contains("http or https"), "{reason}");
+}
+
+/// The same sentences as with a broker: of certificates, and of a server that speaks no TLS.
+#[tokio::test]
+async fn what_is_wrong_with_tls_is_named() {
+    let certs = crate::certs::Certs::new("localhost");
+    certs.self_signed("own", "localhost", "CA:FALSE");
+    certs.dated("expired", "20200101000000Z", "20200201000000Z", "subjectAltName=DNS:localhost\n");
+    let records = [batch(simple("home", "pi", 0, tracked(1, 10)))];
+    for (name, words) in [("own", "it is self-signed"), ("expired", "it has expired: it was valid until 2020-02-01")] {
+        let pem = certs.path(&format!("{name}-both.pem"));
+        let both = [format!("{name}.key"), format!("{name}.pem")].map(|part| std::fs::read(certs.path(&part)).unwrap());
+        std::fs::write(&pem, both.concat()).unwrap();
+        let options = InfluxdOptions { certificate: Some(&pem), ..InfluxdOptions::default() };
+        let server = Influxd::start_with(options).await;
+        let mut config = config(&server.url.replace("127.0.0.1", "localhost"));
+        config.ca_file = Some(certs.path("ca.pem"));
+        let reason = temporary(Influx::open(&config).unwrap().store(&records).await);
+        assert!(reason.contains(words) && reason.contains("cannot write to 'main' at https://localhost"), "{reason}");
+    }
+    let plain = Influxd::start().await;
+    let mut config = config(&plain.url.replace("http://", "https://"));
+    config.ca_file = Some(certs.path("ca.pem"));
+    let reason = temporary(Influx::open(&config).unwrap().store(&records).await);
+    assert!(reason.contains("the server does not speak TLS") && reason.contains("http://"), "{reason}");
+    config.ca_file = Some(certs.path("ca.key"));
+    let error = Influx::open(&config).unwrap_err().to_string();
+    assert!(error.contains("it holds a private key, and no certificate"), "{error}");
 }
 
 fn temporary(result: Result<(), SinkError>) -> String {

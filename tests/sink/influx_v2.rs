@@ -315,5 +315,5 @@ fn settings_that_cannot_work_are_said_at_once() {
         config.url = "https://localhost:8086".into();
         config.ca_file = Some("/nowhere/ca.pem".into());
     });
-    assert!(text.contains("cannot read ca_file /nowhere/ca.pem"), "{text}");
+    assert!(text.contains("ca_file: cannot use /nowhere/ca.pem as the certificate authorities to trust"), "{text}");
 }

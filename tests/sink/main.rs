@@ -2,6 +2,8 @@
 //! dashboards that show it.
 #![allow(clippy::expect_used, clippy::field_reassign_with_default, clippy::panic, clippy::unwrap_used)]
 
+#[path = "../mqtt/certs.rs"]
+mod certs;
 #[path = "../support/databases.rs"]
 mod databases;
 mod documented;

@@ -1,7 +1,8 @@
 //! Registry files over HTTPS: conditional, bounded in time and size. The one file of this module that knows HTTP.
 
 use super::{OuiError, origin::shown, source::MAX_BYTES};
-use reqwest::{Certificate, Client, StatusCode, Url, header, redirect};
+use crate::tls::{self, Authorities, Peer, Settings};
+use reqwest::{Client, StatusCode, Url, header, redirect};
 use std::{path::Path, time::Duration};
 
 /// The sources of an update that names none: the IEEE's lists and Wireshark's.
@@ -14,6 +15,14 @@ pub const DEFAULT_SOURCES: [&str; 7] = [
     "https://www.wireshark.org/download/automated/data/manuf",
     "https://gitlab.com/wireshark/wireshark/-/raw/release-4.0/wka",
 ];
+
+/// What can be set, for sentences on TLS.
+const SETTINGS: Settings = Settings {
+    authority: "--ca-file",
+    name: "the address",
+    identity: None,
+    plain: "name a file that was fetched by other means",
+};
 
 /// How long a fetch may take.
 #[derive(Clone, Copy, Debug)]
@@ -84,15 +93,12 @@ impl Fetcher {
                     attempt.error("it redirects to a place without TLS")
                 }
             }));
-        if let Some(path) = ca {
-            let failed = |message: String| OuiError::Source { origin: path.display().to_string(), message };
-            let pem = std::fs::read(path).map_err(|error| failed(format!("cannot be read: {error}")))?;
-            let certificates = Certificate::from_pem_bundle(&pem)
-                .ok()
-                .filter(|found| !found.is_empty())
-                .ok_or_else(|| failed("holds no certificates in PEM form".into()))?;
-            builder = builder.tls_certs_merge(certificates);
-        }
+        let authorities = ca.map_or(Authorities::System, Authorities::SystemAnd);
+        let tls = tls::client(authorities, None, None).map_err(|error| OuiError::Source {
+            origin: "HTTPS".into(),
+            message: format!("cannot be set up: {error}"),
+        })?;
+        builder = builder.tls_backend_preconfigured(tls);
         let client = builder.build().map_err(|error| OuiError::Source {
             origin: "HTTPS".into(),
             message: format!("cannot be set up: {}", innermost(error)),
@@ -160,6 +166,9 @@ fn is_safe(url: &Url) -> bool {
 fn innermost(error: reqwest::Error) -> String {
     if error.is_timeout() {
         return "it took too long".into();
+    }
+    if let Some(error) = tls::found(&error) {
+        return tls::explain(error, &Peer { who: "the server", settings: &SETTINGS, has_identity: false });
     }
     let error = error.without_url();
     let mut cause: &dyn std::error::Error = &error;

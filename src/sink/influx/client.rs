@@ -10,6 +10,7 @@ use crate::{
     UnixNanos,
     config::{self, InfluxApi},
     sink::{OpenError, Rejected, Sink, SinkError, Storing},
+    tls::{self, Authorities, Peer, Settings},
     wire::Record,
 };
 use flate2::{Compression, write::GzEncoder};
@@ -25,6 +26,10 @@ const LONGEST_ANSWER: usize = 64 << 10;
 /// Requests of one call that may be refused before the search for the bad lines is given up: what is left is
 /// refused by whole records, which loses nothing, since a dead letter holds its record whole.
 const MOST_REFUSALS: usize = 2_000;
+
+/// What can be set, for sentences on TLS.
+const SETTINGS: Settings =
+    Settings { authority: "ca_file of this [[influx]]", name: "url", identity: None, plain: "begin url with http://" };
 
 /// One InfluxDB or VictoriaMetrics.
 #[derive(Debug)]
@@ -312,16 +317,10 @@ fn client(config: &config::Influx, url: &Url) -> Result<Client, String> {
         .redirect(redirect::Policy::none())
         .no_proxy();
     if url.scheme() == "https" {
-        if let Some(path) = &config.ca_file {
-            let shown = path.display();
-            let pem = std::fs::read(path).map_err(|error| format!("cannot read ca_file {shown}: {error}"))?;
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-                .map_err(|error| format!("ca_file {shown} is not PEM: {}", deepest(&error)))?;
-            if certificates.is_empty() {
-                return Err(format!("ca_file {shown} has no certificate in it"));
-            }
-            builder = builder.tls_certs_merge(certificates);
-        }
+        let authorities = config.ca_file.as_deref().map_or(Authorities::System, Authorities::SystemAnd);
+        let key = if config.ca_file.is_some() { "ca_file: " } else { "" };
+        let tls = tls::client(authorities, None, None).map_err(|error| format!("{key}{error}"))?;
+        builder = builder.tls_backend_preconfigured(tls);
     } else {
         // Without TLS the system's authorities are not needed, and a system without any is no obstacle.
         builder = builder.tls_certs_only([]);
@@ -334,7 +333,17 @@ fn cause(error: reqwest::Error, config: &config::Influx) -> String {
     if error.is_timeout() {
         return format!("no answer within {}; is it overloaded?", humantime::format_duration(config.timeout));
     }
-    let hint = if error.is_connect() { "; does it run, and does url name its host and port?" } else { "" };
+    if let Some(error) = tls::found(&error) {
+        return tls::explain(error, &Peer { who: "the server", settings: &SETTINGS, has_identity: false });
+    }
+    let hint = match (error.is_connect(), config.url.starts_with("https")) {
+        (true, true) => {
+            "; does it run, does url name its host and port, and does it speak TLS (else begin url with http://)?"
+        }
+        (true, false) => "; does it run, and does url name its host and port?",
+        (false, false) => "; does it speak HTTP, and not HTTPS (then begin url with https://)?",
+        (false, true) => "",
+    };
     format!("{}{hint}", deepest(&error.without_url()))
 }
 
