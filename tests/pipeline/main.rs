@@ -4,6 +4,7 @@
 mod bad_input;
 mod commits;
 mod faults;
+mod grafana;
 mod influx;
 mod live;
 mod metrics;
@@ -11,6 +12,7 @@ mod missing;
 mod privacy;
 mod scale;
 mod sqlite;
+mod subscribers;
 #[path = "../support/mod.rs"]
 mod support;
 mod survivors;

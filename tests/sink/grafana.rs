@@ -1,27 +1,22 @@
 //! Every query of the dashboard, with its variables filled in as Grafana fills them, on a real InfluxDB 1.6
 //! that the sink has filled: each must be understood and find something.
-use crate::{filled::filled, records::neighbourhood};
+use crate::{
+    dashboard::{Asked, dashboard, graphs, interpolate, interval, packaging},
+    databases::{Influxd, Series},
+    filled::filled,
+    records::{neighbourhood, neighbourhood_of},
+};
+use airtally::wire::Record;
 use serde_json::Value;
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::collections::BTreeSet;
 
-fn packaging(path: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("packaging/grafana").join(path);
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
+/// When the records begin.
+const BEGIN: u64 = 1_700_000_000;
+const HOUR: u64 = 3_600;
 
-fn dashboard() -> Value {
-    serde_json::from_str(&packaging("dashboards/airtally.json")).unwrap()
-}
-
-/// As Grafana writes a query out: regular expressions of the chosen values, the range in milliseconds.
-fn interpolate(query: &str, site: &str, sensor: &str) -> String {
-    let filled = query
-        .replace("$timeFilter", "time >= 1699999000000ms and time <= 1700001000000ms")
-        .replace("$__interval", "30s")
-        .replace("$site", site)
-        .replace("$sensor", sensor);
-    assert!(!filled.replace("$/", "").contains('$'), "a variable is left in {filled}");
-    filled
+/// A query over all that there is, at half a minute's interval.
+fn of_all(query: &str, site: &str, sensor: &str) -> String {
+    interpolate(query, &Asked { site, sensor, from: BEGIN - 1_000, to: BEGIN + 1_000, interval: 30 })
 }
 
 #[tokio::test]
@@ -33,7 +28,7 @@ async fn every_panel_finds_something() {
         let title = panel["title"].as_str().unwrap();
         for target in panel["targets"].as_array().unwrap() {
             for (site, sensor) in [(".*", ".*"), ("(home)", "(attic|cellar\\.2)"), ("home", "attic")] {
-                let query = interpolate(target["query"].as_str().unwrap(), site, sensor);
+                let query = of_all(target["query"].as_str().unwrap(), site, sensor);
                 let series = server.series("airtally", &query).await;
                 assert!(!series.is_empty(), "'{title}' finds nothing: {query}");
                 let values = series.iter().flat_map(|one| &one.rows).flat_map(|row| row.iter());
@@ -53,7 +48,7 @@ async fn what_panels_show_is_right() {
     let ask = async |title: &str| {
         let panels = dashboard["panels"].as_array().unwrap();
         let panel = panels.iter().find(|panel| panel["title"] == title).unwrap_or_else(|| panic!("no panel {title}"));
-        let query = interpolate(panel["targets"][0]["query"].as_str().unwrap(), "home", "attic");
+        let query = of_all(panel["targets"][0]["query"].as_str().unwrap(), "home", "attic");
         server.series("airtally", &query).await
     };
     assert_eq!(ask("Tracked stations").await[0].rows[0]["stations"], 7);
@@ -70,7 +65,7 @@ async fn what_panels_show_is_right() {
     let vendors = ask("Vendors").await;
     let vendors: BTreeSet<&str> = vendors[0].rows.iter().map(|row| row["vendor"].as_str().unwrap()).collect();
     assert_eq!(vendors, ["Acme", "randomised"].into());
-    let channels = ask("Frames per second listened").await;
+    let channels = ask("Channels over the whole time").await;
     assert_eq!(channels.len(), 2);
     assert_eq!(channels[1].tags["freq_mhz"], "5180");
     assert_eq!(channels[1].rows[0]["frames per second"], 2.25);
@@ -82,10 +77,106 @@ async fn the_variables_list_what_is_there() {
     let dashboard = dashboard();
     let variables = dashboard["templating"]["list"].as_array().unwrap();
     for (variable, wanted) in variables.iter().zip([&["home"][..], &["attic", "cellar.2"]]) {
-        let query = interpolate(variable["query"].as_str().unwrap(), "home", ".*");
+        let query = of_all(variable["query"].as_str().unwrap(), "home", ".*");
         let series = server.series("airtally", &query).await;
         let values: Vec<&str> = series[0].rows.iter().map(|row| row["value"].as_str().unwrap()).collect();
         assert_eq!(values, wanted, "{query}");
+    }
+}
+
+/// A query's series over the hour, at the interval that Grafana gives the panel.
+async fn hour(server: &Influxd, panel: &Value) -> (u64, Vec<Series>) {
+    let interval = interval(panel, HOUR);
+    let query = panel["targets"][0]["query"].as_str().unwrap();
+    let asked = Asked { site: ".*", sensor: ".*", from: BEGIN, to: BEGIN + HOUR - 1, interval };
+    (interval, server.series("airtally", &interpolate(query, &asked)).await)
+}
+
+/// How far apart, in seconds, neighbouring points of each of a series' columns are at most.
+fn widest(series: &Series, interval: u64) -> u64 {
+    let columns: BTreeSet<&String> =
+        series.rows.iter().flat_map(|row| row.keys()).filter(|key| *key != "time").collect();
+    let of_column = |column: &&String| {
+        let points = series.rows.iter().enumerate().filter(|(_, row)| !row[*column].is_null());
+        let points: Vec<u64> = points.map(|(at, _)| at as u64).collect();
+        assert!(points.len() > 1, "{column} has {} points", points.len());
+        points.windows(2).map(|pair| (pair[1] - pair[0]) * interval).max().unwrap()
+    };
+    columns.iter().map(of_column).max().unwrap()
+}
+
+#[tokio::test]
+async fn an_hour_of_windows_of_ten_seconds_is_a_line() {
+    let server = filled(&neighbourhood_of(HOUR / 10)).await;
+    let dashboard = dashboard();
+    let mut lines = 0;
+    for panel in graphs(&dashboard) {
+        let title = &panel["title"];
+        let (interval, all) = hour(&server, panel).await;
+        assert_eq!(interval, 10, "{title}");
+        let custom = &panel["fieldConfig"]["defaults"]["custom"];
+        for series in &all {
+            assert_eq!(series.rows.len(), 360, "{title}");
+            // A line joins what is nearer than `spanNulls` milliseconds; a bar stands alone, and none may be missing.
+            let joined = custom["spanNulls"].as_u64().map_or(interval, |span| span / 1_000);
+            assert!(widest(series, interval) <= joined, "{title} {:?} has holes", series.tags);
+            lines += 1;
+        }
+    }
+    assert!(lines > 20, "{lines}");
+}
+
+#[tokio::test]
+async fn rates_are_of_a_second_at_every_interval_and_a_missing_window_breaks_the_line() {
+    let mut records = neighbourhood_of(HOUR / 10);
+    records.retain(|record| !matches!(record, Record::Batch(batch) if (100..102).contains(&batch.identity.seq)));
+    let server = filled(&records).await;
+    let dashboard = dashboard();
+    let panel = |title: &str| *graphs(&dashboard).iter().find(|panel| panel["title"] == title).unwrap();
+    // Window n of a sensor has 10 + n frames of a tracked station, in 10 s.
+    let frames = panel("Frames a second, by sensor");
+    let (interval, all) = hour(&server, frames).await;
+    assert_eq!(all.len(), 2);
+    for series in &all {
+        for (seq, row) in series.rows.iter().enumerate() {
+            let rate = row.iter().find(|(column, _)| *column != "time").unwrap().1;
+            if (100..102).contains(&seq) {
+                assert!(rate.is_null());
+            } else {
+                assert!((rate.as_f64().unwrap() - (10 + seq) as f64 / 10.0).abs() < 1e-9, "{seq}: {rate}");
+            }
+        }
+        assert!(
+            widest(series, interval) * 1_000
+                > frames["fieldConfig"]["defaults"]["custom"]["spanNulls"].as_u64().unwrap()
+        );
+    }
+    // Of channels: 10 and 9 frames a window of each of two sensors; of them a second, and a second listened (6 s and 4 s).
+    for (title, rates) in
+        [("Channels: frames a second", [2.0, 1.8]), ("Frames a second listened, by channel", [10.0 / 6.0, 9.0 / 4.0])]
+    {
+        let query = panel(title)["targets"][0]["query"].as_str().unwrap();
+        // From a whole five minutes on.
+        for interval in [10, 30, 60, 300] {
+            let asked = Asked { site: ".*", sensor: ".*", from: BEGIN + 1_900, to: BEGIN + 2_500 - 1, interval };
+            let all = server.series("airtally", &interpolate(query, &asked)).await;
+            assert_eq!(all.len(), 2);
+            for (series, rate) in all.iter().zip(rates) {
+                for row in &series.rows {
+                    let is = row.iter().find(|(column, _)| *column != "time").unwrap().1.as_f64().unwrap();
+                    assert!((is - rate).abs() < 1e-9, "{title} at {interval} s: {is} and not {rate}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn usual_ranges_are_drawn_in_whole_windows() {
+    for panel in graphs(&dashboard()) {
+        for minutes in [5, 15, 30, 60, 180, 360, 720, 1_440, 2 * 1_440, 7 * 1_440] {
+            assert_eq!(interval(panel, minutes * 60) % 10, 0, "{} over {minutes} minutes", panel["title"]);
+        }
     }
 }
 
@@ -93,6 +184,8 @@ async fn the_variables_list_what_is_there() {
 fn dashboard_and_provisioning_name_one_data_source() {
     let source = packaging("provisioning/datasources/airtally.yaml");
     let uid = source.lines().find_map(|line| line.trim().strip_prefix("uid: ")).unwrap();
+    // A panel of the reader's own has the interval from the data source.
+    assert!(source.lines().any(|line| line.trim() == "timeInterval: 10s"));
     let dashboard = dashboard();
     let panels = dashboard["panels"].as_array().unwrap();
     let ids: BTreeSet<u64> = panels.iter().map(|panel| panel["id"].as_u64().unwrap()).collect();

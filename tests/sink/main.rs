@@ -4,6 +4,8 @@
 
 #[path = "../mqtt/certs.rs"]
 mod certs;
+#[path = "../support/dashboard.rs"]
+mod dashboard;
 #[path = "../support/databases.rs"]
 mod databases;
 mod documented;

@@ -358,9 +358,14 @@ pub fn nasty() -> Vec<Record> {
 
 /// Ten minutes of two sensors, with something for every measurement and field.
 pub fn neighbourhood() -> Vec<Record> {
+    neighbourhood_of(60)
+}
+
+/// As [`neighbourhood`], so many windows of ten seconds.
+pub fn neighbourhood_of(windows: u64) -> Vec<Record> {
     let mut records = Vec::new();
     for sensor in ["attic", "cellar.2"] {
-        for seq in 0..60 {
+        for seq in 0..windows {
             let mut batch = simple("home", sensor, seq, tracked(0x0011_2233_4400 + seq % 7, 10 + seq));
             let mut stranger = tracked(0x0200_0000_0001 + seq, 5);
             (stranger.randomised, stranger.tracked, stranger.vendor) = (true, false, None);
@@ -382,8 +387,8 @@ pub fn neighbourhood() -> Vec<Record> {
             sensor: sensor.into(),
             run: last.identity.run,
             reason: GapReason::Evicted,
-            first_seq: 60,
-            last_seq: Some(61),
+            first_seq: windows,
+            last_seq: Some(windows + 1),
             start: last.end,
             end: last.end.saturating_add(Duration::from_secs(20)),
             frames: Some(99),
