@@ -1,16 +1,14 @@
 //! `airtally doctor`: what could keep a sensor on this machine from working.
 
-use super::format::UsageError;
+use super::{format::UsageError, table::Screen};
 use crate::{
     UnixNanos,
     config::{Sensor, load_sensor},
     doctor::{self, Finding, Host, Level, Report},
-    printable::printable,
 };
 use clap::{Args, ValueEnum};
 use std::{
-    fmt::Write as _,
-    io::{self, Write as _},
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -62,34 +60,33 @@ pub fn run(arguments: &DoctorArgs) -> anyhow::Result<()> {
     // What connecting logs is in the report too.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(doctor::examine(&Host::new(&arguments.root), &config, UnixNanos::now()));
-    let out = match arguments.format {
-        Format::Text => text(&report),
-        Format::Json => serde_json::to_string_pretty(&report)? + "\n",
-    };
-    io::stdout().write_all(out.as_bytes())?;
+    let mut out = io::stdout().lock();
+    match arguments.format {
+        Format::Text => text(&mut out, &report)?,
+        Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?,
+    }
     match report.findings.iter().filter(|finding| finding.level == Level::Fail).count() {
         0 => Ok(()),
         failed => Err(Failed(failed).into()),
     }
 }
 
-fn text(report: &Report) -> String {
-    let mut out = String::new();
+fn text(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    const INDENT: usize = 18;
+    let screen = Screen::stdout();
     for Finding { check, level, message, advice, source } in &report.findings {
         let level = match level {
             Level::Ok => "ok  ",
             Level::Warn => "warn",
             Level::Fail => "FAIL",
         };
-        let _ = writeln!(out, "{level}  {check:<10}  {}", printable(message));
-        for more in advice
-            .as_deref()
-            .into_iter()
-            .map(|advice| format!("do: {advice}"))
-            .chain(source.map(|source| format!("see: {source}")))
-        {
-            let _ = writeln!(out, "{:18}{}", "", printable(&more));
+        screen.fact(out, &format!("{level}  {check:<10}  "), INDENT, message)?;
+        if let Some(advice) = advice {
+            screen.fact(out, "", INDENT, &format!("do: {advice}"))?;
+        }
+        if let Some(source) = source {
+            screen.fact(out, "", INDENT, &format!("see: {source}"))?;
         }
     }
-    out
+    Ok(())
 }

@@ -2,8 +2,9 @@
 
 use super::{
     flows::FormatArg,
-    format::{csv, csv_rows, table},
+    format::{csv, csv_rows},
     inspect_text::{and_more, cut, group, second},
+    table::{self, Column, Screen},
 };
 use crate::{
     flow::{Flow, Proto, Totals},
@@ -20,6 +21,19 @@ use std::{
 
 /// Rows of a table, where nobody says otherwise.
 const TABLE_ROWS: usize = 50;
+/// Columns of the table. Addresses of IPv6 may be cut: two of them are wider than a terminal.
+const TABLE_COLUMNS: [Column; 10] = [
+    Column::new("PROTO"),
+    Column::new("SOURCE").cut_to(30),
+    Column::new("DESTINATION").cut_to(30),
+    Column::new("OUT").number().leaves(6),
+    Column::new("BYTES OUT").number().leaves(2),
+    Column::new("IN").number().leaves(7),
+    Column::new("BYTES IN").number().leaves(3),
+    Column::new("FIRST UTC").leaves(8),
+    Column::new("SECONDS").number().leaves(5),
+    Column::new("LAYER 7").leaves(4),
+];
 /// Columns of the CSV form, named like the keys of the JSON.
 const COLUMNS: [&str; 17] = [
     "proto",
@@ -115,12 +129,11 @@ impl<W: Write> Printer<W> {
                 .filter_map(|Reverse((_, Reverse(record)))| self.kept.remove(&record))
                 .map(|flow| table_row(flow, self.names))
                 .collect();
-            let mut header =
-                vec!["PROTO", "SOURCE", "DESTINATION", "OUT", "BYTES", "IN", "BYTES", "FIRST", "SECONDS", "LAYER 7"];
+            let mut columns = TABLE_COLUMNS.to_vec();
             if self.names {
-                header.push("NAME");
+                columns.push(Column::new("NAME").cut().leaves(1));
             }
-            table(&mut self.out, &header, &rows)?;
+            table::write(&mut self.out, Screen::stdout(), &columns, &rows)?;
             let more = self.records - rows.len() as u64;
             if more > 0 {
                 writeln!(self.out, "and {} more {}: see --top", group(more), noun(more, "flow", "flows"))?;

@@ -1,11 +1,11 @@
-//! How a table of values is written: for people, as JSON, as CSV. Knows nothing of what the values mean.
+//! How rows of values are written for programs: as JSON, as CSV. Knows nothing of what the values mean.
 
 use crate::printable::printable;
 use serde::Serialize;
 use std::{
     borrow::Cow,
     fmt::Display,
-    io::{self, IsTerminal as _, Write},
+    io::{self, Write},
 };
 
 /// The form of a command's output.
@@ -24,39 +24,6 @@ pub enum Format {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(pub String);
-
-/// Whether answers go to somebody who likes them bold.
-#[must_use]
-pub fn bold() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
-/// Writes `rows` as aligned columns under `header`. The last column is not padded; cells are [`printable`].
-///
-/// # Errors
-/// What `out` says.
-pub fn table(out: &mut impl Write, header: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
-    let rows: Vec<Vec<String>> =
-        rows.iter().map(|row| row.iter().map(|cell| printable(cell).into_owned()).collect()).collect();
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-        cells.chain(header.get(column).map(|title| title.chars().count())).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..header.len()).map(width).collect();
-    let mut line = |cells: &[&str]| -> io::Result<()> {
-        let mut text = String::new();
-        for (index, (cell, width)) in cells.iter().zip(&widths).enumerate() {
-            if index > 0 {
-                text.push_str("  ");
-            }
-            text.push_str(cell);
-            text.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.chars().count())));
-        }
-        writeln!(out, "{}", text.trim_end())
-    };
-    line(header)?;
-    rows.iter().try_for_each(|row| line(&row.iter().map(String::as_str).collect::<Vec<_>>()))
-}
 
 /// Writes `rows` as a JSON array, one element a line.
 ///
@@ -137,12 +104,6 @@ mod tests {
         let mut out = Vec::new();
         write(&mut out).unwrap();
         String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn columns_line_up_and_cannot_steer_the_terminal() {
-        let rows = vec![vec!["é".into(), "b\u{1b}[2J".into()], vec!["long".into(), String::new()]];
-        assert_eq!(written(|out| table(out, &["a", "title"], &rows)), "a     title\né     b\\u{1b}[2J\nlong\n");
     }
 
     #[test]

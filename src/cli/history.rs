@@ -1,6 +1,9 @@
 //! `airtally history`: what the embedded history holds.
 
-use super::format::{self, UsageError};
+use super::{
+    format::{self, UsageError},
+    table::{self, Column, Screen},
+};
 use crate::{
     UnixNanos,
     sink::{
@@ -74,7 +77,7 @@ enum Format {
 /// What is listed: a header and rows, for people and for programs.
 struct List {
     name: &'static str,
-    header: &'static [&'static str],
+    columns: &'static [Column],
     cells: Vec<Vec<String>>,
     csv_header: &'static [&'static str],
     csv: Vec<Vec<String>>,
@@ -113,7 +116,7 @@ pub fn run(arguments: &HistoryArgs) -> anyhow::Result<()> {
         }
         Format::Csv => format::csv(&mut out, list.csv_header, &list.csv)?,
         Format::Table => {
-            format::table(&mut out, list.header, &list.cells)?;
+            table::write(&mut out, Screen::stdout(), list.columns, &list.cells)?;
             totals(&mut out, &history, range, &scope)?;
         }
     }
@@ -184,7 +187,18 @@ fn stations(rows: &[StationRow]) -> anyhow::Result<List> {
     });
     Ok(List {
         name: "stations",
-        header: &["station", "vendor", "role", "frames sent", "bytes sent", "received", "strongest", "windows"],
+        columns: const {
+            &[
+                Column::new("station"),
+                Column::new("vendor").cut().leaves(1),
+                Column::new("role").leaves(4),
+                Column::new("frames sent").number(),
+                Column::new("bytes sent").number().leaves(6),
+                Column::new("received").number().leaves(5),
+                Column::new("strongest").number().leaves(3),
+                Column::new("windows").number().leaves(2),
+            ]
+        },
         cells: cells.collect(),
         csv_header: &[
             "mac",
@@ -240,18 +254,20 @@ fn sensors(rows: &[SensorRow]) -> anyhow::Result<List> {
     });
     Ok(List {
         name: "sensors",
-        header: &[
-            "site",
-            "sensor",
-            "windows",
-            "covered",
-            "listened",
-            "frames",
-            "dropped",
-            "gaps",
-            "missing",
-            "last window's end",
-        ],
+        columns: const {
+            &[
+                Column::new("site").cut(),
+                Column::new("sensor").cut(),
+                Column::new("windows").number().leaves(7),
+                Column::new("covered").number().leaves(6),
+                Column::new("listened").number().leaves(5),
+                Column::new("frames").number().leaves(1),
+                Column::new("dropped").number().leaves(4),
+                Column::new("gaps").number().leaves(2),
+                Column::new("missing").number().leaves(3),
+                Column::new("last window's end").leaves(8),
+            ]
+        },
         cells: cells.collect(),
         csv_header: &[
             "site",
@@ -291,7 +307,19 @@ fn gaps(rows: &[GapRow]) -> anyhow::Result<List> {
     };
     Ok(List {
         name: "gaps",
-        header: &["site", "sensor", "run", "reason", "first", "last", "start", "end", "frames"],
+        columns: const {
+            &[
+                Column::new("site").cut(),
+                Column::new("sensor").cut(),
+                Column::new("run").leaves(6),
+                Column::new("reason").leaves(2),
+                Column::new("first").number().leaves(5),
+                Column::new("last").number().leaves(5),
+                Column::new("start").leaves(1),
+                Column::new("end").leaves(4),
+                Column::new("frames").number().leaves(3),
+            ]
+        },
         cells: rows.iter().map(cells).collect(),
         csv_header: &["site", "sensor", "run", "reason", "first_seq", "last_seq", "start", "end", "frames"],
         csv: rows.iter().map(cells).collect(),

@@ -1,8 +1,9 @@
 //! How a report is written: a summary and tables for people, JSON, CSV. Counts nothing.
 
 use super::{
-    format::{self, bold},
+    format,
     inspect_text::{and_more, channel_list, cut, group, join_hidden, names, percent, second},
+    table::{self, Column, Screen},
 };
 use crate::{
     UnixNanos,
@@ -12,7 +13,6 @@ use crate::{
         rows::{self, Sort, StationRow},
     },
     oui::Registry,
-    printable::printable,
     units::noun,
     wire::Role,
 };
@@ -74,12 +74,18 @@ pub struct View<'a> {
 
 /// Rows of text under a header; CSV has the same, with other titles and plain values.
 struct Cells {
-    header: Vec<&'static str>,
+    columns: Vec<Column>,
     rows: Vec<Vec<String>>,
     /// Rows that there are besides.
     more: usize,
     /// What one row is about, and what several are.
     what: [&'static str; 2],
+}
+
+impl Cells {
+    fn titles(&self) -> Vec<&'static str> {
+        self.columns.iter().map(|column| column.title()).collect()
+    }
 }
 
 impl View<'_> {
@@ -92,7 +98,7 @@ impl View<'_> {
             Form::Json => self.json_rows(out, report),
             Form::Csv => {
                 let cells = self.cells(report);
-                format::csv(out, &cells.header, &cells.rows)
+                format::csv(out, &cells.titles(), &cells.rows)
             }
             Form::Table => self.table(out, report),
         }
@@ -107,9 +113,9 @@ impl View<'_> {
             Form::Json => self.json_rows(out, report),
             Form::Csv => {
                 let mut cells = self.cells(report);
-                cells.header.insert(0, "file");
+                cells.columns.insert(0, Column::new("file"));
                 cells.rows.iter_mut().for_each(|row| row.insert(0, name.to_owned()));
-                if first { format::csv(out, &cells.header, &cells.rows) } else { format::csv_rows(out, &cells.rows) }
+                if first { format::csv(out, &cells.titles(), &cells.rows) } else { format::csv_rows(out, &cells.rows) }
             }
             Form::Table => {
                 if !first {
@@ -143,7 +149,8 @@ impl View<'_> {
             self.summary(out, report)?;
         }
         let cells = self.cells(report);
-        self.titled(out, &cells)?;
+        let screen = Screen::stdout();
+        table::write(out, screen, &cells.columns, &cells.rows)?;
         if cells.more > 0 {
             writeln!(
                 out,
@@ -154,25 +161,9 @@ impl View<'_> {
             )?;
         }
         for warning in document::warnings(report) {
-            writeln!(out, "note: {}", printable(&warning))?;
+            screen.paragraph(out, &format!("note: {warning}"))?;
         }
         Ok(())
-    }
-
-    /// A table whose titles stand out on a terminal.
-    fn titled(&self, out: &mut impl Write, cells: &Cells) -> io::Result<()> {
-        let mut text = Vec::new();
-        format::table(&mut text, &cells.header, &cells.rows)?;
-        let titles = text.iter().position(|&octet| octet == b'\n').unwrap_or(text.len());
-        let (titles, rest) = text.split_at(titles);
-        if bold() {
-            out.write_all(b"\x1b[1m")?;
-            out.write_all(titles)?;
-            out.write_all(b"\x1b[0m")?;
-        } else {
-            out.write_all(titles)?;
-        }
-        out.write_all(rest)
     }
 
     fn summary(&self, out: &mut impl Write, report: &Report) -> io::Result<()> {
@@ -192,7 +183,7 @@ impl View<'_> {
         if let Some((first, last)) = report.span() {
             let seconds = last.saturating_since(first).as_secs();
             let lasted = humantime::format_duration(std::time::Duration::from_secs(seconds));
-            facts.push(("time", format!("{} to {} ({lasted})", second(first), second(last))));
+            facts.push(("time", format!("{} to {} UTC ({lasted})", second(first), second(last))));
         }
         let octets = noun(capture.bytes, "octet", "octets");
         facts.push(("frames", format!("{} ({} {octets})", group(capture.frames), group(capture.bytes))));
@@ -227,8 +218,9 @@ impl View<'_> {
             let text = format!("{} {what} used more than are told: those heard most are", group(talkative));
             facts.push(("names", text));
         }
+        let screen = Screen::stdout();
         for (title, text) in facts.iter().filter(|(_, text)| !text.is_empty()) {
-            writeln!(out, "{title:<12}{}", printable(text))?;
+            screen.fact(out, title, 12, text)?;
         }
         writeln!(out)?;
         let points = rows::access_points(report, self.registry, Some(SUMMARY_ROWS));
@@ -245,8 +237,17 @@ impl View<'_> {
                     cut(self.whose(row.mac, row.vendor, row.mac.is_randomised())),
                 ]
             });
-            let header = vec!["ACCESS POINT", "SSID", "CHANNEL", "MHZ", "HEARD ON", "SECURITY", "FRAMES", "VENDOR"];
-            self.titled(out, &Cells { header, rows: cells.collect(), more: 0, what: [""; 2] })?;
+            const COLUMNS: [Column; 8] = [
+                Column::new("ACCESS POINT"),
+                Column::new("SSID").cut(),
+                Column::new("CHANNEL").number(),
+                Column::new("MHZ").number(),
+                Column::new("HEARD ON").leaves(2),
+                Column::new("SECURITY"),
+                Column::new("FRAMES").number(),
+                Column::new("VENDOR").cut().leaves(1),
+            ];
+            table::write(out, screen, &COLUMNS, &cells.collect::<Vec<_>>())?;
             let (count, _) = rows::count_access_points(report);
             if let Some(more) = count.checked_sub(SUMMARY_ROWS).filter(|&more| more > 0) {
                 let what = noun(more as u64, "access point", "access points");
@@ -265,7 +266,7 @@ impl View<'_> {
     fn cells(&self, report: &Report) -> Cells {
         let plain = self.form == Form::Csv;
         let number = |count: u64| if plain { count.to_string() } else { group(count) };
-        let (header, rows, what): (Vec<&str>, Vec<Vec<String>>, [&str; 2]) = match self.by {
+        let (columns, rows, what): (Vec<Column>, Vec<Vec<String>>, [&str; 2]) = match self.by {
             By::Station => return self.stations(report),
             By::Vendor => {
                 let row = |row: rows::VendorRow<'_>| {
@@ -278,8 +279,14 @@ impl View<'_> {
                         number(row.bytes_sent),
                     ]
                 };
-                let header = vec!["vendor", "randomised", "stations", "frames_sent", "bytes_sent"];
-                (header, rows::vendors(report, self.registry).into_iter().map(row).collect(), ["vendor", "vendors"])
+                let columns = vec![
+                    Column::new("vendor").cut_to(24),
+                    Column::new("randomised").leaves(2),
+                    Column::new("stations").number(),
+                    Column::new("frames_sent").number(),
+                    Column::new("bytes_sent").number().leaves(1),
+                ];
+                (columns, rows::vendors(report, self.registry).into_iter().map(row).collect(), ["vendor", "vendors"])
             }
             By::Bssid => {
                 let row = |row: rows::BssRow<'_>| {
@@ -292,8 +299,15 @@ impl View<'_> {
                         number(row.bytes_sent),
                     ]
                 };
-                let header = vec!["bssid", "vendor", "ssids", "stations", "frames_sent", "bytes_sent"];
-                (header, rows::bsss(report, self.registry).into_iter().map(row).collect(), ["BSS", "BSSs"])
+                let columns = vec![
+                    Column::new("bssid"),
+                    Column::new("vendor").cut().leaves(2),
+                    Column::new("ssids").cut(),
+                    Column::new("stations").number(),
+                    Column::new("frames_sent").number(),
+                    Column::new("bytes_sent").number().leaves(1),
+                ];
+                (columns, rows::bsss(report, self.registry).into_iter().map(row).collect(), ["BSS", "BSSs"])
             }
             By::Ssid => {
                 let mut names = rows::ssids(report);
@@ -301,8 +315,9 @@ impl View<'_> {
                     join_hidden(&mut names, rows::count_access_points(report).1 as u64);
                 }
                 let row = |row: rows::SsidRow| vec![row.ssid, number(row.announced_by), number(row.sought_by)];
-                let header = vec!["ssid", "announced_by", "sought_by"];
-                (header, names.into_iter().map(row).collect(), ["network name", "network names"])
+                let columns =
+                    vec![Column::new("ssid"), Column::new("announced_by").number(), Column::new("sought_by").number()];
+                (columns, names.into_iter().map(row).collect(), ["network name", "network names"])
             }
             By::Channel => {
                 let row = |row: rows::ChannelRow| {
@@ -313,25 +328,25 @@ impl View<'_> {
                         number(row.bytes),
                     ]
                 };
-                let header = vec!["freq_mhz", "channel", "frames", "bytes"];
-                (header, rows::channels(report).into_iter().map(row).collect(), ["channel", "channels"])
+                let columns = ["freq_mhz", "channel", "frames", "bytes"].map(|title| Column::new(title).number());
+                (columns.to_vec(), rows::channels(report).into_iter().map(row).collect(), ["channel", "channels"])
             }
             By::Subtype => {
                 let row = |row: rows::SubtypeRow| vec![row.subtype, row.name.to_owned(), number(row.frames)];
                 (
-                    vec!["subtype", "name", "frames"],
+                    vec![Column::new("subtype"), Column::new("name"), Column::new("frames").number()],
                     rows::subtypes(report).into_iter().map(row).collect(),
                     ["type", "types"],
                 )
             }
         };
-        self.topped(header, rows, what)
+        self.topped(columns, rows, what)
     }
 
-    fn topped(&self, header: Vec<&'static str>, mut rows: Vec<Vec<String>>, what: [&'static str; 2]) -> Cells {
+    fn topped(&self, columns: Vec<Column>, mut rows: Vec<Vec<String>>, what: [&'static str; 2]) -> Cells {
         let more = rows.len().saturating_sub(self.top.unwrap_or(usize::MAX));
         rows.truncate(rows.len() - more);
-        Cells { header, rows, more, what }
+        Cells { columns, rows, more, what }
     }
 
     fn stations(&self, report: &Report) -> Cells {
@@ -340,7 +355,7 @@ impl View<'_> {
         let bases = rows::bases(report, self.registry);
         let rows = stations.iter().map(|station| rows::station(station, self.registry, &bases));
         if self.form == Form::Csv {
-            let header = vec![
+            let columns = [
                 "mac",
                 "vendor",
                 "randomised",
@@ -365,21 +380,22 @@ impl View<'_> {
                 "channel",
                 "width_mhz",
             ];
-            return Cells { header, rows: rows.map(csv_station).collect(), more, what: ["station", "stations"] };
+            let columns = columns.map(Column::new).to_vec();
+            return Cells { columns, rows: rows.map(csv_station).collect(), more, what: ["station", "stations"] };
         }
-        let header = vec![
-            "STATION",
-            "VENDOR",
-            "ROLE",
-            "SENT",
-            "RECEIVED",
-            "OCTETS",
-            "RETRY",
-            "DBM MIN/MEAN/MAX",
-            "CHANNELS",
-            "FIRST SEEN",
-            "LAST SEEN",
-            "SSIDS",
+        let columns = vec![
+            Column::new("STATION"),
+            Column::new("VENDOR").cut(),
+            Column::new("ROLE").leaves(2),
+            Column::new("SENT").number(),
+            Column::new("RECEIVED").number().leaves(5),
+            Column::new("OCTETS").number().leaves(8),
+            Column::new("RETRY").number().leaves(7),
+            Column::new("DBM MIN/MEAN/MAX").leaves(1),
+            Column::new("CHANNELS").leaves(6),
+            Column::new("FIRST UTC").leaves(9),
+            Column::new("LAST UTC").leaves(4),
+            Column::new("SSIDS").cut().leaves(3),
         ];
         let one_day = report.span().is_some_and(|(first, last)| second(first).get(..10) == second(last).get(..10));
         let time =
@@ -400,7 +416,7 @@ impl View<'_> {
                 cut(&names(&row.ssids, row.role == Role::AccessPoint && row.security.is_some())),
             ]
         });
-        Cells { header, rows: rows.collect(), more, what: ["station", "stations"] }
+        Cells { columns, rows: rows.collect(), more, what: ["station", "stations"] }
     }
 }
 

@@ -40,6 +40,8 @@ mod sensor;
 mod setup;
 #[cfg(feature = "mqtt")]
 mod status;
+#[cfg(any(feature = "inspect", feature = "mqtt", feature = "registry", feature = "sink-sqlite"))]
+mod table;
 
 use crate::{
     config::ConfigError,

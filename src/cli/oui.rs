@@ -5,7 +5,10 @@ mod serve;
 #[cfg(feature = "oui-update")]
 mod update;
 
-use super::format::{self, Format, UsageError};
+use super::{
+    format::{self, Format, UsageError},
+    table::{self, Column, Screen},
+};
 use crate::{
     UnixNanos,
     oui::{
@@ -171,8 +174,15 @@ fn lookup(out: &mut impl Write, registry: &Registry, texts: Vec<String>, format:
             format::csv(out, &HEADER, &answers.iter().map(csv_answer).collect::<Vec<_>>())?;
         }
         Format::Table => {
-            let header = ["address", "prefix", "registry", "short", "organisation", "notes"];
-            format::table(out, &header, &answers.iter().map(table_answer).collect::<Vec<_>>())?;
+            const COLUMNS: [Column; 6] = [
+                Column::new("address"),
+                Column::new("prefix").leaves(2),
+                Column::new("registry").leaves(3),
+                Column::new("short").leaves(4),
+                Column::new("organisation").cut(),
+                Column::new("notes").cut().leaves(1),
+            ];
+            table::write(out, Screen::stdout(), &COLUMNS, &answers.iter().map(table_answer).collect::<Vec<_>>())?;
         }
     }
     // One that makes no sense does not keep the others from their answers.
@@ -261,7 +271,13 @@ fn search(out: &mut impl Write, registry: &Registry, text: &str, format: Format)
                     ]
                 })
                 .collect();
-            format::table(out, &["prefix", "registry", "short", "organisation"], &rows)?;
+            const COLUMNS: [Column; 4] = [
+                Column::new("prefix"),
+                Column::new("registry").leaves(1),
+                Column::new("short").leaves(2),
+                Column::new("organisation").cut(),
+            ];
+            table::write(out, Screen::stdout(), &COLUMNS, &rows)?;
         }
     }
     Ok(())
@@ -310,13 +326,26 @@ fn info(out: &mut impl Write, db: &Path, format: Format) -> anyhow::Result<()> {
     }
     // People compare the beginning of a hash and the second of a time.
     for row in &mut rows {
-        for (column, len) in [(2, 19), (4, 12)] {
-            if let Some(cell) = row.get_mut(column) {
+        for (column, len, zone) in [(2, 19, "Z"), (4, 12, "")] {
+            if let Some(cell) = row.get_mut(column)
+                && cell.len() > len
+            {
                 cell.truncate(len);
+                cell.push_str(zone);
             }
         }
     }
-    format::table(out, &HEADER, &rows)?;
+    const COLUMNS: [Column; 8] = [
+        Column::new("source"),
+        Column::new("entries").number(),
+        Column::new("read").leaves(1),
+        Column::new("bytes").number().leaves(4),
+        Column::new("sha256").leaves(3),
+        Column::new("etag").leaves(6),
+        Column::new("last_modified").leaves(5),
+        Column::new("from").cut().leaves(2),
+    ];
+    table::write(out, Screen::stdout(), &COLUMNS, &rows)?;
     writeln!(out)?;
     for (registry, count) in &info.registries {
         writeln!(out, "{registry:<10}{count:>7}")?;

@@ -1,11 +1,13 @@
 //! `airtally status`: how the sensors and ingests of a broker are, on one screen.
 
-use super::format::{self, UsageError};
+use super::{
+    format::{self, UsageError},
+    table::{self, Column, Screen},
+};
 use crate::{
     UnixNanos,
     config::{ConfigKind, Mqtt, load_ingest, load_sensor},
     mqtt::{self, Seen},
-    printable::printable,
     units::noun,
     wire::{Info, IngestStatus, Level, State, StatusMessage},
 };
@@ -291,6 +293,7 @@ fn shown<T: ToString>(value: Option<T>) -> String {
 }
 
 fn text(out: &mut impl Write, sensors: &[SensorRow], ingests: &[IngestRow]) -> io::Result<()> {
+    let screen = Screen::stdout();
     let lines: Vec<Vec<String>> = sensors
         .iter()
         .map(|row| {
@@ -300,7 +303,15 @@ fn text(out: &mut impl Write, sensors: &[SensorRow], ingests: &[IngestRow]) -> i
         })
         .collect();
     if !lines.is_empty() {
-        format::table(out, &["sensor", "state", "heard", "frames", "version", "reason"], &lines)?;
+        const COLUMNS: [Column; 6] = [
+            Column::new("sensor").cut_to(24),
+            Column::new("state"),
+            Column::new("heard").leaves(1),
+            Column::new("frames").number().leaves(3),
+            Column::new("version").leaves(4),
+            Column::new("reason").cut().leaves(2),
+        ];
+        table::write(out, screen, &COLUMNS, &lines)?;
     }
     let lines: Vec<Vec<String>> = ingests
         .iter()
@@ -312,7 +323,13 @@ fn text(out: &mut impl Write, sensors: &[SensorRow], ingests: &[IngestRow]) -> i
         if !sensors.is_empty() {
             writeln!(out)?;
         }
-        format::table(out, &["ingest", "state", "heard", "reason"], &lines)?;
+        const COLUMNS: [Column; 4] = [
+            Column::new("ingest").cut_to(24),
+            Column::new("state"),
+            Column::new("heard").leaves(1),
+            Column::new("reason").cut().leaves(2),
+        ];
+        table::write(out, screen, &COLUMNS, &lines)?;
     }
     let about = sensors
         .iter()
@@ -323,7 +340,7 @@ fn text(out: &mut impl Write, sensors: &[SensorRow], ingests: &[IngestRow]) -> i
     if !about.is_empty() {
         writeln!(out)?;
     }
-    about.iter().try_for_each(|line| writeln!(out, "{}", printable(line)))
+    about.iter().try_for_each(|line| screen.paragraph(out, line))
 }
 
 fn csv(out: &mut impl Write, sensors: &[SensorRow]) -> io::Result<()> {

@@ -11,3 +11,4 @@ mod openapi;
 mod records;
 #[path = "../support/mod.rs"]
 mod support;
+mod terminal;

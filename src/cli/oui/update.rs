@@ -2,7 +2,10 @@
 
 use super::now;
 use crate::{
-    cli::format::{self, UsageError},
+    cli::{
+        format::{self, UsageError},
+        table::{self, Column, Screen},
+    },
     oui::store::{
         OuiError, cache,
         fetch::{DEFAULT_SOURCES, Fetched, Fetcher, Timeouts, Version},
@@ -55,7 +58,9 @@ pub(super) fn run(out: &mut impl Write, db: &Path, args: &UpdateArgs) -> anyhow:
         .iter()
         .map(|source| vec![source.kind.label().to_owned(), source.rows().to_string(), source.origin.clone()])
         .collect();
-    format::table(out, &["source", "entries", "from"], &rows)?;
+    const COLUMNS: [Column; 3] =
+        [Column::new("source"), Column::new("entries").number(), Column::new("from").cut().leaves(1)];
+    table::write(out, Screen::stdout(), &COLUMNS, &rows)?;
     for label in &report.left_out {
         writeln!(out, "{label}: was in the old cache and is in no file given now")?;
     }

@@ -1,6 +1,9 @@
 //! `airtally radio list`: the cards, their interfaces and their channels.
 
-use super::super::format::{self, Format};
+use super::super::{
+    format::{self, Format},
+    table::Screen,
+};
 use crate::{
     dot11::channels::{Band, channel_of},
     printable::printable,
@@ -139,6 +142,7 @@ pub async fn run(arguments: &ListArgs) -> anyhow::Result<()> {
 }
 
 fn card(out: &mut impl Write, row: &CardRow<'_>) -> io::Result<()> {
+    let screen = Screen::stdout();
     let unknown = "unknown";
     writeln!(
         out,
@@ -161,7 +165,7 @@ fn card(out: &mut impl Write, row: &CardRow<'_>) -> io::Result<()> {
         notes.extend(interface.freq_mhz.map(|mhz| format!("{mhz} MHz")));
         notes.extend(interface.default_route.then(|| "carries the default route".to_owned()));
         notes.extend((interface.network_manager == Some(true)).then(|| "managed by NetworkManager".to_owned()));
-        writeln!(out, "  interface      {}: {}", printable(interface.name), notes.join(", "))?;
+        screen.fact(out, "  interface", 17, &format!("{}: {}", interface.name, notes.join(", ")))?;
     }
     for band in [Band::Two, Band::Five, Band::Six] {
         let label = band.to_string();
@@ -180,7 +184,7 @@ fn card(out: &mut impl Write, row: &CardRow<'_>) -> io::Result<()> {
             })
             .collect();
         if !marked.is_empty() {
-            writeln!(out, "  {:<13}  {}", format!("{label} GHz"), marked.join(" "))?;
+            screen.fact(out, &format!("  {label} GHz"), 17, &marked.join(" "))?;
         }
     }
     writeln!(out)

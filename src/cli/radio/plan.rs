@@ -1,6 +1,9 @@
 //! `airtally radio plan`: the schedule that a configuration makes on a card.
 
-use super::super::format::{self, Format, UsageError};
+use super::super::{
+    format::{self, Format, UsageError},
+    table::{self, Column, Screen},
+};
 use crate::{
     config::{self, Radio, load_sensor},
     radio::{
@@ -156,7 +159,15 @@ pub async fn run(arguments: &PlanArgs) -> anyhow::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     match arguments.format {
         Format::Table => {
-            format::table(&mut out, &header, &cells())?;
+            const COLUMNS: [Column; 6] = [
+                Column::new("channel"),
+                Column::new("freq_mhz").number().leaves(2),
+                Column::new("width_mhz").number().leaves(1),
+                Column::new("starts_ms").number().leaves(4),
+                Column::new("dwell_ms").number(),
+                Column::new("revisit_ms").number().leaves(3),
+            ];
+            table::write(&mut out, Screen::stdout(), &COLUMNS, &cells())?;
             let adaptive = if radio.adaptive {
                 format!(
                     "; while the sensor runs, busy channels get more of it, and none less than {} ms",

@@ -1,7 +1,10 @@
 //! `airtally radio test`: sets the card up, visits each channel once, says what was heard, and gives the card back.
 
 use super::{
-    super::format::{self, Format, UsageError},
+    super::{
+        format::{self, Format, UsageError},
+        table::{self, Column, Screen},
+    },
     plan::{RadioOptions, card, visits},
 };
 use crate::{
@@ -218,7 +221,17 @@ fn print(rows: &[HeardRow], form: Format) -> anyhow::Result<()> {
         .collect();
     let mut out = BufWriter::new(io::stdout().lock());
     match form {
-        Format::Table => format::table(&mut out, &header, &cells)?,
+        Format::Table => {
+            const COLUMNS: [Column; 6] = [
+                Column::new("channel"),
+                Column::new("freq_mhz").number().leaves(2),
+                Column::new("listened_ms").number().leaves(1),
+                Column::new("frames").number(),
+                Column::new("beacons").number().leaves(3),
+                Column::new("refused").cut(),
+            ];
+            table::write(&mut out, Screen::stdout(), &COLUMNS, &cells)?;
+        }
         Format::Json => format::json(&mut out, rows)?,
         Format::Csv => format::csv(&mut out, &header, &cells)?,
     }
