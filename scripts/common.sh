@@ -28,10 +28,12 @@ installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = i
 apt_updated=no
 
 # apt_get WORD…: one at a time, for scripts run side by side, and an update in the middle of an installation takes away
-# what that is about to unpack.
+# what that is about to unpack. A person who looks on sees how far it is.
 apt_get() {
+    local quiet=(-qq) out=/dev/null
+    [ ! -t 2 ] || quiet=(-q=0) out=/dev/stderr
     mkdir -p target
-    as_root flock --close target/apt.lock env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@"
+    as_root flock --close target/apt.lock env DEBIAN_FRONTEND=noninteractive apt-get "${quiet[@]}" "$@" >"$out"
 }
 
 # Installs those of the packages that are missing. Asks the package lists only if there are any.
@@ -46,7 +48,7 @@ need_packages() {
     apt_update
     # Answered beforehand: nobody is there to ask.
     printf 'wireshark-common wireshark-common/install-setuid boolean false\n' | as_root debconf-set-selections
-    apt_get install -y --no-install-recommends "${missing[@]}" >/dev/null || die "apt-get could not install ${missing[*]}"
+    apt_get install -y --no-install-recommends "${missing[@]}" || die "apt-get could not install ${missing[*]}"
 }
 
 # Installs packages from bookworm's backports, which it adds to the sources where they are missing.
@@ -66,7 +68,7 @@ need_backports() {
     fi
     apt_update
     say "installing $* from backports"
-    apt_get install -y --no-install-recommends -t bookworm-backports "$@" >/dev/null || die "apt-get could not install $*"
+    apt_get install -y --no-install-recommends -t bookworm-backports "$@" || die "apt-get could not install $*"
 }
 
 # need_foreign_programs arm64|armhf: lets the kernel run programs of another processor, by qemu-user.

@@ -136,6 +136,17 @@ fn every_link_of_the_source_leads_somewhere() {
 }
 
 #[test]
+fn the_index_names_every_page() {
+    let index = fs::read_to_string(root().join("docs/README.md")).unwrap();
+    let index: BTreeSet<String> =
+        links(&prose(&index)).into_iter().map(|link| link.split('#').next().unwrap().into()).collect();
+    for path in files(&root().join("docs"), &is_page) {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert!(name == "README.md" || index.contains(name), "docs/README.md does not name {name}");
+    }
+}
+
+#[test]
 fn every_link_of_a_package_leads_somewhere() {
     let (_tree, doc) = packaged();
     assert_eq!(broken_links(&doc), [""; 0]);

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod config;
+mod demo;
 mod doctor;
 mod keys;
 mod links;

@@ -151,7 +151,7 @@ async fn the_shipped_broker_settings_work() {
 async fn the_shipped_broker_settings_work_with_the_tls_that_they_show() {
     let certs = Certs::new("localhost");
     let broker = Broker::start_as(|dir, port| {
-        for name in ["ca.pem", "server.pem", "server.key"] {
+        for name in ["server.pem", "server.key"] {
             std::fs::copy(certs.path(name), dir.join(name)).unwrap();
         }
         // As the file says: the plain listener out, the other one in.
@@ -159,7 +159,7 @@ async fn the_shipped_broker_settings_work_with_the_tls_that_they_show() {
             let conf = conf
                 .replace("\nlistener 1883\n", "\n#listener 1883\n")
                 .replace("\n#listener 8883\n", "\nlistener 1883\n");
-            ["cafile", "certfile", "keyfile"]
+            ["certfile", "keyfile"]
                 .iter()
                 .fold(conf, |conf, key| conf.replace(&format!("\n#{key} "), &format!("\n{key} ")))
         })
