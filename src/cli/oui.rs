@@ -13,7 +13,7 @@ use crate::{
     UnixNanos,
     oui::{
         Answer, Query, Registry, RegistryEntry,
-        store::{Detail, cache},
+        store::{Detail, OuiError, age, cache, snapshot},
     },
 };
 use anyhow::Context as _;
@@ -297,7 +297,15 @@ fn entry_row(entry: &RegistryEntry<'_>) -> Vec<String> {
 }
 
 fn info(out: &mut impl Write, db: &Path, format: Format) -> anyhow::Result<()> {
-    let info = cache::info(db)?;
+    let info = match cache::info(db) {
+        Err(error @ OuiError::Missing { .. }) => anyhow::bail!("{error}; until then {}", snapshot::serves(now())),
+        info => info?,
+    };
+    let of = info.of();
+    // Beside the answer, which may go to a program.
+    if let Some(old) = of.and_then(|of| age::warning(of, now())) {
+        format::tell(format_args!("this registry {old}: airtally oui update"));
+    }
     if format == Format::Json {
         serde_json::to_writer_pretty(&mut *out, &info)?;
         writeln!(out)?;
@@ -351,6 +359,9 @@ fn info(out: &mut impl Write, db: &Path, format: Format) -> anyhow::Result<()> {
         writeln!(out, "{registry:<10}{count:>7}")?;
     }
     writeln!(out, "{:<10}{:>7}", "well-known", info.special)?;
+    if let Some(of) = of {
+        writeln!(out, "of        {}", age::day(of))?;
+    }
     writeln!(out, "updated   {}\nhash      {}\ncheck     ok", info.updated_at, info.hash)?;
     Ok(())
 }

@@ -2,12 +2,13 @@
 
 use super::now;
 use crate::{
+    UnixNanos,
     cli::{
         format::{self, UsageError},
         table::{self, Column, Screen},
     },
     oui::store::{
-        OuiError, cache,
+        OuiError, age, cache,
         fetch::{DEFAULT_SOURCES, Fetched, Fetcher, Timeouts, Version},
         origin::{is_address, is_secret, shown},
         source::{MAX_BYTES, Source},
@@ -22,6 +23,7 @@ use std::{
     fs::{self, File},
     io::{Read as _, Write},
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 /// What `update` takes.
@@ -61,6 +63,12 @@ pub(super) fn run(out: &mut impl Write, db: &Path, args: &UpdateArgs) -> anyhow:
     const COLUMNS: [Column; 3] =
         [Column::new("source"), Column::new("entries").number(), Column::new("from").cut().leaves(1)];
     table::write(out, Screen::stdout(), &COLUMNS, &rows)?;
+    for source in &sources {
+        let of = source.last_modified.as_ref().and_then(|date| date.parse().ok());
+        if let Some(old) = of.and_then(|of| age::warning(of, now())) {
+            format::tell(format_args!("{} {old}", printable(&source.origin)));
+        }
+    }
     for label in &report.left_out {
         writeln!(out, "{label}: was in the old cache and is in no file given now")?;
     }
@@ -118,13 +126,20 @@ fn read_all(db: &Path, args: &UpdateArgs) -> anyhow::Result<Vec<Source>> {
 fn read(path: &Path) -> Result<Source, OuiError> {
     let failed = |source| OuiError::Io { action: "read", path: path.into(), source };
     let mut bytes = Vec::new();
-    File::open(path).map_err(failed)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let file = File::open(path).map_err(failed)?;
+    let modified = file.metadata().ok().filter(fs::Metadata::is_file).and_then(|data| data.modified().ok());
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
     let origin = path.display().to_string();
     if bytes.len() as u64 > MAX_BYTES {
         let message = format!("is larger than {} MiB, which no registry file is", MAX_BYTES >> 20);
         return Err(OuiError::Source { origin, message });
     }
-    Source::parse(&origin, bytes).map_err(|message| OuiError::Source { origin, message })
+    let mut source = Source::parse(&origin, bytes).map_err(|message| OuiError::Source { origin, message })?;
+    source.last_modified = modified.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok()).map(|since| {
+        let whole = Duration::from_secs(since.as_secs());
+        UnixNanos(0).saturating_add(whole).to_string()
+    });
+    Ok(source)
 }
 
 /// Fetches `url`; if its server says that nothing has changed, takes what the cache has kept of it.

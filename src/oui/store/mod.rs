@@ -4,9 +4,11 @@
 //!   `ieee`, `ieee_text`: the IEEE's CSV and text files; `list`: arp-scan's and nmap's; `parsed`: what they say).
 //! * [`merge`]: several parsed files to one sorted, deduplicated registry with its hash.
 //! * [`cache`]: the SQLite file it is kept in; [`Watch`] notices when another process replaces it.
+//! * [`age`]: how old a registry is, and from when on that is said.
 //! * [`snapshot`]: the registry that travels with the program, for a start without a cache.
 //! * [`fetch`]: registry files over HTTPS; [`origin`]: an address without its secrets.
 
+pub mod age;
 pub mod cache;
 mod error;
 mod ethers;

@@ -52,7 +52,7 @@ pub struct SourceInfo {
     pub fetched_at: String,
     /// The server's name for its version.
     pub etag: Option<String>,
-    /// The server's date for it.
+    /// The server's date for it; a file's own, in RFC 3339.
     pub last_modified: Option<String>,
     /// Its entries.
     pub rows: u64,
@@ -103,8 +103,7 @@ pub fn load_or_snapshot(path: &Path, detail: Detail) -> Result<(Registry, Option
     match Registry::load(path, detail) {
         Ok(registry) => Ok((registry, None)),
         Err(error @ (OuiError::Missing { .. } | OuiError::Corrupt { .. })) => {
-            let note = format!("{error}; until then names come from a snapshot: {}", snapshot::origin());
-            Ok((Registry::snapshot(), Some(note)))
+            Ok((Registry::snapshot(), Some(format!("{error}; until then {}", snapshot::serves(UnixNanos::now())))))
         }
         Err(error) => Err(error),
     }
