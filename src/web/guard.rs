@@ -126,14 +126,7 @@ impl Guard {
         if !allowed.iter().any(|each| each == "*" || each == origin) {
             return response;
         }
-        let response = response.with(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        if !asked.preflight {
-            return response.with(header::ACCESS_CONTROL_EXPOSE_HEADERS, "ETag, Retry-After");
-        }
-        response
-            .with(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PUT, DELETE")
-            .with(header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, if-none-match")
-            .with(header::ACCESS_CONTROL_MAX_AGE, "3600")
+        asked.allow(origin, response)
     }
 }
 
@@ -150,6 +143,23 @@ impl Asked {
             origin: text(headers, &header::ORIGIN).map(str::to_owned),
             preflight: headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD),
         }
+    }
+
+    /// Lets the pages of every server read `response`, and says so to whoever asks.
+    pub(super) fn all_origins(&self, response: Response) -> Response {
+        self.allow("*", response)
+    }
+
+    /// Lets the pages of `origin` read `response`.
+    fn allow(&self, origin: &str, response: Response) -> Response {
+        let response = response.with(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        if !self.preflight {
+            return response.with(header::ACCESS_CONTROL_EXPOSE_HEADERS, "ETag, Retry-After");
+        }
+        response
+            .with(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PUT, DELETE")
+            .with(header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, if-none-match")
+            .with(header::ACCESS_CONTROL_MAX_AGE, "3600")
     }
 }
 

@@ -137,6 +137,27 @@ impl Tables {
         self
     }
 
+    /// The same and `routes`, whose answers the pages of every server may read, whatever the operator allows else.
+    #[must_use]
+    pub fn mount_for_all_origins<S: Send + Sync + 'static>(
+        mut self,
+        routes: &'static [Route<S>],
+        state: Arc<S>,
+    ) -> Self {
+        for route in routes {
+            for path in route.paths {
+                let (state, guard) = (Arc::clone(&state), Arc::clone(&self.guard));
+                let answer = async move |request| {
+                    let mut answer = answer(route, Arc::clone(&state), Arc::clone(&guard), request).await;
+                    answer.extensions_mut().insert(AllOrigins);
+                    answer
+                };
+                self.router = self.router.route(path, any(answer));
+            }
+        }
+        self
+    }
+
     /// All of them for a server. What is at no path of theirs gets 404.
     pub fn router(self) -> Router {
         let nothing =
@@ -161,6 +182,10 @@ const SECURITY: [(HeaderName, &str); 4] = [
 #[derive(Clone, Copy)]
 struct Private;
 
+/// The mark of an answer that the pages of every server may read.
+#[derive(Clone, Copy)]
+struct AllOrigins;
+
 /// What holds for all paths.
 async fn for_all(extract::State(guard): extract::State<Arc<Guard>>, request: extract::Request, next: Next) -> Response {
     let asked = Asked::new(request.headers());
@@ -171,7 +196,13 @@ async fn for_all(extract::State(guard): extract::State<Arc<Guard>>, request: ext
     for (name, value) in SECURITY {
         answer.headers_mut().insert(name, HeaderValue::from_static(value));
     }
-    if answer.extensions().get::<Private>().is_some() { answer } else { guard.cors(&asked, answer) }
+    if answer.extensions().get::<Private>().is_some() {
+        answer
+    } else if answer.extensions().get::<AllOrigins>().is_some() {
+        asked.all_origins(answer)
+    } else {
+        guard.cors(&asked, answer)
+    }
 }
 
 async fn answer<S: Send + Sync + 'static>(

@@ -372,3 +372,24 @@ fn an_address_without_its_scheme_is_not_repeated() {
         assert!(said.contains("https://") && !said.contains("S3CR3T"), "{said}");
     }
 }
+
+#[test]
+fn a_registry_that_is_older_than_a_year_is_said_to_be() {
+    let dir = temp_dir();
+    let db = dir.path().join("oui.sqlite");
+    // Without a cache, of which day the names are that serve.
+    let missing = refused(&oui(&db, &["info"]), 1);
+    assert!(missing.contains("until then names come from a snapshot: 20"), "{missing}");
+    let list = file(dir.path(), "oui.csv", format!("{HEADER}MA-L,00000C,Cisco,x\r\n"));
+    let date = |seconds| std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+    let new = oui(&db, &["update", "--from", &list]);
+    assert!(!text(&new).contains("old"), "{}", text(&new));
+    assert!(!text(&oui(&db, &["info"])).contains("old"));
+    fs::File::options().write(true).open(&list).unwrap().set_modified(date(1_661_630_937)).unwrap();
+    let old = oui(&db, &["update", "--from", &list]);
+    ok(&old);
+    assert!(text(&old).contains("oui.csv is of 2022-08-27, more than"), "{}", text(&old));
+    let info = oui(&db, &["info"]);
+    assert!(ok(&info).contains("\nof        2022-08-27\n"), "{}", text(&info));
+    assert!(text(&info).contains("this registry is of 2022-08-27, more than"), "{}", text(&info));
+}

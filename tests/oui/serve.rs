@@ -108,7 +108,23 @@ const TRANSCRIPTS: &[(&str, u16, &[&str])] = &[
     ("The older form", 200, &["{}/chilcano/api/manuf/b8-27:EB-01-02:03"]),
     ("The older form, malformed", 400, &["{}/chilcano/api/manuf/b827eb010203"]),
     ("The older form, unknown", 404, &["{}/chilcano/api/manuf/00:00:5f:00:00:01"]),
+    ("The older form, added", 201, &["-H", AUTH, "-d", MAKER, "{}/chilcano/api/manuf"]),
+    ("The older form, added again", 409, &["-H", AUTH, "-d", MAKER, "{}/chilcano/api/manuf"]),
+    (
+        "The older form, corrected",
+        200,
+        &[
+            "-X",
+            "PUT",
+            "-H",
+            AUTH,
+            "-d",
+            r#"{"mac":"00:00:5F","manuf":"Sumitomo","manuf_desc":"Sumitomo"}"#,
+            "{}/chilcano/api/manuf",
+        ],
+    ),
 ];
+const MAKER: &str = r#"{"mac":"00:00:5F","manuf":"Sumitomo","manuf_desc":"Sumitomo Electric"}"#;
 /// Headers of every answer, which the page shows once.
 const EVERYWHERE: [&str; 4] =
     ["content-security-policy: ", "x-content-type-options: ", "referrer-policy: ", "cross-origin-resource-policy: "];
@@ -387,4 +403,71 @@ fn an_answer_to_a_change_is_about_that_change() {
             }
         });
     });
+}
+
+/// What clients of the older service are written for: its words to the octet, its pages from anywhere, changes by the
+/// token alone.
+#[test]
+fn the_older_form_is_word_for_word() {
+    let server = Server::start(&["--token-file", "token"]);
+    let body = |answer: String| answer.split_once("\n\n").unwrap().1.to_owned();
+    let get = |mac: &str| server.curl(&[&format!("{{}}/chilcano/api/manuf/{mac}")]);
+    for (mac, expected, error) in [
+        ("00-00:5f-00:00-01", 404, "The MAC Address '00-00:5f-00:00-01' does not exist"),
+        ("00-50:Ca-ca-fe-ca-fe", 400, "The MAC Address '00-50:Ca-ca-fe-ca-fe' is malformed"),
+        ("b827eb010203", 400, "The MAC Address 'b827eb010203' is malformed"),
+        ("b8:27:eb:01:02/40", 400, ""),
+        ("b8:27:eb:01:02%2F40", 400, "The MAC Address 'b8:27:eb:01:02/40' is malformed"),
+    ] {
+        let answer = get(mac);
+        if error.is_empty() {
+            assert_eq!(status(&answer), 404, "no such path: {answer}");
+            continue;
+        }
+        assert_eq!(status(&answer), expected, "{answer}");
+        assert!(answer.contains("\naccess-control-allow-origin: *\n"), "{answer}");
+        assert_eq!(body(answer), format!("{{\n  \"error\": \"{error}\"\n}}"));
+    }
+    let found =
+        "{\n  \"mac\": \"B8:27:EB\",\n  \"manuf\": \"Raspberr\",\n  \"manuf_desc\": \"Raspberry Pi Foundation\"\n}";
+    assert_eq!(body(get("B8-27-EB-01-02-03")), found);
+
+    // Every answer says that pages from anywhere may read it, a refusal and a preflight too; other routes do not.
+    let post = |token: &[&str], method: &str, json: &str| {
+        let arguments = [token, &["-X", method, "-d", json, "{}/chilcano/api/manuf"]].concat();
+        server.curl(&arguments)
+    };
+    let maker = r#"{"mac":"02-bb-00","manuf":"Ours","manuf_desc":"Our own"}"#;
+    for refused in
+        [post(&[], "POST", maker), post(&[], "PUT", maker), post(&["-H", "Authorization: Bearer x"], "PUT", maker)]
+    {
+        assert_eq!(status(&refused), 401, "{refused}");
+        assert!(refused.contains("\naccess-control-allow-origin: *\n"), "{refused}");
+    }
+    let preflight = ["-X", "OPTIONS", "-H", "Origin: https://old.example", "-H", "Access-Control-Request-Method: PUT"];
+    let preflight = server.curl(&[&preflight[..], &["{}/chilcano/api/manuf"]].concat());
+    assert!(preflight.contains("\naccess-control-allow-origin: *\n"), "{preflight}");
+    assert!(preflight.contains("\naccess-control-allow-methods: GET, HEAD, POST, PUT, DELETE\n"), "{preflight}");
+    let other = server.curl(&["-H", "Origin: https://old.example", "{}/api/v1/oui/b827eb"]);
+    assert!(!other.contains("access-control-allow-origin"), "{other}");
+
+    let auth = ["-H", AUTH];
+    assert_eq!(status(&post(&auth, "PUT", maker)), 404, "nothing to correct");
+    assert_eq!(status(&post(&auth, "POST", maker)), 201);
+    assert_eq!(status(&post(&auth, "POST", maker)), 409);
+    assert_eq!(status(&post(&auth, "PUT", &maker.replace("Our own", "Another"))), 200);
+    let now = "{\n  \"mac\": \"02:BB:00\",\n  \"manuf\": \"Ours\",\n  \"manuf_desc\": \"Another\"\n}";
+    assert_eq!(body(get("02:bb:00:00:00:01")), now);
+    assert_eq!(
+        status(&post(&auth, "POST", r#"{"mac":"B8:27:EB","manuf":"x","manuf_desc":"y"}"#)),
+        409,
+        "the registry's"
+    );
+    for wrong in
+        ["{}", r#"{"mac":"xx","manuf":"x","manuf_desc":"y"}"#, r#"{"mac":"02:cc:00","manuf":" ","manuf_desc":"y"}"#]
+    {
+        let answer = post(&auth, "POST", wrong);
+        assert_eq!(status(&answer), 400, "{answer}");
+        assert!(body(answer).starts_with("{\n  \"error\": \""));
+    }
 }

@@ -33,6 +33,14 @@ const REGISTRY: &[Route<OuiApi>] = &[
         paths: &["/api/v1/oui/{mac}", "/api/v1/oui/"],
         actions: &[Action::read(OuiApi::lookup), Action::change(Method::DELETE, OuiApi::take_back)],
     },
+];
+
+/// The form of an older service, which let the pages of every server read.
+const HISTORIC: &[Route<OuiApi>] = &[
+    Route {
+        paths: &["/chilcano/api/manuf"],
+        actions: &[Action::change(Method::POST, historic::change), Action::change(Method::PUT, historic::change)],
+    },
     Route { paths: &["/chilcano/api/manuf/{mac}", "/chilcano/api/manuf/"], actions: &[Action::read(historic::manuf)] },
 ];
 
@@ -47,5 +55,5 @@ fn description(document: &Value, _: &Request) -> Response {
 /// The vendor registry's routes and the OpenAPI `document` of all there are, which are public.
 #[must_use]
 pub fn registry(tables: Tables, api: Arc<OuiApi>, document: Value) -> Tables {
-    tables.mount(REGISTRY, api).mount(DESCRIPTION, Arc::new(document))
+    tables.mount(REGISTRY, Arc::clone(&api)).mount_for_all_origins(HISTORIC, api).mount(DESCRIPTION, Arc::new(document))
 }

@@ -87,6 +87,12 @@ pub fn document() -> Value {
                     ]),
                 },
             },
+            "/chilcano/api/manuf": {
+                "post": historic_change("historicAdd", "Add a maker in the form of an older service.", "201", "409",
+                    "There is an entry for this prefix."),
+                "put": historic_change("historicCorrect", "Correct a maker in the form of an older service.", "200", "404",
+                    "There is no entry for this prefix."),
+            },
             "/chilcano/api/manuf/{mac}": {
                 "get": {
                     "operationId": "historic",
@@ -156,12 +162,51 @@ fn schemas() -> Value {
             ("mac", json!({"type": "string"})), ("manuf", json!({"type": "string"})),
             ("manuf_desc", json!({"type": "string"})),
         ]),
-        "HistoricError": object(&[("error", json!({"type": "string"})), ("message", json!({"type": "string"}))]),
+        "HistoricError": object(&[("error", json!({"type": "string"}))]),
+        "HistoricChange": {
+            "type": "object",
+            "required": ["mac", "manuf", "manuf_desc"],
+            "additionalProperties": false,
+            "properties": {
+                "mac": query(),
+                "manuf": {"type": "string", "maxLength": 64, "pattern": NAME},
+                "manuf_desc": {"type": "string", "maxLength": 200, "pattern": NAME},
+            },
+        },
         "Problem": object(&[
             ("type", json!({"const": "about:blank"})), ("title", json!({"type": "string"})),
             ("status", json!({"type": "integer"})), ("detail", json!({"type": "string"})),
             ("error", json!({"type": "string"})),
         ]),
+    })
+}
+
+/// A change of a local entry in the historic form: what it is called, what success and the other outcome are.
+fn historic_change(id: &str, summary: &str, done: &str, other: &str, why: &str) -> Value {
+    let either = |description: &str| {
+        json!({"description": description, "content": {
+            "application/json": {"schema": reference("HistoricError")},
+            "application/problem+json": {"schema": reference("Problem")}}})
+    };
+    let mut all = vec![
+        (done, json_of("What is written.", reference("Historic"))),
+        ("400", either("Not an entry.")),
+        ("401", unauthorised()),
+        ("403", error("This server takes no changes.")),
+        ("413", error("A large body.")),
+        ("429", too_often()),
+        ("503", json_of("The cache cannot be written.", reference("HistoricError"))),
+        (other, json_of(why, reference("HistoricError"))),
+    ];
+    if other != "409" {
+        all.push(("409", json_of("No room for more.", reference("HistoricError"))));
+    }
+    json!({
+        "operationId": id,
+        "summary": summary,
+        "security": [{"token": []}],
+        "requestBody": {"required": true, "content": {"application/json": {"schema": reference("HistoricChange")}}},
+        "responses": responses(&all),
     })
 }
 

@@ -204,15 +204,21 @@ impl OuiApi {
             Ok(row) => row,
             Err(problem) => return refusal(StatusCode::BAD_REQUEST, &problem),
         };
-        match cache::put_local(&self.db, row.clone(), request.method == Method::PUT, (self.clock)()) {
-            Err(error) => problem(&error),
+        match self.put(row.clone(), request.method == Method::PUT) {
+            Err(error) => refusal(status(&error), &error.to_string()),
             Ok(new) => {
-                self.refresh();
                 // What this request wrote: another may have changed or taken it back by now.
                 let response = json(if new { StatusCode::CREATED } else { StatusCode::OK }, &row.entry());
                 if new { response.with(header::LOCATION, format!("/api/v1/oui/{}", row.prefix)) } else { response }
             }
         }
+    }
+
+    /// Adds a local entry, or with `replace` corrects one; says whether it is new.
+    pub(super) fn put(&self, row: RegistryRow, replace: bool) -> Result<bool, OuiError> {
+        let new = cache::put_local(&self.db, row, replace, (self.clock)())?;
+        self.refresh();
+        Ok(new)
     }
 
     /// Takes a local entry back.
@@ -222,7 +228,7 @@ impl OuiApi {
             Err(error) => return refusal(StatusCode::BAD_REQUEST, &error.to_string()),
         };
         match cache::remove_local(&self.db, query.prefix(), (self.clock)()) {
-            Err(error) => problem(&error),
+            Err(error) => refusal(status(&error), &error.to_string()),
             Ok(()) => {
                 self.refresh();
                 empty(StatusCode::NO_CONTENT)
@@ -252,6 +258,16 @@ fn unknown_parameter(request: &Request, known: &[&str]) -> Option<Response> {
 fn read_change(body: &[u8]) -> Result<RegistryRow, String> {
     let change: Change = serde_json::from_slice(body).map_err(|error| format!("the body is not an entry: {error}"))?;
     let query: Query = change.prefix.parse().map_err(|error: crate::oui::QueryError| error.to_string())?;
+    local_row(query, ("organisation", change.organisation), ("short_name", change.short_name), change.address)
+}
+
+/// A local entry for `query`; the names come with what their fields are called.
+pub(super) fn local_row(
+    query: Query,
+    (organisation_field, organisation): (&str, String),
+    (short_field, short): (&str, Option<String>),
+    address: Option<String>,
+) -> Result<RegistryRow, String> {
     let name = |field: &str, text: Option<String>, max: usize| match text {
         None => Ok(None),
         Some(text) if text.chars().any(char::is_control) => Err(format!("'{field}' has control characters")),
@@ -262,20 +278,20 @@ fn read_change(body: &[u8]) -> Result<RegistryRow, String> {
     Ok(RegistryRow {
         prefix: query.prefix(),
         registry: Some(Assignment::Local),
-        short: name("short_name", change.short_name, 64)?,
-        organisation: name("organisation", Some(change.organisation), 200)?,
-        address: name("address", change.address, 500)?,
+        short: name(short_field, short, 64)?,
+        organisation: name(organisation_field, Some(organisation), 200)?,
+        address: name("address", address, 500)?,
     })
 }
 
-fn problem(error: &OuiError) -> Response {
-    let status = match error {
+/// With what status a change that fails is refused.
+pub(super) fn status(error: &OuiError) -> StatusCode {
+    match error {
         OuiError::LocalExists { .. } | OuiError::LocalFull { .. } => StatusCode::CONFLICT,
         OuiError::LocalUnknown { .. } => StatusCode::NOT_FOUND,
         _ => {
             tracing::warn!("cannot change local entries: {error}");
             StatusCode::SERVICE_UNAVAILABLE
         }
-    };
-    refusal(status, &error.to_string())
+    }
 }
