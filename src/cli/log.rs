@@ -1,5 +1,6 @@
 //! The daemons' log: lines on standard error, which systemd hands to the journal with time and unit.
 
+use super::journal::is_journal;
 use crate::{config::LogLevel, printable::Printable};
 use std::{
     fmt::{self, Write as _},
@@ -76,12 +77,6 @@ fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -
         "message" => write!(out, "{value:?}"),
         name => write!(out, "{name}={value:?}"),
     }
-}
-
-/// Whether standard error goes to the journal: systemd.exec(5), `$JOURNAL_STREAM`.
-pub fn is_journal() -> bool {
-    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
-    rustix::fs::fstat(std::io::stderr()).is_ok_and(|stat| format!("{}:{}", stat.st_dev, stat.st_ino) == stream)
 }
 
 /// A line for the journal: its priority in front, as sd-daemon(3) has it, and neither time nor level after it, because

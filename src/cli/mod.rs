@@ -23,6 +23,8 @@ mod inspect_progress;
 mod inspect_table;
 #[cfg(feature = "inspect")]
 mod inspect_text;
+mod journal;
+#[cfg(any(feature = "ingest", feature = "sensor", feature = "web"))]
 mod log;
 #[cfg(feature = "manual")]
 mod manual;
@@ -173,7 +175,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let priority = if log::is_journal() { "<3>" } else { "" };
+            let priority = if journal::is_journal() { "<3>" } else { "" };
             let said = sentence(&error);
             // A mistake in a configuration is shown below its line.
             let is_long = error.chain().any(|cause| cause.is::<ConfigError>());
