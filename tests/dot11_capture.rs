@@ -308,8 +308,8 @@ fn interfaces_that_are_not_read_are_skipped_and_counted() {
     assert!(warning.contains("2 packets of interfaces with link type 147 were skipped"), "{warning}");
     assert!(matches!(read(file(&[0])).ended, Err(CaptureError::LinkType { link: LinkType(147), .. })));
     assert!(matches!(read(file(&[])).ended, Ok(None)));
-    let text = read(classic(order, 0xa1b2_c3d4, 0, &three())).ended.unwrap_err().to_string();
-    assert!(text.contains("link type 0 (NULL), which airtally does not read"), "{text}");
+    let text = read(classic(order, 0xa1b2_c3d4, 8, &three())).ended.unwrap_err().to_string();
+    assert!(text.contains("link type 8 (SLIP), which airtally does not read"), "{text}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use airtally::dot11::{self, LinkType, Outcome};
 use libfuzzer_sys::fuzz_target;
 
-const LINKS: [u16; 13] = [127, 105, 192, 119, 163, 1, 113, 276, 101, 12, 14, 228, 229];
+const LINKS: [u16; 18] = [127, 105, 192, 119, 163, 1, 113, 276, 101, 12, 14, 228, 229, 0, 9, 50, 104, 108];
 
 fuzz_target!(|input: &[u8]| {
     let [choice, rest @ ..] = input else { return };

@@ -9,7 +9,7 @@ use airtally::{
 use libfuzzer_sys::fuzz_target;
 use std::time::Duration;
 
-const LINKS: [u16; 13] = [1, 127, 105, 192, 119, 163, 113, 276, 101, 12, 14, 228, 229];
+const LINKS: [u16; 18] = [1, 127, 105, 192, 119, 163, 113, 276, 101, 12, 14, 228, 229, 0, 9, 50, 104, 108];
 const MOST: usize = 4;
 
 fuzz_target!(|input: &[u8]| {

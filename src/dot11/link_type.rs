@@ -7,12 +7,17 @@ use std::fmt;
 pub struct LinkType(pub u16);
 
 /// Every link type that is read, and its name in the registry (without `LINKTYPE_`).
-const SUPPORTED: [(LinkType, &str); 13] = [
+const SUPPORTED: [(LinkType, &str); 18] = [
+    (LinkType::NULL, "NULL"),
     (LinkType::ETHERNET, "ETHERNET"),
+    (LinkType::PPP, "PPP"),
     (LinkType(12), "RAW"),
     (LinkType(14), "RAW"),
+    (LinkType::PPP_HDLC, "PPP_HDLC"),
     (LinkType::RAW, "RAW"),
+    (LinkType::C_HDLC, "C_HDLC"),
     (LinkType::IEEE802_11, "IEEE802_11"),
+    (LinkType::LOOP, "LOOP"),
     (LinkType::LINUX_SLL, "LINUX_SLL"),
     (LinkType::PRISM, "IEEE802_11_PRISM"),
     (LinkType::RADIOTAP, "IEEE802_11_RADIOTAP"),
@@ -24,15 +29,10 @@ const SUPPORTED: [(LinkType, &str); 13] = [
 ];
 
 /// Names of common link types that carry no MAC address, so that a refusal can say what was found.
-const OTHERS: [(u16, &str); 15] = [
-    (0, "NULL"),
+const OTHERS: [(u16, &str); 10] = [
     (8, "SLIP"),
-    (9, "PPP"),
     (10, "FDDI"),
-    (50, "PPP_HDLC"),
-    (104, "C_HDLC"),
     (107, "FRELAY"),
-    (108, "LOOP"),
     (129, "ARCNET_LINUX"),
     (187, "BLUETOOTH_HCI_H4"),
     (195, "IEEE802_15_4_WITHFCS"),
@@ -44,15 +44,25 @@ const OTHERS: [(u16, &str); 15] = [
 
 impl LinkType {
     /// The link types that are read, in words for a message.
-    pub const READ: &str =
-        "802.11 (105, 119, 127, 163, 192), Ethernet (1), Linux cooked (113, 276) and raw IP (12, 14, 101, 228, 229)";
+    pub const READ: &str = "802.11 (105, 119, 127, 163, 192), Ethernet (1), Linux cooked (113, 276), raw IP (12, 14, 101, 228, \
+                            229), BSD loopback (0, 108), PPP (9, 50) and Cisco HDLC (104)";
 
+    /// BSD loopback: the address family, in the byte order of the machine that captured.
+    pub const NULL: Self = Self(0);
     /// Ethernet.
     pub const ETHERNET: Self = Self(1);
+    /// PPP, with or without the framing of HDLC.
+    pub const PPP: Self = Self(9);
+    /// PPP in HDLC-like framing, or Cisco HDLC.
+    pub const PPP_HDLC: Self = Self(50);
     /// IP without a link header.
     pub const RAW: Self = Self(101);
+    /// Cisco HDLC.
+    pub const C_HDLC: Self = Self(104);
     /// 802.11 without a capture header.
     pub const IEEE802_11: Self = Self(105);
+    /// OpenBSD loopback: the address family in network byte order.
+    pub const LOOP: Self = Self(108);
     /// Linux "cooked" capture.
     pub const LINUX_SLL: Self = Self(113);
     /// 802.11 after a prism (or AVS) header.
@@ -87,6 +97,12 @@ impl LinkType {
     #[must_use]
     pub const fn is_raw_ip(self) -> bool {
         matches!(self, Self(12 | 14) | Self::RAW | Self::IPV4 | Self::IPV6)
+    }
+
+    /// Whether its packets carry no MAC address: raw IP, the loopback of BSD, and links that have two ends alone.
+    #[must_use]
+    pub const fn is_without_mac(self) -> bool {
+        self.is_raw_ip() || matches!(self, Self::NULL | Self::PPP | Self::PPP_HDLC | Self::C_HDLC | Self::LOOP)
     }
 
     /// Its name in the registry, where this program knows it.

@@ -39,7 +39,8 @@ pub enum Outcome {
     BadFcs,
     /// Protocol version other than 0, or cut before the addresses that its type needs.
     Malformed,
-    /// A frame without a transmitter address: ACK, CTS and the like (IEEE 802.11-2020, 9.3.1); raw IP.
+    /// A frame without a transmitter address: ACK, CTS and the like (IEEE 802.11-2020, 9.3.1); raw IP and other links
+    /// without MAC addresses.
     WithoutTa,
     /// A group address as the transmitter.
     GroupTa,
@@ -341,7 +342,7 @@ fn parse_rare<'a>(link: LinkType, data: &'a [u8], original_len: u32, reading: Re
                 _ => wired::sll2(data),
             };
         }
-        link if link.is_raw_ip() => return Facts::only(Outcome::WithoutTa),
+        link if link.is_without_mac() => return Facts::only(Outcome::WithoutTa),
         _ => None,
     };
     let mut facts = Facts::only(Outcome::Malformed);

@@ -1,4 +1,4 @@
-//! From a captured packet to the IP packets in it: link headers, VLAN tags, LLC, 802.11, A-MSDU. Knows no IP.
+//! From a captured packet to the IP packets in it: link headers, VLAN tags, LLC, PPP, 802.11, A-MSDU. Knows no IP.
 //!
 //! Tunnels above IP (GRE, VXLAN, TZSP, IP in IP) are not entered: they are flows of their own ends.
 
@@ -43,7 +43,7 @@ pub fn each_inner<'a>(
 ) {
     let wired = match link {
         LinkType::ETHERNET => ethernet(data),
-        link if link.is_raw_ip() => Inner::Ip(data),
+        link if link.is_without_mac() => without_mac(link, data),
         LinkType::LINUX_SLL | LinkType::LINUX_SLL2 => {
             // Protocol and hardware type of either version; 801 to 803 are monitor interfaces, with 802.11 behind.
             let (protocol_at, hardware_at, len) = if link == LinkType::LINUX_SLL { (14, 2, 16) } else { (0, 8, 20) };
@@ -56,7 +56,9 @@ pub fn each_inner<'a>(
         LinkType::PPI => match ppi::read(data) {
             Some((LinkType::IEEE802_11, _)) => return wlan(link, data, original_len, reading, each),
             Some((LinkType::ETHERNET, radio)) => ethernet(data.get(radio.header_len..).unwrap_or_default()),
-            Some((inner, radio)) if inner.is_raw_ip() => Inner::Ip(data.get(radio.header_len..).unwrap_or_default()),
+            Some((inner, radio)) if inner.is_without_mac() => {
+                without_mac(inner, data.get(radio.header_len..).unwrap_or_default())
+            }
             Some(_) => Inner::Other(Fate::NotIp),
             None => Inner::Other(Fate::Malformed),
         },
@@ -89,12 +91,12 @@ fn typed(mut kind: u16, mut rest: &[u8]) -> Inner<'_> {
                 (Some(inner), Some(behind)) => (kind, rest) = (inner, behind),
                 _ => return Inner::Other(Fate::Cut),
             },
-            // Version 1, type 1, code 0 is session data (RFC 2516, 4); then PPP's protocol, of which two are IP.
+            // Version 1, type 1, code 0 is session data (RFC 2516, 4).
             PPPOE_SESSION => {
-                return match (rest.first_chunk(), rest.get(8..)) {
-                    (Some([0x11, 0, _, _, _, _, 0x00, 0x21 | 0x57]), Some(ip)) => Inner::Ip(ip),
-                    (Some(_), _) => Inner::Other(Fate::NotIp),
-                    (None, _) => Inner::Other(Fate::Cut),
+                return match rest.split_first_chunk() {
+                    Some(([0x11, 0, _, _, _, _], rest)) => ppp(rest),
+                    Some(_) => Inner::Other(Fate::NotIp),
+                    None => Inner::Other(Fate::Cut),
                 };
             }
             label if MPLS.contains(&label) => return mpls(rest),
@@ -104,6 +106,53 @@ fn typed(mut kind: u16, mut rest: &[u8]) -> Inner<'_> {
         }
     }
     Inner::Other(Fate::Malformed)
+}
+
+/// What is behind the header of a link without MAC addresses.
+fn without_mac(link: LinkType, data: &[u8]) -> Inner<'_> {
+    match link {
+        LinkType::NULL | LinkType::LOOP => family(data),
+        // Cisco's HDLC has 0x0f or 0x8f where PPP's framing has 0xff.
+        LinkType::PPP_HDLC if matches!(data.first(), Some(0x0f | 0x8f)) => cisco(data),
+        LinkType::PPP | LinkType::PPP_HDLC => ppp(data),
+        LinkType::C_HDLC => cisco(data),
+        _ => Inner::Ip(data),
+    }
+}
+
+/// Behind an address family: in the order of the capturing machine's octets, or in the network's. No family is larger
+/// than 65,535, which tells the orders apart. That of IPv6 has a number of its own on Linux, NetBSD, FreeBSD and macOS.
+fn family(data: &[u8]) -> Inner<'_> {
+    let Some((family, rest)) = data.split_first_chunk() else { return Inner::Other(Fate::Cut) };
+    let (big, little) = (u32::from_be_bytes(*family), u32::from_le_bytes(*family));
+    match big.min(little) {
+        2 | 10 | 24 | 28 | 30 => Inner::Ip(rest),
+        _ => Inner::Other(Fate::NotIp),
+    }
+}
+
+/// PPP with HDLC's address and control or without (RFC 1662, 3.1), its protocol in two octets, or in one whose last bit
+/// is set (RFC 1661, 6.5). IPv4, IPv6 and MPLS (RFC 1332, RFC 5072, RFC 3032) are looked into.
+fn ppp(data: &[u8]) -> Inner<'_> {
+    let (protocol, rest) = match data.strip_prefix(&[0xff, 0x03]).unwrap_or(data) {
+        [protocol, rest @ ..] if protocol & 1 != 0 => (u16::from(*protocol), rest),
+        [high, low, rest @ ..] => (u16::from_be_bytes([*high, *low]), rest),
+        _ => return Inner::Other(Fate::Cut),
+    };
+    match protocol {
+        0x0021 | 0x0057 => Inner::Ip(rest),
+        0x0281 | 0x0283 => mpls(rest),
+        _ => Inner::Other(Fate::NotIp),
+    }
+}
+
+/// Cisco's HDLC: address, control, then an EtherType.
+fn cisco(data: &[u8]) -> Inner<'_> {
+    match (word(data, 2), data.get(4..)) {
+        (Some(kind), Some(rest)) if kind >= FIRST_ETHERTYPE => typed(kind, rest),
+        (Some(_), Some(_)) => Inner::Other(Fate::NotIp),
+        _ => Inner::Other(Fate::Cut),
+    }
 }
 
 /// Labels down to the one at the bottom (RFC 3032, 2.1); what is behind it says by its first bits whether it is IP.

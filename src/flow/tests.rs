@@ -201,7 +201,7 @@ proptest! {
     fn any_octets_of_any_link_are_in_one_class(
         data in prop::collection::vec(any::<u8>(), 0..300),
         start in prop::sample::select(vec![vec![], vec![0x88, 0x01], vec![0x08, 0x02], vec![0, 0, 8, 0, 0, 0, 0, 0, 0x88], vec![0x45], vec![0x60]]),
-        link in prop::sample::select(vec![1u16, 12, 101, 105, 113, 119, 127, 163, 192, 228, 229, 276, 9_999]),
+        link in prop::sample::select(vec![0u16, 1, 9, 12, 50, 101, 104, 105, 108, 113, 119, 127, 163, 192, 228, 229, 276, 9_999]),
         longer in 0u32..100,
     ) {
         let mut data = data;

@@ -320,6 +320,27 @@ fn conversations_made_here_are_tsharks_behind_every_link() {
         ("qinq", 1, behind(|[a, b]| [&[2; 12][..], &[0x88, 0xa8, 0, 7, 0x81, 0, 0, 9, a, b]].concat())),
         ("sll", 113, behind(|[a, b]| vec![0, 0, 0, 1, 0, 6, 2, 2, 2, 2, 2, 2, 0, 0, a, b])),
         ("sll2", 276, behind(|[a, b]| vec![a, b, 0, 0, 0, 0, 0, 1, 0, 1, 0, 6, 2, 2, 2, 2, 2, 2, 0, 0])),
+        ("null", 0, behind(|[a, _]| vec![if a == 8 { 2 } else { 30 }, 0, 0, 0])),
+        ("null-big", 0, behind(|[a, _]| vec![0, 0, 0, if a == 8 { 2 } else { 24 }])),
+        ("loop", 108, behind(|[a, _]| vec![0, 0, 0, if a == 8 { 2 } else { 28 }])),
+        ("ppp", 9, behind(|[a, _]| vec![0xff, 3, 0, if a == 8 { 0x21 } else { 0x57 }])),
+        ("ppp-short", 9, behind(|[a, _]| vec![if a == 8 { 0x21 } else { 0x57 }])),
+        ("ppp-hdlc", 50, behind(|[a, _]| vec![0xff, 3, 0, if a == 8 { 0x21 } else { 0x57 }])),
+        ("cisco", 104, behind(|[a, b]| vec![0x0f, 0, a, b])),
+        ("cisco-as-ppp", 50, behind(|[a, b]| vec![0x8f, 0, a, b])),
+        ("mpls", 1, behind(|_| [&[2; 12][..], &[0x88, 0x47, 0, 1, 0, 64, 0, 2, 1, 64]].concat())),
+        (
+            "pppoe",
+            1,
+            many(600, 7)
+                .iter()
+                .map(|packet| {
+                    let len = (packet.len() as u16 + 2).to_be_bytes();
+                    let protocol = if packet[0] >> 4 == 4 { 0x21 } else { 0x57 };
+                    [&[2; 12][..], &[0x88, 0x64, 0x11, 0, 0, 1], &len, &[0, protocol], packet].concat()
+                })
+                .collect(),
+        ),
         (
             "wlan",
             105,

@@ -52,6 +52,10 @@ fn every_link_gives_the_same_packet() {
         (113, sll),
         (276, sll2),
         (105, wlan),
+        (0, [&[2, 0, 0, 0][..], &udp(5353)].concat()),
+        (108, [&[0, 0, 0, 2][..], &udp(5353)].concat()),
+        (9, [&[0xff, 3, 0, 0x21][..], &udp(5353)].concat()),
+        (104, [&[0x0f, 0, 8, 0][..], &udp(5353)].concat()),
     ] {
         capture(&path, link, &[packet]);
         let output = run(["nmsg", "--from-capture", name, "--format", "tuple"]);
