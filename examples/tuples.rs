@@ -17,19 +17,18 @@ use std::{
 };
 
 fn main() -> ExitCode {
-    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
-    let mut left = u64::MAX;
-    if arguments.first().is_some_and(|first| first == "-c")
-        && let Some(count) = arguments.get(1).and_then(|count| count.parse().ok())
-    {
-        left = count;
-        arguments.drain(..2);
-    }
-    let [from] = arguments.as_slice() else {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (from, count) = match *arguments.as_slice() {
+        [from] => (from, Some(u64::MAX)),
+        ["-c", count, from] => (from, count.parse().ok()),
+        _ => ("", None),
+    };
+    let Some(count) = count else {
         eprintln!("usage: tuples [-c COUNT] FILE|ADDR/PORT");
         return ExitCode::from(2);
     };
-    match print(from, left) {
+    match print(from, count, &mut io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tuples: {error}");
@@ -38,12 +37,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn print(from: &str, mut left: u64) -> Result<(), Box<dyn std::error::Error>> {
+/// Prints `left` tuples of `from`, at most.
+pub fn print(from: &str, mut left: u64, out: &mut impl Write) -> Result<(), Box<dyn std::error::Error>> {
     let mut input = match from.parse::<SocketRange>() {
         Ok(sockets) if !Path::new(from).exists() => Input::listen(sockets)?,
         _ => Input::file(Path::new(from))?,
     };
-    let mut out = io::stdout().lock();
     let mut reader = Reader::default();
     let mut line = Vec::new();
     let mut each = |payload: Payload| -> Result<ControlFlow<()>, Box<dyn std::error::Error>> {

@@ -26,12 +26,15 @@ fn file(dir: &Path) -> PathBuf {
     path
 }
 
-fn rust(arguments: &[&str]) -> Output {
-    let program = Path::new(env!("CARGO_BIN_EXE_airtally")).with_file_name("examples").join("tuples");
-    Command::new(program)
-        .args(arguments)
-        .output()
-        .expect("the example, which `cargo test` builds, or `cargo build --example tuples` before a test alone")
+/// The example in Rust, all but its arguments: `cargo test --test nmsg` builds no example.
+#[allow(dead_code)]
+#[path = "../../examples/tuples.rs"]
+mod tuples;
+
+fn rust(from: &str, count: u64) -> Result<String, String> {
+    let mut out = Vec::new();
+    tuples::print(from, count, &mut out).map_err(|error| error.to_string())?;
+    Ok(String::from_utf8_lossy(&out).into_owned())
 }
 
 fn python(arguments: &[&str]) -> Output {
@@ -52,15 +55,16 @@ fn both_print_the_tuples_that_the_program_prints() {
     for path in of_files {
         let name = path.to_str().expect("a name");
         let program = run(["nmsg", name, "--format", "tuple"]);
-        let (rust, python) = (rust(&[name]), python(&[name]));
-        assert_eq!(String::from_utf8_lossy(&rust.stdout), String::from_utf8_lossy(&program.stdout), "Rust, {name}");
+        let (rust, python) = (rust(name, u64::MAX).expect("tuples"), python(&[name]));
+        assert_eq!(rust, String::from_utf8_lossy(&program.stdout), "Rust, {name}");
         assert_eq!(String::from_utf8_lossy(&python.stdout), String::from_utf8_lossy(&program.stdout), "Python, {name}");
     }
-    for output in [rust(&["-c", "3", name]), python(&["-c", "3", name])] {
-        assert!(output.status.success(), "{}", text(&output));
-        assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 6);
+    let output = python(&["-c", "3", name]);
+    assert!(output.status.success(), "{}", text(&output));
+    for printed in [rust(name, 3).expect("tuples"), String::from_utf8_lossy(&output.stdout).into_owned()] {
+        assert_eq!(printed.lines().count(), 6, "{printed}");
     }
-    for output in [rust(&["/nowhere"]), python(&["/nowhere"])] {
-        assert!(!output.status.success() && text(&output).contains("/nowhere"), "{}", text(&output));
-    }
+    let output = python(&["/nowhere"]);
+    assert!(!output.status.success() && text(&output).contains("/nowhere"), "{}", text(&output));
+    assert!(rust("/nowhere", 1).is_err_and(|error| error.contains("/nowhere")));
 }
