@@ -130,9 +130,15 @@ pub(super) enum Value<'a> {
     Unnamed(u64),
 }
 
-/// The fields that a message has, in the type's order; nothing if it is damaged, or lacks what the type requires.
+/// Values of a message, at most: a value may take two octets, and a container of 64 KiB may say that there are millions.
+const MOST_VALUES: usize = 4_096;
+
+/// The fields that a message has, in the type's order; nothing if it is damaged, has more of them than anybody needs, or lacks
+/// what the type requires.
 pub(super) fn read<'a>(fields: &'static [Field], octets: &'a [u8]) -> Option<Vec<(&'static Field, Value<'a>)>> {
     let mut found: Vec<(usize, Value<'a>)> = Vec::new();
+    // Where the latest value of each field is.
+    let mut latest: Vec<Option<usize>> = vec![None; fields.len()];
     let mut rest = octets;
     while rest.has_remaining() {
         let (number, wire) = encoding::decode_key(&mut rest).ok()?;
@@ -141,17 +147,22 @@ pub(super) fn read<'a>(fields: &'static [Field], octets: &'a [u8]) -> Option<Vec
             continue;
         };
         let value = value(field.kind, wire, &mut rest)?;
+        let latest = latest.get_mut(place)?;
         // Of a field that is not repeated, the last one counts.
-        match found.iter_mut().find(|(other, _)| *other == place) {
-            Some(other) if !field.repeated => other.1 = value,
-            _ => found.push((place, value)),
+        if let Some(other) = latest.filter(|_| !field.repeated).and_then(|at| found.get_mut(at)) {
+            other.1 = value;
+            continue;
         }
+        if found.len() == MOST_VALUES {
+            return None;
+        }
+        *latest = Some(found.len());
+        found.push((place, value));
     }
-    found.sort_by_key(|&(place, _)| place);
-    let has = |place| found.iter().any(|&(other, _)| other == place);
-    if fields.iter().enumerate().any(|(place, field)| field.required && !has(place)) {
+    if fields.iter().zip(&latest).any(|(field, latest)| field.required && latest.is_none()) {
         return None;
     }
+    found.sort_by_key(|&(place, _)| place);
     found.into_iter().map(|(place, value)| Some((fields.get(place)?, value))).collect()
 }
 

@@ -287,3 +287,20 @@ fn types_have_names_and_numbers() {
         assert!(wrong.parse::<Type>().is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn a_message_of_millions_of_values_is_none() {
+    let email = |values: &[(u8, usize)]| {
+        // Fields of no octets, by their numbers and how many of each.
+        let octets = values.iter().flat_map(|&(number, count)| [number << 3 | 2, 0].repeat(count)).collect();
+        Payload { kind: Type { vendor: 1, number: 2 }, octets, ..Payload::default() }
+    };
+    let mut out = Vec::new();
+    assert_eq!(text::presentation(&email(&[(9, 2_000), (7, 2_096)]), &mut out), text::Shown::Whole);
+    // In the type's order, whatever the message's.
+    assert!(out.starts_with(b"[8192] ") && out.windows(8).filter(|line| line == b"bodyurl:").count() == 2_000);
+    out.clear();
+    // The second kind is looked for among those of the first, millions of times, by who is careless.
+    assert_eq!(text::json(&email(&[(9, 2_000_000), (7, 2_000_000)]), &mut out), text::Shown::Damaged);
+    assert!(out.is_empty());
+}
