@@ -3,39 +3,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[allow(dead_code)]
+#[path = "support/behind.rs"]
+mod behind;
+
 use airtally::{
     Mac, UnixNanos,
     capture::{CaptureError, LiveOptions, Polled, Source},
     dot11::{self, LinkType, Outcome},
 };
+use behind::{ip, run_behind, with_a_network_of_its_own};
 use std::{
-    process::Command,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
-
-/// Set in the process that `launcher` has put where the test belongs.
-const INSIDE: &str = "AIRTALLY_TEST_INSIDE";
-
-/// Runs `body` in a process of its own behind `launcher`: this program again, with this `test` alone.
-fn run_behind(launcher: &[&str], test: &str, body: fn()) {
-    if std::env::var_os(INSIDE).is_some() {
-        return body();
-    }
-    let output = Command::new(launcher[0])
-        .args(&launcher[1..])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(INSIDE, "yes")
-        .output()
-        .unwrap_or_else(|error| panic!("cannot run {}: {error}", launcher[0]));
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
-}
-
-fn ip(arguments: &str) {
-    assert!(Command::new("ip").args(arguments.split(' ')).status().unwrap().success(), "ip {arguments}");
-}
 
 fn open(interface: &str) -> Result<Source, CaptureError> {
     Source::open_live(&LiveOptions { interface: interface.into(), snaplen: 128, buffer_bytes: 1 << 20 })
@@ -43,7 +24,7 @@ fn open(interface: &str) -> Result<Source, CaptureError> {
 
 #[test]
 fn frames_arrive_and_waits_end() {
-    run_behind(&["unshare", "--map-root-user", "--net"], "frames_arrive_and_waits_end", in_a_network_of_its_own);
+    with_a_network_of_its_own("frames_arrive_and_waits_end", in_a_network_of_its_own);
 }
 
 #[test]

@@ -196,9 +196,9 @@ fn listen<W: Write>(
     mut printer: Printer<W>,
 ) -> anyhow::Result<()> {
     use crate::{
-        capture::{LiveOptions, Source},
+        capture::{LiveOptions, Source, Waker},
+        cli::halt::heed_signals,
         dot11::Reading,
-        stop,
     };
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -209,20 +209,8 @@ fn listen<W: Write>(
     let mut source = Source::open_live(&options)?;
     let mut filter = arguments.filter.as_deref().map(Filter::new).transpose()?;
     let stop = Arc::new(AtomicBool::new(false));
-    if let Some(waker) = source.waker() {
-        let stop = Arc::clone(&stop);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        std::thread::spawn(move || {
-            runtime.block_on(async {
-                if stop::requested().await.is_ok() {
-                    stop.store(true, Ordering::Relaxed);
-                    waker.wake();
-                    let _ = stop::requested().await;
-                    std::process::exit(130);
-                }
-            });
-        });
-    }
+    let waker = source.waker();
+    heed_signals(&stop, move || waker.iter().for_each(Waker::wake))?;
     let (mut kernel, mut dropped) = (0, 0);
     let (mut left, mut failed, mut written) = (arguments.count.unwrap_or(u64::MAX), None, Ok(()));
     while left > 0 && !stop.load(Ordering::Relaxed) {

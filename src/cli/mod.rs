@@ -9,6 +9,8 @@ mod flows;
 #[cfg(feature = "inspect")]
 mod flows_text;
 mod format;
+#[cfg(any(feature = "inspect", all(feature = "nmsg", feature = "capture")))]
+mod halt;
 #[cfg(any(feature = "ingest", feature = "sensor"))]
 mod hidden;
 #[cfg(feature = "sink-sqlite")]

@@ -5,11 +5,13 @@ mod outlets;
 #[path = "nmsg/packets.rs"]
 mod packets;
 
-use super::format::{UsageError, tell};
+use super::{
+    format::{UsageError, tell},
+    halt::heed_signals,
+};
 use crate::{
     nmsg::{DEFAULT_MTU, FILE_CONTAINER, IPCONN, LEAST_MTU, PACKET, Reader, Type, WriterSettings},
     nmsg_io::{Came, Input, SocketRange},
-    stop,
     units::noun,
 };
 use clap::{Args, ValueEnum};
@@ -21,7 +23,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
 };
 
 /// The largest datagram that UDP over IPv4 carries.
@@ -236,24 +237,6 @@ fn read(mut input: Input, mut outlets: Outlets, stopped: &AtomicBool) -> anyhow:
             noun(counts.payloads, "was", "were"),
         )),
     }
-}
-
-/// At the first SIGINT or SIGTERM what has come is written and the program ends; at the second it ends at once.
-/// `wake` ends a wait that does not look at `stopped`.
-fn heed_signals(stopped: &Arc<AtomicBool>, wake: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let stopped = Arc::clone(stopped);
-    thread::spawn(move || {
-        runtime.block_on(async {
-            if stop::requested().await.is_ok() {
-                stopped.store(true, Ordering::Relaxed);
-                wake();
-                let _ = stop::requested().await;
-                std::process::exit(130);
-            }
-        });
-    });
-    Ok(())
 }
 
 #[cfg(test)]

@@ -4,14 +4,14 @@ use super::{SocketRange, TransferError};
 use crate::nmsg::{Payload, Reader};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    net::sockopt,
+    net::{AddressFamily, SocketFlags, SocketType, sockopt},
 };
 use std::{
     collections::hash_map::RandomState,
     fs::{self, File},
     hash::BuildHasher as _,
     io::{self, ErrorKind, Read as _},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
     ops::ControlFlow,
     os::{fd::AsFd as _, unix::fs::MetadataExt as _},
     path::Path,
@@ -196,15 +196,27 @@ fn stream(read: io::Result<usize>, buffer: &[u8], reader: &mut Reader) -> io::Re
     }
 }
 
+/// A socket of its own. What comes to a multicast group comes to every program that listens to it.
+fn bind(socket: SocketAddr) -> io::Result<UdpSocket> {
+    if !socket.ip().is_multicast() {
+        return UdpSocket::bind(socket);
+    }
+    let family = if socket.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let udp = rustix::net::socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_reuseaddr(&udp, true)?;
+    rustix::net::bind(&udp, &socket)?;
+    Ok(udp.into())
+}
+
 fn listen(socket: SocketAddr) -> io::Result<UdpSocket> {
-    let udp = UdpSocket::bind(socket)?;
+    let udp = bind(socket)?;
     // What the kernel does not give is no reason not to listen.
     let _ = sockopt::set_socket_recv_buffer_size(&udp, RECEIVE_BUFFER);
-    match socket.ip() {
-        IpAddr::V4(group) if group.is_multicast() => udp.join_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED)?,
-        IpAddr::V6(group) if group.is_multicast() && group != Ipv6Addr::UNSPECIFIED => {
-            udp.join_multicast_v6(&group, 0)?
+    match socket {
+        SocketAddr::V4(group) if group.ip().is_multicast() => {
+            udp.join_multicast_v4(group.ip(), &Ipv4Addr::UNSPECIFIED)?;
         }
+        SocketAddr::V6(group) if group.ip().is_multicast() => udp.join_multicast_v6(group.ip(), group.scope_id())?,
         _ => {}
     }
     udp.set_nonblocking(true)?;

@@ -8,7 +8,7 @@ mod error;
 mod input;
 mod output;
 
-pub use address::{BadSocket, SocketRange};
+pub use address::{BadSocket, SocketRange, interface_number};
 pub use error::TransferError;
 pub use input::{Came, Input};
 pub use output::{Output, Pace};

@@ -71,6 +71,15 @@ impl Output {
         Self { kind, sent: 0, refused: 0 }
     }
 
+    /// The socket that datagrams go to.
+    #[must_use]
+    pub const fn to(&self) -> Option<SocketAddr> {
+        match self.kind {
+            Kind::Socket { to, .. } => Some(to),
+            Kind::Stream { .. } => None,
+        }
+    }
+
     /// Containers that went out.
     #[must_use]
     pub const fn sent(&self) -> u64 {

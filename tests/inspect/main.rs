@@ -6,6 +6,7 @@ mod compressed;
 mod corpus;
 mod differential;
 mod flows;
+mod flows_live;
 mod strangers;
 #[path = "../support/mod.rs"]
 mod support;

@@ -5,6 +5,7 @@
 mod arguments;
 mod examples;
 mod go;
+mod live;
 mod packets;
 mod sockets;
 #[path = "../support/mod.rs"]

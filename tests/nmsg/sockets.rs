@@ -40,7 +40,7 @@ fn listener(port: u16, more: &[&str], log: &Path) -> Daemon {
 }
 
 /// A file of connections, each of its own number.
-fn connections(count: u32, path: &Path) {
+pub fn connections(count: u32, path: &Path) {
     let mut writer = Writer::new(WriterSettings::file());
     let mut file = Vec::new();
     for number in 0..count {

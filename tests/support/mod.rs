@@ -1,12 +1,14 @@
 //! What whole-program tests share. A program that a test needs and cannot start is a failure, never a skip.
 //!
-//! * [`program`]: the built binary, as a command and as a daemon; * [`corpus`]: foreign captures with tshark's answers;
-//! * [`synth`]: captures of our own with a known tally; * [`tshark`]: the independent counter;
-//! * [`broker`], [`databases`]: the servers; [`dashboard`]: what Grafana asks them; * [`pipeline`]: the daemons around a broker, and what must come out;
+//! * [`program`]: the built binary, as a command and as a daemon; * [`behind`]: a network of a test's own;
+//! * [`corpus`]: foreign captures with tshark's answers; * [`synth`]: captures of our own with a known tally;
+//! * [`tshark`]: the independent counter; * [`broker`], [`databases`]: the servers; [`dashboard`]: what Grafana asks them;
+//! * [`pipeline`]: the daemons around a broker, and what must come out;
 //! * [`history`], [`expected_series`]: reading back, and comparing with what was counted.
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::field_reassign_with_default)]
 
+pub mod behind;
 pub mod broker;
 pub mod corpus;
 pub mod dashboard;

@@ -124,6 +124,11 @@ impl Outlets {
         Ok(())
     }
 
+    /// The socket that messages are sent to.
+    pub(super) fn sends_to(&self) -> Option<SocketAddr> {
+        self.socket.as_ref().and_then(|(_, output)| output.to())
+    }
+
     pub(super) fn set_rate(&mut self, rate: Option<u32>) {
         self.pace = rate.map(Pace::new);
     }

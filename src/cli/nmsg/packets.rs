@@ -1,15 +1,17 @@
 //! Packets of a capture as messages: `base:packet`.
 
-use super::{Outlets, heed_signals};
+use super::Outlets;
 use crate::{
     capture::{Packet as Captured, Polled, Source, Stdin},
-    cli::format::tell,
+    cli::{format::tell, halt::heed_signals},
     dot11::Reading,
-    flow::{Fate, Inner, each_inner},
+    flow::{Fate, Inner, Proto, each_inner, packet::parse_ip},
     nmsg::Packet,
+    nmsg_io::interface_number,
     units::noun,
 };
 use std::{
+    net::SocketAddr,
     ops::ControlFlow,
     path::Path,
     sync::{
@@ -21,6 +23,8 @@ use std::{
 /// Octets of each packet that are listened for: more than any link carries.
 #[cfg(feature = "pcap")]
 const SNAPLEN: u32 = 256 << 10;
+/// What libpcap calls all interfaces together (pcap_open_live(3)).
+const ALL_INTERFACES: &str = "any";
 /// The kernel's buffer.
 #[cfg(feature = "pcap")]
 const KERNEL_BUFFER: u32 = 8 << 20;
@@ -33,6 +37,8 @@ struct LeftOut {
     protected: u64,
     damaged: u64,
     timeless: u64,
+    /// Sent to the very socket that the messages go to: each of them would make another one, without end.
+    echoes: u64,
 }
 
 impl LeftOut {
@@ -52,6 +58,7 @@ impl LeftOut {
             (self.protected, "encrypted"),
             (self.damaged, "damaged"),
             (self.timeless, "without a time"),
+            (self.echoes, "sent to where the messages go"),
         ];
         let sum: u64 = parts.iter().map(|&(number, _)| number).sum();
         if sum > 0 {
@@ -83,7 +90,7 @@ pub(super) fn read(from: &Path, mut outlets: Outlets) -> anyhow::Result<()> {
     while matches!(result, Ok(ControlFlow::Continue(()))) && !stopped.load(Ordering::Relaxed) {
         let polled = source.poll(&mut |packet| {
             if matches!(result, Ok(ControlFlow::Continue(()))) {
-                result = take(&packet, &mut outlets, &mut left_out);
+                result = take(&packet, is_live, &mut outlets, &mut left_out);
             }
             if stopped.load(Ordering::Relaxed) && !is_stdin && matches!(result, Ok(ControlFlow::Continue(()))) {
                 result = Ok(ControlFlow::Break(()));
@@ -124,7 +131,8 @@ fn open(from: &Path, name: &str, stopped: &Arc<AtomicBool>) -> anyhow::Result<(S
         return Ok((Source::from_reader(Box::new(stdin), name)?, false));
     }
     // A file of the name goes before an interface of it; an interface's name has no '/'.
-    let is_interface = !from.exists() && !name.contains('/') && Path::new("/sys/class/net").join(from).exists();
+    let is_named = || name == ALL_INTERFACES || interface_number(name).is_some();
+    let is_interface = !from.exists() && !name.contains('/') && is_named();
     if !is_interface {
         return Ok((Source::open_file(from)?, false));
     }
@@ -138,7 +146,12 @@ fn open(from: &Path, name: &str, stopped: &Arc<AtomicBool>) -> anyhow::Result<(S
     Err(anyhow::anyhow!("this program was built without libpcap: it cannot listen to the interface '{name}'"))
 }
 
-fn take(captured: &Captured<'_>, outlets: &mut Outlets, left_out: &mut LeftOut) -> anyhow::Result<ControlFlow<()>> {
+fn take(
+    captured: &Captured<'_>,
+    is_live: bool,
+    outlets: &mut Outlets,
+    left_out: &mut LeftOut,
+) -> anyhow::Result<ControlFlow<()>> {
     let Some(time) = captured.time.known() else {
         left_out.timeless += 1;
         return Ok(ControlFlow::Continue(()));
@@ -148,6 +161,7 @@ fn take(captured: &Captured<'_>, outlets: &mut Outlets, left_out: &mut LeftOut) 
     let reading = Reading { told: captured.told, ..Reading::default() };
     // As the reference tool has it, what a wired link puts behind a short packet stays. Of 802.11 it would be a check sequence.
     let has_rest = captured.link.is_wireless();
+    let to = outlets.sends_to().filter(|_| is_live);
     let mut result = Ok(ControlFlow::Continue(()));
     each_inner(captured.link, captured.data, captured.original_len, reading, &mut |inner, _| {
         if !matches!(result, Ok(ControlFlow::Continue(()))) {
@@ -158,6 +172,7 @@ fn take(captured: &Captured<'_>, outlets: &mut Outlets, left_out: &mut LeftOut) 
             Inner::Other(fate) => Err(fate),
         };
         match whole {
+            Ok(octets) if to.is_some_and(|to| is_for(to, octets)) => left_out.echoes += 1,
             Ok(octets) => {
                 let packet = Packet { octets: octets.to_vec() };
                 result = outlets.take(packet.into_payload(seconds, nanos));
@@ -166,6 +181,15 @@ fn take(captured: &Captured<'_>, outlets: &mut Outlets, left_out: &mut LeftOut) 
         }
     });
     result
+}
+
+/// Whether a packet is a datagram to this socket, or a later fragment of what may be one.
+fn is_for(to: SocketAddr, octets: &[u8]) -> bool {
+    parse_ip(octets).is_ok_and(|packet| {
+        let tuple = packet.tuple;
+        let has_port = tuple.dport == to.port() || packet.is_later_fragment();
+        tuple.proto == Proto::UDP && tuple.dst == to.ip() && has_port
+    })
 }
 
 /// The packet alone, without what a link puts behind it. One whose length says nothing (0: a jumbogram, or what an interface
