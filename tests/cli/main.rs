@@ -1,4 +1,4 @@
-//! The command line: its arguments, configurations, `airtally doctor`; and that what is documented is there.
+//! The command line: its arguments, configurations, `airtally doctor`; that what is documented is there; a repository of packages.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod arguments;
@@ -10,6 +10,7 @@ mod links;
 mod openapi;
 #[path = "../support/records.rs"]
 mod records;
+mod repository;
 #[path = "../support/mod.rs"]
 mod support;
 mod terminal;
