@@ -48,6 +48,7 @@ pub fn day(time: UnixNanos) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn at(text: &str) -> UnixNanos {

@@ -76,7 +76,8 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
-    use super::super::merge::merge;
+    #![allow(clippy::unwrap_used)]
+    use super::super::{age::day, merge::merge};
     use super::*;
 
     #[test]
@@ -88,7 +89,7 @@ mod tests {
         for (source, line) in sources.iter().zip(&said) {
             assert!(line.contains(&format!(": {} entries", source.rows())), "{line}");
         }
-        assert!(origin().starts_with(&super::super::age::day(date().unwrap())), "{}", origin());
+        assert!(origin().starts_with(&day(date().unwrap())), "{}", origin());
         let registry = Registry::snapshot();
         assert!(registry.len() > 55_000);
         // A holder of 2026, a block of the IEEE's that it has closed, a prefix with two holders.
