@@ -210,6 +210,6 @@ fn is_usage(error: &anyhow::Error) -> bool {
         cause.is::<UsageError>()
             || cause.is::<ConfigError>()
             || cause.is::<Stranger>()
-            || within.is_some_and(|within| within.is::<Stranger>())
+            || within.is_some_and(|within| within.is::<Stranger>() || within.is::<UsageError>())
     })
 }

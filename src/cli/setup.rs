@@ -1,351 +1,313 @@
-//! `airtally setup`: from a fresh installation to a sensor or an ingest that runs.
+//! `airtally setup`: from a fresh installation to a machine that counts. Asks, says what it will write, writes, tries,
+//! starts, and tells the first counts.
 
+mod answers;
 mod ask;
+mod broker;
 mod files;
+mod first;
+mod ingest;
+mod mosquitto;
+mod plan;
+mod sensor;
 mod system;
 
 use super::format::UsageError;
 use crate::{
-    config::{Mqtt, SecretFile, load_ingest, load_sensor},
+    config::{Mqtt, SecretFile, parse_ingest, parse_sensor},
     mqtt,
-    radio::{
-        control::{CardControl as _, Phy},
-        nl80211::Kernel,
-        select::{Wanted, choose, title},
-    },
 };
+use answers::{Answers, Role};
 use anyhow::{Context as _, bail};
 use ask::Asker;
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum as _};
 use files::Document;
+use plan::{Plan, Readers};
 use std::{
     io::{self, BufRead, IsTerminal as _, Write},
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
-use toml_edit::{Table, value};
 
 /// How long the broker may take to answer.
 const BROKER_PATIENCE: Duration = Duration::from_secs(20);
 
 const SENSOR_SAMPLE: &str = include_str!("../../config/sensor.toml");
 const INGEST_SAMPLE: &str = include_str!("../../config/ingest.toml");
-const HISTORY: &str = "/var/lib/airtally-ingest/history.sqlite";
 
-/// Finds the card, asks for broker and names, writes the configuration, tries it, and starts what was asked for
+/// Makes this machine a sensor, an ingest, or all of it: asks, writes the configuration, tries it, starts, and tells the
+/// first counts
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  sudo airtally setup                                       asks
-  sudo airtally setup --role sensor --site home --sensor attic --broker broker.lan --yes
+  sudo airtally setup                                       asks, six questions at most
+  sudo airtally setup --role all --yes                      all on this machine, with every default
+  sudo airtally setup --role sensor --site home --sensor attic --broker mqtts://broker.lan --yes
   sudo airtally setup --role ingest --broker localhost --user ingest-1 --password-file pw --yes
+  sudo airtally setup --answers answers.toml
 
-What is not given is asked for; with --yes it is what the configuration says already. Comments and
-all other keys of the configuration stay. Run it again at any time.")]
+What is configured already is every question's default; run it again at any time. Each file is named before it is written,
+and what it replaces is kept beside it as FILE.before-setup, but for secrets.
+
+A file of answers is TOML. Its keys are these options by their long names, with _ for -; what it does not answer is the
+default, and options win over it:
+  role = \"all\"
+  site = \"home\"
+  sensor = \"attic\"
+  interface = \"wlan1\"
+  privacy = \"pseudonym\"
+  page = \"network\"
+  page_password_file = \"page-password\"")]
 pub struct SetupArgs {
-    /// What this machine is to be
-    #[arg(long, value_enum)]
-    role: Option<Role>,
-    /// The place, a level of every topic (sensor)
-    #[arg(long)]
-    site: Option<String>,
-    /// This sensor's name within the place (sensor)
-    #[arg(long, value_name = "NAME")]
-    sensor: Option<String>,
-    /// The card to listen with: an interface, a card, or its address; the spare one where absent (sensor)
-    #[arg(long, value_name = "NAME")]
-    interface: Option<String>,
-    /// What is kept of addresses: plain, pseudonym or vendor (sensor)
-    #[arg(long, value_parser = ["plain", "pseudonym", "vendor"])]
-    privacy: Option<String>,
-    /// This ingest's name (ingest)
-    #[arg(long, value_name = "NAME")]
-    ingest: Option<String>,
-    /// Where batches are stored (ingest)
-    #[arg(long, value_parser = ["sqlite", "influx-v1", "influx-v2"])]
-    store: Option<String>,
-    /// The database's address, for influx-v1 and influx-v2 (ingest)
-    #[arg(long, value_name = "URL")]
-    influx_url: Option<String>,
-    /// Database (influx-v1) or bucket (influx-v2) (ingest)
-    #[arg(long, value_name = "NAME")]
-    influx_db: Option<String>,
-    /// Organisation (influx-v2) (ingest)
-    #[arg(long, value_name = "NAME")]
-    influx_org: Option<String>,
-    /// File with the token (influx-v2) (ingest)
+    #[command(flatten)]
+    given: Answers,
+    /// Never ask: a TOML file has the answers
     #[arg(long, value_name = "FILE")]
-    influx_token_file: Option<PathBuf>,
-    /// The broker, with a port if it is not the usual one
-    #[arg(long, value_name = "HOST[:PORT]")]
-    broker: Option<String>,
-    /// Speak TLS with the broker
-    #[arg(long, value_name = "YES|NO", num_args = 0..=1, default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new())]
-    tls: Option<bool>,
-    /// Certificate authority of the broker (PEM), where the system does not know it
-    #[arg(long, value_name = "FILE")]
-    ca_file: Option<String>,
-    /// User name at the broker
-    #[arg(long, value_name = "NAME")]
-    user: Option<String>,
-    /// File with the password; it is copied to where only root can read it
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
-    /// Never ask
+    answers: Option<PathBuf>,
+    /// Never ask: what is not given is as it is, or the default
     #[arg(long)]
     yes: bool,
     /// Write the configuration, and neither try nor start anything
     #[arg(long)]
     no_start: bool,
-    /// Where the configuration is
-    #[arg(long, value_name = "DIR", default_value = "/etc/airtally", hide = true)]
-    directory: PathBuf,
+    /// The system's root folder; another one than this system's is written to, and nothing is started
+    #[arg(long, value_name = "DIR", default_value = "/", hide = true)]
+    root: PathBuf,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Role {
-    Sensor,
-    Ingest,
-    Both,
-}
-
-/// Asks, writes, tries, starts.
+/// Asks, tells, writes, tries, starts.
 pub fn run(arguments: &SetupArgs) -> anyhow::Result<()> {
-    let terminal = io::stdin().is_terminal();
-    if !arguments.yes && !terminal && arguments.role.is_none() {
-        let message = "nobody is at a terminal to answer: pass --role and the answers as options, and --yes";
-        return Err(UsageError(message.into()).into());
-    }
-    if !arguments.directory.is_dir() {
-        bail!("there is no {}: install the package, or make it", arguments.directory.display());
-    }
-    let mut asker = Asker::new(io::stdin().lock(), io::stderr(), !arguments.yes);
-    let roles = [("sensor", "listens, counts, publishes"), ("ingest", "stores what sensors publish"), ("both", "both")];
-    let given = arguments.role.and_then(|role| role.to_possible_value()).map(|value| value.get_name().to_owned());
-    let only = (!cfg!(feature = "ingest")).then_some("sensor");
-    let role = asker.choice("What is this machine to be?", &roles, given.as_deref().or(only), "sensor")?;
-    if only.is_some_and(|only| only != role) {
+    let answers = match &arguments.answers {
+        Some(file) => arguments.given.clone().with(file)?,
+        None => arguments.given.clone(),
+    };
+    let is_quiet = arguments.yes || arguments.answers.is_some();
+    if !is_quiet && !io::stdin().is_terminal() && answers.role.is_none() {
         let message =
-            "this program is a sensor alone: for ingest, install the package airtally in place of airtally-sensor";
+            "nobody is at a terminal to answer: pass --answers FILE, or --role and the answers as options, and --yes";
         return Err(UsageError(message.into()).into());
     }
+    let is_here = arguments.root == Path::new("/");
+    let mut machine = Machine::open(&arguments.root)?;
+    let mut asker = Asker::new(io::stdin().lock(), io::stderr(), !is_quiet);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut units = Vec::new();
-    if role != "sensor" {
-        let mqtt = ingest(arguments, &mut asker)?;
-        if !arguments.no_start {
-            runtime.block_on(try_broker(&mqtt, "airtally-setup-ingest"))?;
-        }
-        units.push("airtally-ingest");
+    let outcome = runtime.block_on(machine.ask(&answers, &mut asker, is_here))?;
+    machine.check()?;
+    machine.plan.tell();
+    machine.plan.apply()?;
+    if arguments.no_start || !is_here {
+        return Ok(());
     }
-    if role != "ingest" {
-        let mqtt = runtime.block_on(sensor(arguments, &mut asker))?;
-        if !arguments.no_start {
-            runtime.block_on(try_broker(&mqtt, "airtally-setup-sensor"))?;
-        }
-        units.push("airtally-sensor");
-    }
-    if !arguments.no_start {
-        for unit in units {
-            system::start(unit)?;
-        }
-        system::keep_registry_fresh();
-    }
-    Ok(())
+    runtime.block_on(machine.start(&outcome))
 }
 
 fn say(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
-/// Writes the sensor's configuration; how it reaches the broker, as root can try it.
-async fn sensor<R: BufRead, W: Write>(arguments: &SetupArgs, asker: &mut Asker<R, W>) -> anyhow::Result<Mqtt> {
-    let path = arguments.directory.join("sensor.toml");
-    let fresh = !path.exists() || std::fs::read_to_string(&path)? == SENSOR_SAMPLE;
-    let mut document = Document::open(&path, SENSOR_SAMPLE)?;
-    let site = asker.text("Site", arguments.site.as_deref(), &document.text("", "site", "home"))?;
-    let named = if fresh { system::host_name() } else { document.text("", "sensor", "sensor-1") };
-    let name = asker.text("This sensor's name", arguments.sensor.as_deref(), &named)?;
-    document.set("", "site", site);
-    document.set("", "sensor", name);
-
-    let interface = card(arguments, asker, &document).await?;
-    document.set("source", "kind", "radio");
-    document.set("radio", "interface", interface.as_str());
-
-    let modes = [
-        ("plain", "addresses as they are"),
-        ("pseudonym", "keyed hashes, a new key every day"),
-        ("vendor", "no stations at all, only sums per vendor"),
-    ];
-    let now = document.text("privacy", "mac", "plain");
-    let mac = asker.choice("What is kept of the addresses?", &modes, arguments.privacy.as_deref(), &now)?;
-    document.set("privacy", "mac", mac);
-
-    let secret = broker(arguments, asker, &mut document, "sensor")?;
-    let written = document.write()?;
-    system::leave_to_us(&interface)?;
-    say(&format!("wrote {}", written.display()));
-    Ok(reachable_by_root(load_sensor(&written)?.mqtt, secret))
+/// What this machine has of airtally, and what is to become of it.
+struct Machine {
+    plan: Plan,
+    sensor: Document,
+    ingest: Document,
 }
 
-/// The card: the one named, else the spare one, else the one that a person picks.
-async fn card<R: BufRead, W: Write>(
-    arguments: &SetupArgs,
-    asker: &mut Asker<R, W>,
-    document: &Document,
-) -> anyhow::Result<String> {
-    let phys = Kernel::open()?.phys().await?;
-    let wanted = |interface| Wanted { interface, ..Wanted::default() };
-    let able: Vec<&Phy> = phys.iter().filter(|phy| phy.can_monitor()).collect();
-    let chosen = choose(&phys, wanted(arguments.interface.as_deref()));
-    let suggestion = match &chosen {
-        Ok(phy) => names(phy).first().cloned().unwrap_or_default(),
-        // A name that is there no more is no suggestion.
-        Err(_) => Some(document.text("radio", "interface", ""))
-            .filter(|name| able.iter().any(|phy| names(phy).contains(name)))
-            .unwrap_or_default(),
-    };
-    let name = if let (Some(_), Ok(_)) = (&arguments.interface, &chosen) {
-        suggestion
-    } else if arguments.yes || arguments.interface.is_some() {
-        match chosen {
-            Ok(_) => suggestion,
-            Err(why) => bail!("{why}"),
+/// What was asked for.
+struct Outcome {
+    role: Role,
+    /// The broker is this machine's own.
+    is_own_broker: bool,
+    /// Where the page is.
+    page: Option<SocketAddr>,
+}
+
+impl Machine {
+    fn open(root: &Path) -> anyhow::Result<Self> {
+        let plan = Plan::new(root);
+        let home = plan.at("/etc/airtally");
+        if !home.is_dir() {
+            bail!("there is no {}: install the package, or make it", home.display());
         }
-    } else {
-        for phy in &able {
-            let note = if phy.is_uplink() { ", which carries the default route" } else { "" };
-            say(&format!("can listen: {}, driver {}{note}", title(phy), phy.driver.as_deref().unwrap_or("unknown")));
-        }
-        if able.is_empty() {
-            bail!("there is no card that can listen: `airtally radio list` says what there is");
-        }
-        asker.text("Listen with", None, &suggestion)?
-    };
-    let phy = choose(&phys, wanted(Some(&name)))?;
-    if phy.rfkill.hard || phy.rfkill.soft {
-        bail!("{} is switched off (rfkill): `rfkill unblock wifi`, or its switch, turns it on", title(phy));
+        let sensor = Document::open(&home.join("sensor.toml"), SENSOR_SAMPLE)?;
+        let ingest = Document::open(&home.join("ingest.toml"), INGEST_SAMPLE)?;
+        Ok(Self { plan, sensor, ingest })
     }
-    say(&format!("listening with {name}: {}", title(phy)));
-    Ok(name)
-}
 
-fn names(phy: &Phy) -> Vec<String> {
-    phy.interfaces.iter().map(|interface| interface.name.clone()).collect()
-}
-
-/// Writes ingest's configuration; how it reaches the broker, as root can try it.
-fn ingest<R: BufRead, W: Write>(arguments: &SetupArgs, asker: &mut Asker<R, W>) -> anyhow::Result<Mqtt> {
-    let path = arguments.directory.join("ingest.toml");
-    let mut document = Document::open(&path, INGEST_SAMPLE)?;
-    let name = asker.text("This ingest's name", arguments.ingest.as_deref(), &document.text("", "name", "ingest-1"))?;
-    document.set("", "name", name);
-    let stores = [
-        ("sqlite", "a history on this machine, for `airtally history`"),
-        ("influx-v1", "InfluxDB 1.x"),
-        ("influx-v2", "InfluxDB 2 or 3, VictoriaMetrics"),
-    ];
-    match asker.choice("Where is it stored?", &stores, arguments.store.as_deref(), "sqlite")?.as_str() {
-        "sqlite" => document.set("sqlite", "path", document.text("sqlite", "path", HISTORY)),
-        kind => {
-            let url = asker.text("Its address", arguments.influx_url.as_deref(), "http://localhost:8086")?;
-            let what = if kind == "influx-v1" { "Database" } else { "Bucket" };
-            let place = asker.text(what, arguments.influx_db.as_deref(), "airtally")?;
-            let mut table = Table::new();
-            table.insert("name", value("influx"));
-            table.insert("url", value(url));
-            if kind == "influx-v1" {
-                table.insert("api", value("v1"));
-                table.insert("db", value(place));
-            } else {
-                table.insert("api", value("v2"));
-                table.insert("bucket", value(place));
-                table.insert("org", value(asker.text("Organisation", arguments.influx_org.as_deref(), "home")?));
-                let token = secret_file(arguments.influx_token_file.as_deref())?;
-                let token = if token.is_none() { asker.secret("Token")? } else { token };
-                table.insert("token_file", value(system::credential("ingest", "influx-token")));
-                if let Some(token) = token {
-                    keep_secret(&arguments.directory, "ingest", "influx-token", &token)?;
-                }
+    /// Asks everything, in this order, so that nothing is written before the last answer.
+    async fn ask<R: BufRead, W: Write>(
+        &mut self,
+        answers: &Answers,
+        asker: &mut Asker<R, W>,
+        is_here: bool,
+    ) -> anyhow::Result<Outcome> {
+        let role = self.role(answers, asker)?;
+        let Self { plan, sensor, ingest } = self;
+        if role != Role::Ingest {
+            sensor::ask(answers, asker, sensor, plan).await?;
+        }
+        let mut page = None;
+        if role != Role::Sensor {
+            ingest::ask(answers, asker, ingest, plan, role == Role::All)?;
+            page = Some(ingest::page(answers, asker, ingest, plan)?);
+        }
+        let is_own = role == Role::All
+            && answers.broker.is_none()
+            && broker::is_own(sensor, "sensor")
+            && broker::is_own(ingest, "ingest");
+        if is_own {
+            mosquitto::is_free(plan)?;
+            own_broker(answers, asker, is_here)?;
+            for (document, role) in [(&mut *sensor, "sensor"), (&mut *ingest, "ingest")] {
+                broker::own(document, plan, role);
             }
-            document.put("influx", table);
+            let base = sensor.text("mqtt", "base_topic", "airtally");
+            mosquitto::set_up(plan, &base, &sensor.text("", "site", ""), &sensor.text("", "sensor", ""))?;
+        } else {
+            if role != Role::Ingest {
+                broker::ask(answers, asker, sensor, plan, "sensor")?;
+            }
+            if role != Role::Sensor {
+                broker::ask(answers, asker, ingest, plan, "ingest")?;
+            }
         }
+        let both = [(&self.sensor, SENSOR_SAMPLE, Role::Ingest), (&self.ingest, INGEST_SAMPLE, Role::Sensor)];
+        for (document, sample, _) in both.into_iter().filter(|(.., without)| *without != role) {
+            let (path, text) = (document.path().to_owned(), document.whole().into_bytes());
+            self.plan.write(path, text, 0o640, Readers::Folder, sample.as_bytes())?;
+        }
+        Ok(Outcome { role, is_own_broker: is_own, page })
     }
-    let secret = broker(arguments, asker, &mut document, "ingest")?;
-    let written = document.write()?;
-    say(&format!("wrote {}", written.display()));
-    Ok(reachable_by_root(load_ingest(&written)?.mqtt, secret))
+
+    /// What this machine is to be: as it was set up, or all of it.
+    fn role<R: BufRead, W: Write>(&self, answers: &Answers, asker: &mut Asker<R, W>) -> anyhow::Result<Role> {
+        if !cfg!(feature = "ingest") {
+            return match answers.role {
+                None | Some(Role::Sensor) => Ok(Role::Sensor),
+                Some(_) => {
+                    let message = "this program is a sensor alone: for ingest, install the package airtally in place of \
+                                   airtally-sensor";
+                    Err(UsageError(message.into()).into())
+                }
+            };
+        }
+        let is_set_up = |document: &Document, sample: &str| document.path().exists() && document.whole() != sample;
+        let now = match (is_set_up(&self.sensor, SENSOR_SAMPLE), is_set_up(&self.ingest, INGEST_SAMPLE)) {
+            (true, false) => "sensor",
+            (false, true) => "ingest",
+            _ => "all",
+        };
+        let roles = [
+            ("all", "listens, stores, shows: with a broker of its own"),
+            ("sensor", "listens, counts, publishes"),
+            ("ingest", "stores what sensors publish, and shows it"),
+        ];
+        let given = answers.role.and_then(|role| role.to_possible_value()).map(|value| value.get_name().to_owned());
+        Ok(match asker.choice("What is this machine to be?", &roles, given.as_deref(), now)?.as_str() {
+            "sensor" => Role::Sensor,
+            "ingest" => Role::Ingest,
+            _ => Role::All,
+        })
+    }
+
+    /// Refuses a configuration that the daemons would refuse, before it is written.
+    fn check(&self) -> anyhow::Result<()> {
+        parse_sensor(self.sensor.path(), &self.sensor.whole())?;
+        parse_ingest(self.ingest.path(), &self.ingest.whole())?;
+        Ok(())
+    }
+
+    /// Tries the broker, starts what was asked for, and tells the first counts.
+    async fn start(&self, outcome: &Outcome) -> anyhow::Result<()> {
+        let is = |role: Role| outcome.role == Role::All || outcome.role == role;
+        if !system::runs_systemd() {
+            let mut commands = Vec::new();
+            if outcome.is_own_broker {
+                commands.push("mosquitto -c /etc/mosquitto/mosquitto.conf");
+            }
+            if is(Role::Ingest) {
+                commands.push("airtally ingest --config /etc/airtally/ingest.toml (as user airtally-ingest)");
+            }
+            if is(Role::Sensor) {
+                commands.push("airtally sensor --config /etc/airtally/sensor.toml (as user airtally, with cap_net_raw, cap_net_admin)");
+            }
+            say(&format!("no systemd runs here; start by what this system has:\n  {}", commands.join("\n  ")));
+            return Ok(());
+        }
+        if outcome.is_own_broker {
+            system::start("mosquitto", self.plan.changes("/etc/mosquitto/"))?;
+        }
+        let sensor = broker::reachable_by_root(
+            parse_sensor(self.sensor.path(), &self.sensor.whole())?.mqtt,
+            &self.plan,
+            "sensor",
+        );
+        let ingest = broker::reachable_by_root(
+            parse_ingest(self.ingest.path(), &self.ingest.whole())?.mqtt,
+            &self.plan,
+            "ingest",
+        );
+        if is(Role::Ingest) {
+            try_broker(&ingest, "airtally-setup-ingest").await?;
+        }
+        if is(Role::Sensor) {
+            try_broker(&sensor, "airtally-setup-sensor").await?;
+        }
+        if is(Role::Ingest) {
+            system::start("airtally-ingest", self.plan.changes("/ingest."))?;
+        }
+        if is(Role::Sensor) {
+            if self.plan.changes("/NetworkManager/") {
+                system::reload_network_manager();
+            }
+            system::start("airtally-sensor", self.plan.changes("/sensor."))?;
+        }
+        system::keep_registry_fresh();
+        if let Some(page) = outcome.page {
+            tell_page(page);
+        }
+        if is(Role::Sensor) {
+            // By ingest's user where there is one: a sensor's own may not read what it publishes.
+            let (site, name) = (self.sensor.text("", "site", ""), self.sensor.text("", "sensor", ""));
+            let listener = if is(Role::Ingest) { Some(&ingest) } else { None };
+            first::counts(listener, &site, &name).await?;
+        }
+        Ok(())
+    }
 }
 
-/// Asks for the broker; where the password is now, if there is one.
-fn broker<R: BufRead, W: Write>(
-    arguments: &SetupArgs,
-    asker: &mut Asker<R, W>,
-    document: &mut Document,
-    role: &str,
-) -> anyhow::Result<Option<PathBuf>> {
-    let now = document.text("mqtt", "host", "localhost");
-    let answer = asker.text("Broker (host, or host:port)", arguments.broker.as_deref(), &now)?;
-    match answer.rsplit_once(':').filter(|(host, _)| !host.contains(':')) {
-        Some((host, port)) => {
-            let port: u16 = port.parse().map_err(|_| UsageError(format!("'{port}' is no port: 1 to 65535")))?;
-            document.set("mqtt", "host", host);
-            document.set("mqtt", "port", i64::from(port));
-        }
-        None => document.set("mqtt", "host", answer),
+/// Makes sure that there is a mosquitto to set up.
+fn own_broker<R: BufRead, W: Write>(answers: &Answers, asker: &mut Asker<R, W>, is_here: bool) -> anyhow::Result<()> {
+    if mosquitto::program("mosquitto_passwd").is_some() {
+        return Ok(());
     }
-    if arguments.ca_file.is_some() || asker.yes("TLS (y, n)", arguments.tls, false)? {
-        let ca =
-            asker.text("Its authority's certificate (empty: the system knows it)", arguments.ca_file.as_deref(), "")?;
-        if ca.is_empty() {
-            document.set("mqtt", "tls", toml_edit::InlineTable::new());
-        } else {
-            document.set("mqtt.tls", "ca_file", ca);
-        }
-    } else if arguments.tls == Some(false) {
-        document.unset("mqtt", "tls");
+    let question = "mosquitto, the broker between sensor and page, is not installed: install it with apt? (y, n)";
+    if is_here && asker.yes(question, answers.install_broker, true)? {
+        return mosquitto::install();
     }
-    let user = asker.text(
-        "User at the broker (empty: none)",
-        arguments.user.as_deref(),
-        &document.text("mqtt", "username", ""),
-    )?;
-    if user.is_empty() {
-        return Ok(None);
+    bail!(
+        "mosquitto, the broker between sensor and page, is not installed, so nothing was written: `sudo apt install mosquitto`, \
+         or name another broker with --broker HOST"
+    )
+}
+
+/// Where the page is, in words.
+fn tell_page(listen: SocketAddr) {
+    let port = listen.port();
+    if listen.ip().to_canonical().is_loopback() {
+        say(&format!("the page: http://localhost:{port}/ (on this machine alone)"));
+        return;
     }
-    document.set("mqtt", "username", user);
-    let password = secret_file(arguments.password_file.as_deref())?;
-    let password = if password.is_none() { asker.secret("Password")? } else { password };
-    if let Some(password) = &password {
-        keep_secret(&arguments.directory, role, "mqtt-password", password)?;
-    }
-    let kept = secret_path(&arguments.directory, role, "mqtt-password");
-    if kept.exists() {
-        document.set("mqtt", "password_file", system::credential(role, "mqtt-password"));
-        return Ok(Some(kept));
-    }
-    Ok(None)
+    let address = if listen.ip().is_unspecified() { system::own_address() } else { Some(listen.ip()) };
+    let host = address.map_or_else(system::host_name, |address| SocketAddr::new(address, port).ip().to_string());
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    say(&format!(
+        "the page: http://{host}:{port}/ (in this network, by its password, which travels in the clear: docs/tls.md)"
+    ));
 }
 
 fn secret_file(path: Option<&Path>) -> anyhow::Result<Option<String>> {
     path.map(|path| Ok(SecretFile(path.to_owned()).read_line()?)).transpose()
-}
-
-fn secret_path(directory: &Path, role: &str, name: &str) -> PathBuf {
-    directory.join(format!("{role}.secrets")).join(name)
-}
-
-fn keep_secret(directory: &Path, role: &str, name: &str, secret: &str) -> anyhow::Result<()> {
-    files::write(&secret_path(directory, role, name), format!("{secret}\n").as_bytes(), 0o600, false)
-}
-
-/// The daemon's own credential exists only while it runs: the file it comes from does instead.
-fn reachable_by_root(mut mqtt: Mqtt, secret: Option<PathBuf>) -> Mqtt {
-    if let Some(secret) = secret {
-        mqtt.password_file = Some(SecretFile(secret));
-    }
-    mqtt
 }
 
 async fn try_broker(mqtt: &Mqtt, client_id: &str) -> anyhow::Result<()> {

@@ -12,6 +12,7 @@
 mod answerer;
 mod connection;
 mod fault;
+mod hear;
 mod lane;
 mod look;
 mod outbox;
@@ -27,6 +28,7 @@ mod topics;
 mod twin;
 
 pub use answerer::{Answerer, Answering, Reply};
+pub use hear::{Heard, hear};
 pub use look::{Seen, look};
 pub use outbox::{Offer, OfferKind, Outbox, OutboxError};
 pub use publisher::publish;

@@ -1,6 +1,6 @@
 //! TLS: the files it needs, whom a client trusts, and what went wrong in words. Knows no protocol above it.
 //!
-//! Every client of this program ([`client`]) verifies its server. What rustls reports ([`explain`]) becomes one sentence:
+//! Every client of this program ([`client()`]) verifies its server. What rustls reports ([`explain`]) becomes one sentence:
 //! what is wrong, where, why, and what to do.
 
 mod client;

@@ -261,24 +261,25 @@ fn setup_asks_nobody_who_is_not_there() {
 
 #[test]
 fn setup_writes_what_it_was_told_and_keeps_the_rest() {
-    let home = temp_dir();
-    let secrets = home.path().join("ingest.secrets");
-    fs::create_dir(&secrets).unwrap();
-    fs::write(home.path().join("pw"), "sesame\n").unwrap();
+    let root = temp_dir();
+    let home = root.path().join("etc/airtally");
+    fs::create_dir_all(&home).unwrap();
+    let secrets = home.join("ingest.secrets");
+    fs::write(root.path().join("pw"), "sesame\n").unwrap();
     let setup = |more: &[&str]| {
         let output = airtally()
-            .args(["setup", "--role", "ingest", "--yes", "--no-start", "--directory"])
-            .arg(home.path())
+            .args(["setup", "--role", "ingest", "--yes", "--no-start", "--root"])
+            .arg(root.path())
             .args(more)
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-        fs::read_to_string(home.path().join("ingest.toml")).unwrap()
+        fs::read_to_string(home.join("ingest.toml")).unwrap()
     };
-    let password = home.path().join("pw");
+    let password = root.path().join("pw");
     let password = ["--user", "me", "--password-file", password.to_str().unwrap()];
     let written = setup(&[&["--ingest", "cellar", "--broker", "broker.lan:1884"][..], &password].concat());
-    for line in ["name = \"cellar\"", "host = \"broker.lan\"", "port = 1884", "[sqlite]", "# Largest message."] {
+    for line in ["name = \"cellar\"", "host = \"broker.lan\"", "port = 1884", "#[sqlite]", "# Largest message."] {
         assert!(written.contains(line), "{line} is not in:\n{written}");
     }
     assert!(!written.contains("sesame"), "the secret is not in the configuration");
@@ -287,6 +288,6 @@ fn setup_writes_what_it_was_told_and_keeps_the_rest() {
     for line in ["name = \"cellar\"", "host = \"broker.lan\"", "url = \"http://db:8086\"", "username = \"me\""] {
         assert!(again.contains(line), "{line} is not in:\n{again}");
     }
-    let output = airtally().arg("check").arg(home.path().join("ingest.toml")).output().unwrap();
+    let output = airtally().arg("check").arg(home.join("ingest.toml")).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
 }

@@ -11,6 +11,7 @@ mod openapi;
 #[path = "../support/records.rs"]
 mod records;
 mod repository;
+mod setup;
 #[path = "../support/mod.rs"]
 mod support;
 mod terminal;

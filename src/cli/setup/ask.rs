@@ -1,6 +1,6 @@
 //! Questions to a person at a terminal, each with a default; where nobody is to be asked, the default is the answer.
 
-use crate::cli::hidden::Hidden;
+use crate::cli::{format::UsageError, hidden::Hidden};
 use std::io::{self, BufRead, Write};
 
 /// Asks on `out`, reads answers from `input`.
@@ -15,6 +15,19 @@ impl<R: BufRead, W: Write> Asker<R, W> {
     /// Asks only if `interactive`.
     pub const fn new(input: R, out: W, interactive: bool) -> Self {
         Self { input, out, interactive }
+    }
+
+    /// Whether somebody is asked.
+    pub const fn is_interactive(&self) -> bool {
+        self.interactive
+    }
+
+    /// Tells whoever is asked something.
+    ///
+    /// # Errors
+    /// When output fails.
+    pub fn tell(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.out, "{text}")
     }
 
     /// The answer to a question, for which an option may have been given. An empty line is the default.
@@ -62,7 +75,9 @@ impl<R: BufRead, W: Write> Asker<R, W> {
                 return Ok((*name).to_owned());
             }
             if given.is_some() || !self.interactive {
-                return Ok(answer);
+                let names: Vec<_> = options.iter().map(|(name, _)| *name).collect();
+                let message = format!("'{answer}' is none of {}: {question}", names.join(", "));
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, UsageError(message)));
             }
             writeln!(self.out, "There is no '{answer}'.")?;
         }
@@ -86,7 +101,7 @@ impl<R: BufRead, W: Write> Asker<R, W> {
         if !self.interactive {
             return Ok(None);
         }
-        write!(self.out, "{question} (not shown; empty keeps what there is): ")?;
+        write!(self.out, "{question}: ")?;
         let hidden = Hidden::new();
         let line = self.line()?;
         drop(hidden);

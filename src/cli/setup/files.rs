@@ -33,9 +33,31 @@ impl Document {
 
     /// The text at `table.key`, or at `key` where the table is empty; the default where there is none.
     pub fn text(&self, table: &str, key: &str, default: &str) -> String {
-        let found =
-            if table.is_empty() { self.toml.get(key) } else { self.toml.get(table).and_then(|table| table.get(key)) };
-        found.and_then(Item::as_str).unwrap_or(default).to_owned()
+        self.item(table, key).and_then(Item::as_str).unwrap_or(default).to_owned()
+    }
+
+    /// Whether there is anything at `table.key`, or at `key` where the table is empty.
+    pub fn has(&self, table: &str, key: &str) -> bool {
+        self.item(table, key).is_some()
+    }
+
+    /// The number at `table.key`.
+    pub fn number(&self, table: &str, key: &str) -> Option<i64> {
+        self.item(table, key)?.as_integer()
+    }
+
+    /// The tables of an array of tables.
+    pub fn tables(&self, array: &str) -> Vec<&Table> {
+        self.toml
+            .get(array)
+            .and_then(Item::as_array_of_tables)
+            .map(|tables| tables.iter().collect())
+            .unwrap_or_default()
+    }
+
+    fn item(&self, table: &str, key: &str) -> Option<&Item> {
+        let mut names = table.split('.').filter(|name| !name.is_empty()).chain([key]);
+        names.try_fold(self.toml.as_item(), |item, name| item.get(name))
     }
 
     /// Sets a key, and leaves everything around it as it is. A dot in `table` leads to a table within.
@@ -66,8 +88,12 @@ impl Document {
 
     /// Removes a key.
     pub fn unset(&mut self, table: &str, key: &str) {
-        let at = if table.is_empty() { Some(self.toml.as_table_mut()) } else { self.toml[table].as_table_mut() };
-        if let Some(at) = at {
+        if !self.has(table, key) {
+            return;
+        }
+        let mut names = table.split('.').filter(|name| !name.is_empty());
+        let at = names.try_fold(self.toml.as_item_mut(), |item, name| item.get_mut(name));
+        if let Some(at) = at.and_then(Item::as_table_like_mut) {
             at.remove(key);
         }
     }
@@ -82,13 +108,14 @@ impl Document {
         }
     }
 
-    /// Writes the file, readable for the group of its folder.
-    ///
-    /// # Errors
-    /// When it cannot be written; what was there stays.
-    pub fn write(&self) -> anyhow::Result<PathBuf> {
-        write(&self.path, self.toml.to_string().as_bytes(), 0o640, true)?;
-        Ok(self.path.clone())
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file's text as it is now.
+    pub fn whole(&self) -> String {
+        self.toml.to_string()
     }
 }
 
@@ -127,6 +154,11 @@ mod tests {
     use super::*;
     use crate::config::{load_ingest, load_sensor};
 
+    fn written(document: &Document) -> PathBuf {
+        write(document.path(), document.whole().as_bytes(), 0o640, true).unwrap();
+        document.path().to_owned()
+    }
+
     const SENSOR: &str = include_str!("../../../config/sensor.toml");
     const INGEST: &str = include_str!("../../../config/ingest.toml");
 
@@ -138,7 +170,7 @@ mod tests {
         sensor.set("mqtt", "host", "broker.example");
         sensor.set("mqtt", "port", 8883);
         sensor.set("mqtt.tls", "ca_file", "/etc/airtally/ca.pem");
-        let path = sensor.write().unwrap();
+        let path = written(&sensor);
         let config = load_sensor(&path).unwrap();
         assert_eq!(
             (config.site.as_str(), config.mqtt.host.as_str(), config.mqtt.port),
@@ -153,7 +185,7 @@ mod tests {
         assert_eq!(again.text("mqtt", "host", "localhost"), "broker.example");
         again.unset("mqtt", "tls");
         again.unset("mqtt", "port");
-        assert_eq!(load_sensor(&again.write().unwrap()).unwrap().mqtt.tls, None);
+        assert_eq!(load_sensor(&written(&again)).unwrap().mqtt.tls, None);
 
         let mut ingest = Document::open(&home.path().join("ingest.toml"), INGEST).unwrap();
         ingest.set("sqlite", "path", "/var/lib/airtally-ingest/history.sqlite");
@@ -164,7 +196,7 @@ mod tests {
             }
             ingest.put("influx", table);
         }
-        let config = load_ingest(&ingest.write().unwrap()).unwrap();
+        let config = load_ingest(&written(&ingest)).unwrap();
         assert!(config.sqlite.is_some());
         assert_eq!(config.influx.len(), 1);
         assert_eq!(config.influx[0].url, "http://new:8086");

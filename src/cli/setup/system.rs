@@ -1,13 +1,15 @@
 //! What setup asks of the system: units started, NetworkManager kept away from the card.
 
-use super::{files, say};
+use super::{
+    plan::{Plan, Readers},
+    say,
+};
 use anyhow::{Context as _, bail};
 use std::{
     fs,
+    net::{IpAddr, Ipv4Addr, UdpSocket},
     path::Path,
     process::{Command, Stdio},
-    thread::sleep,
-    time::{Duration, Instant},
 };
 
 /// Where NetworkManager reads its configuration.
@@ -15,12 +17,38 @@ const NETWORK_MANAGER: &str = "/etc/NetworkManager/conf.d";
 /// How a file of ours there begins: by setup, and by the sample that people copy.
 const WRITTEN_BY_US: &str = "# Written by airtally setup:";
 const SAMPLE: &str = "# Keeps NetworkManager away from the card that airtally listens with.";
-/// How long the first full window may take to be told: its own length twice, and the status that tells it.
-const FIRST_WINDOW: Duration = Duration::from_secs(40);
 
-/// The path by which a daemon sees one of its secrets: systemd makes it from the file in `/etc/airtally/ROLE.secrets`.
-pub fn credential(role: &str, name: &str) -> String {
-    format!("/run/credentials/airtally-{role}.service/secret_{name}")
+/// Where a secret of a daemon is kept.
+pub fn secret_path(role: &str, name: &str) -> String {
+    format!("/etc/airtally/{role}.secrets/{name}")
+}
+
+/// The path by which a daemon sees one of its secrets: of the copy that systemd makes for it, where there is systemd.
+pub fn seen_path(plan: &Plan, role: &str, name: &str) -> String {
+    if has_systemd(plan) {
+        format!("/run/credentials/airtally-{role}.service/secret_{name}")
+    } else {
+        secret_path(role, name)
+    }
+}
+
+/// Who reads a secret's file.
+pub fn readers(plan: &Plan, role: &str) -> Readers {
+    match role {
+        _ if has_systemd(plan) => Readers::Root,
+        "sensor" => Readers::User("airtally"),
+        _ => Readers::User("airtally-ingest"),
+    }
+}
+
+/// Whether this system is one of systemd's, running or not.
+fn has_systemd(plan: &Plan) -> bool {
+    ["/usr/lib/systemd/systemd", "/lib/systemd/systemd"].iter().any(|path| plan.at(path).exists())
+}
+
+/// Whether units can be started here.
+pub fn runs_systemd() -> bool {
+    Path::new("/run/systemd/system").is_dir()
 }
 
 /// This machine's name as a topic level; `sensor-1` where it has none that would do.
@@ -30,46 +58,53 @@ pub fn host_name() -> String {
     if name.is_empty() { "sensor-1".into() } else { name }
 }
 
-/// Tells NetworkManager, where there is one, to leave the card alone.
-pub fn leave_to_us(interface: &str) -> anyhow::Result<()> {
-    if !Path::new(NETWORK_MANAGER).is_dir() {
+/// Has NetworkManager told, where there is one, to leave the card alone.
+///
+/// # Errors
+/// When a file that is not ours is at that place.
+pub fn leave_to_us(plan: &mut Plan, interface: &str) -> anyhow::Result<()> {
+    if !plan.at(NETWORK_MANAGER).is_dir() {
         return Ok(());
-    }
-    let path = Path::new(NETWORK_MANAGER).join("airtally.conf");
-    match fs::read_to_string(&path) {
-        Ok(text) if !text.starts_with(WRITTEN_BY_US) && !text.starts_with(SAMPLE) => {
-            bail!("{} is not airtally's, and is left as it is: move it away, or add to it by hand", path.display());
-        }
-        _ => {}
     }
     let text = format!(
         "{WRITTEN_BY_US} this card listens.\n[device-airtally]\nmatch-device=interface-name:{interface}\nmanaged=0\n"
     );
-    files::write(&path, text.as_bytes(), 0o644, false)?;
-    say(&format!("wrote {}: NetworkManager leaves {interface} alone", path.display()));
-    // It may not be running.
-    let _ = systemctl(&["reload", "NetworkManager"]);
-    Ok(())
+    let path = format!("{NETWORK_MANAGER}/airtally.conf");
+    plan.marked(&path, text, 0o644, Readers::Root, &[WRITTEN_BY_US, SAMPLE])
 }
 
-/// Starts a unit now and at every boot, and says how it is. systemd calls it started once it says that it is ready.
-pub fn start(unit: &str) -> anyhow::Result<()> {
+/// Has NetworkManager read what was written. It may not be running.
+pub fn reload_network_manager() {
+    let _ = systemctl(&["reload", "NetworkManager"]);
+}
+
+/// Starts a unit now and at every boot; anew where it runs and its files have `changed`. systemd calls it started once it
+/// says that it is ready.
+///
+/// # Errors
+/// When it does not start.
+pub fn start(unit: &str, changed: bool) -> anyhow::Result<()> {
     systemctl(&["enable", "--quiet", unit])?;
-    if systemctl(&["restart", unit]).is_err() {
+    let verb = if changed { "restart" } else { "start" };
+    if systemctl(&[verb, unit]).is_err() {
         bail!("{unit} does not start: `journalctl -u {unit} -n 20` says why");
     }
     say(&format!("{unit} runs, now and after every boot"));
-    if unit == "airtally-sensor" {
-        say("waiting for its first window");
-        let end = Instant::now() + FIRST_WINDOW;
-        let mut status = String::new();
-        while Instant::now() < end && !status.contains(" in window ") {
-            sleep(Duration::from_secs(1));
-            status = property(unit, "StatusText");
-        }
-        say(&format!("{unit}: {status}"));
-    }
     Ok(())
+}
+
+/// What a unit says of itself; nothing where it says nothing.
+pub fn says(unit: &str) -> String {
+    let output = Command::new("systemctl").args(["show", "--value", "-p", "StatusText", unit]).output();
+    output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+}
+
+/// This machine's own address in the local network, if it has one: the one that packets to elsewhere would leave from.
+pub fn own_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    // An address for documentation (RFC 5737); nothing is sent.
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+    socket.local_addr().ok().map(|address| address.ip())
 }
 
 /// Has the vendor registry updated every week; without a network the one that travels with the program serves.
@@ -77,11 +112,6 @@ pub fn keep_registry_fresh() {
     if systemctl(&["enable", "--quiet", "--now", "airtally-oui-update.timer"]).is_ok() {
         say("vendor names are updated every week (airtally-oui-update.timer)");
     }
-}
-
-fn property(unit: &str, name: &str) -> String {
-    let output = Command::new("systemctl").args(["show", "--value", "-p", name, unit]).output();
-    output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
 }
 
 fn systemctl(arguments: &[&str]) -> anyhow::Result<()> {

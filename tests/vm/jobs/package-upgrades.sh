@@ -19,8 +19,8 @@ echo wrong >password
 if setup --role sensor --user sensor-1 --sensor sensor-1 --interface wlan1; then fail "setup took a wrong password"; fi
 holds "a broker that refuses is said" grep -q 'nothing was started' setup.log
 equal "and nothing is started" inactive "$(systemctl is-active airtally-sensor || true)"
-# By answers: site, name, card, privacy, broker, TLS, user, password.
-printf '%s\n' vm sensor-1 wlan1 plain 127.0.0.1 n sensor-1 sesame | "$airtally" setup --role sensor >>setup.log 2>&1
+# By answers: place and name, card, privacy, broker, user, password.
+printf '%s\n' vm/sensor-1 wlan1 plain 127.0.0.1 sensor-1 sesame | "$airtally" setup --role sensor >>setup.log 2>&1
 equal "the sensor" "enabled active" "$(systemctl is-enabled airtally-sensor) $(systemctl is-active airtally-sensor)"
 holds "it says what it heard" grep -q 'airtally-sensor: online: [0-9]* frames\? in window' setup.log
 # One channel only, so that a witness can count along.
