@@ -171,7 +171,7 @@ fn one_machine_that_does_it_all_counts_what_inspect_counts() {
     let url = format!("http://127.0.0.1:{page}");
     assert_eq!(curl(&[&format!("{url}/api/v1/stations")]), "401");
     let login = |password: &str| curl(&["--data-urlencode", &format!("password={password}"), &format!("{url}/login")]);
-    assert_eq!((login("wrong horse"), login("correct horse")), ("401".to_owned(), "303".to_owned()));
+    assert_eq!((login("wrong horse"), login("correct horse")), ("403".to_owned(), "303".to_owned()));
     ingest.stop();
 }
 

@@ -50,10 +50,8 @@ impl Certs {
         for (file, content) in [("index", ""), ("serial", "77\n"), ("ext", extensions)] {
             std::fs::write(at(file), content).unwrap();
         }
-        let config = format!(
-            "[ca]\ndefault_ca=a\n[a]\nnew_certs_dir=.\ndatabase=index\nserial=serial\npolicy=p\ndefault_md=sha256\n\
-             certificate=ca.pem\nprivate_key=ca.key\n[p]\ncommonName=supplied\n"
-        );
+        let config = "[ca]\ndefault_ca=a\n[a]\nnew_certs_dir=.\ndatabase=index\nserial=serial\npolicy=p\ndefault_md=sha256\n\
+                      certificate=ca.pem\nprivate_key=ca.key\n[p]\ncommonName=supplied\n";
         std::fs::write(at("ca.conf"), config).unwrap();
         let (csr, pem) = (format!("{name}.csr"), format!("{name}.pem"));
         let dates = ["-startdate", from, "-enddate", until, "-in", &csr, "-out", &pem];
