@@ -267,7 +267,7 @@ mod tests {
         );
         assert_eq!(
             shown(Some(30), &rows),
-            "NAME              FRAMES  NOTE\na network with…      12  note\n\
+            "NAME              FRAMES  NOTE\na network with…       12  note\n\
              not shown in 30 columns:\nVENDOR; a pipe shows all (|\nless -S)\n"
         );
         let (all, narrow) = (shown(None, &rows), shown(Some(10), &rows));
