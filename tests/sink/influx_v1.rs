@@ -278,8 +278,8 @@ async fn what_is_wrong_with_tls_is_named() {
     let records = [batch(simple("home", "pi", 0, tracked(1, 10)))];
     for (name, words) in [("own", "it is self-signed"), ("expired", "it has expired: it was valid until 2020-02-01")] {
         let pem = certs.path(&format!("{name}-both.pem"));
-        let both = [format!("{name}.key"), format!("{name}.pem")].map(|part| std::fs::read(certs.path(&part)).unwrap());
-        std::fs::write(&pem, both.concat()).unwrap();
+        let both = [format!("{name}.key"), format!("{name}.pem")].map(|part| fs::read(certs.path(&part)).unwrap());
+        fs::write(&pem, both.concat()).unwrap();
         let options = InfluxdOptions { certificate: Some(&pem), ..InfluxdOptions::default() };
         let server = Influxd::start_with(options).await;
         let mut config = config(&server.url.replace("127.0.0.1", "localhost"));
