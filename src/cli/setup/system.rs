@@ -87,7 +87,9 @@ pub fn start(unit: &str, changed: bool) -> anyhow::Result<()> {
     systemctl(&["enable", "--quiet", unit])?;
     let verb = if changed { "restart" } else { "start" };
     if systemctl(&[verb, unit]).is_err() {
-        bail!("{unit} does not start: `journalctl -u {unit} -n 20` says why");
+        let last = asked("journalctl", &["-u", unit, "-n", "1", "-o", "cat", "--no-pager", "-q"]);
+        let result = asked("systemctl", &["show", "--value", "-p", "Result", unit]);
+        bail!("{unit} does not start ({result}); the last of its log: {last}; `journalctl -u {unit} -n 20` says more");
     }
     say(&format!("{unit} runs, now and after every boot"));
     Ok(())
@@ -95,7 +97,12 @@ pub fn start(unit: &str, changed: bool) -> anyhow::Result<()> {
 
 /// What a unit says of itself; nothing where it says nothing.
 pub fn says(unit: &str) -> String {
-    let output = Command::new("systemctl").args(["show", "--value", "-p", "StatusText", unit]).output();
+    asked("systemctl", &["show", "--value", "-p", "StatusText", unit])
+}
+
+/// What a program answers; nothing where it does not.
+fn asked(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
     output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
 }
 
