@@ -125,7 +125,8 @@ impl Run {
         self.ended |= batch.last;
         let came = self.open.entry(seq).or_default();
         came.insert(part);
-        if came.len() < batch.parts as usize {
+        // The window's flows, if its sensor tells them, are on another topic.
+        if came.len() < batch.parts.saturating_sub(batch.flow_parts.unwrap_or(0)) as usize {
             return Ok(false);
         }
         self.open.remove(&seq);
@@ -213,6 +214,8 @@ impl Subscriber {
                     reason(gap.reason)
                 );
             }
+            // On a topic that is not subscribed to here.
+            Ok(Record::Flows(_)) => {}
             // News, and no count.
             Err(DecodeError::Schema(schema)) if schema == EVENT_SCHEMA => {}
             Err(error) => return Err(error.into()),

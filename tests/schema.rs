@@ -60,6 +60,10 @@ fn encoded(mut record: Record) -> Value {
             batch.identity.site = "home".into();
             batch.identity.sensor = "Dachgeschoß-1".into();
         }
+        Record::Flows(flows) => {
+            flows.identity.site = "home".into();
+            flows.identity.sensor = "attic".into();
+        }
         Record::Gap(gap) => {
             gap.site = "home".into();
             gap.sensor = "attic".into();
@@ -171,6 +175,7 @@ fn asyncapi_names_every_topic_and_every_schema() {
     let replay = || "replay".to_owned();
     let leaves = [
         Leaf::Batch,
+        Leaf::Flow,
         Leaf::Event,
         Leaf::Status,
         Leaf::Info,

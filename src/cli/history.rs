@@ -10,7 +10,7 @@ use crate::{
         History,
         history::{
             Order, Paging, Range, Scope,
-            query::{GapRow, SensorRow, StationFilter, StationRow, StationSort},
+            query::{FlowFilter, FlowRow, GapRow, SensorRow, StationFilter, StationRow, StationSort},
         },
     },
     units::noun,
@@ -29,6 +29,7 @@ Examples:
   airtally history --db /var/lib/airtally-ingest/history.sqlite
   airtally history --since 2026-11-20T00:00:00Z --until 2026-11-27T00:00:00Z --sensor pi-1
   airtally history --gaps --format csv > gaps.csv
+  airtally history --flows --top 100
 
 Over a long time, minutes and hours are told by their sums: only tracked stations and access points have names there.
 
@@ -55,7 +56,10 @@ pub struct HistoryArgs {
     /// The sensors and how well they listened, in place of the stations
     #[arg(long)]
     sensors: bool,
-    /// How many stations or gaps
+    /// Who spoke with whom, in place of the stations: where sensors tell flows (docs/flows.md)
+    #[arg(long, conflicts_with_all = ["sensors", "gaps"])]
+    flows: bool,
+    /// How many stations, gaps or flows
     #[arg(long, default_value_t = 20)]
     top: usize,
     /// Form of the output
@@ -68,9 +72,9 @@ enum Format {
     /// Aligned columns, and the totals in sentences.
     #[default]
     Table,
-    /// One JSON object: 'totals', and 'stations', 'sensors' or 'gaps', an array. What nobody knows is null.
+    /// One JSON object: 'totals', and 'stations', 'sensors', 'gaps' or 'flows', an array. What nobody knows is null.
     Json,
-    /// Comma-separated values with a header: the stations, sensors or gaps.
+    /// Comma-separated values with a header: the stations, sensors, gaps or flows.
     Csv,
 }
 
@@ -99,6 +103,8 @@ pub fn run(arguments: &HistoryArgs) -> anyhow::Result<()> {
     let paging = Paging { limit: arguments.top, cursor: None };
     let list = if arguments.gaps {
         gaps(&history.gaps(range, &scope, Order::Descending, &paging)?.items)?
+    } else if arguments.flows {
+        flows(&history.flows(range, &scope, &FlowFilter::default(), &paging)?.items)?
     } else if arguments.sensors {
         sensors(&history.sensors(range, &scope)?.items)?
     } else {
@@ -323,6 +329,86 @@ fn gaps(rows: &[GapRow]) -> anyhow::Result<List> {
         cells: rows.iter().map(cells).collect(),
         csv_header: &["site", "sensor", "run", "reason", "first_seq", "last_seq", "start", "end", "frames"],
         csv: rows.iter().map(cells).collect(),
+        json: serde_json::to_value(rows)?,
+    })
+}
+
+fn flows(rows: &[FlowRow]) -> anyhow::Result<List> {
+    let end = |host: &str, port: u16| match port {
+        0 => host.to_owned(),
+        port if host.contains(':') => format!("[{host}]:{port}"),
+        port => format!("{host}:{port}"),
+    };
+    let cells = rows.iter().map(|row| {
+        vec![
+            row.proto.clone(),
+            end(&row.src, row.src_port),
+            end(&row.dst, row.dst_port),
+            row.packets_out.to_string(),
+            row.bytes_out.to_string(),
+            row.packets_in.to_string(),
+            row.bytes_in.to_string(),
+            row.layer7.clone().unwrap_or_default(),
+            row.layer7_info.clone().unwrap_or_default(),
+            format!("{}/{}", row.site, row.sensor),
+        ]
+    });
+    let csv = rows.iter().map(|row| {
+        vec![
+            row.site.clone(),
+            row.sensor.clone(),
+            row.proto.clone(),
+            row.src.clone(),
+            row.src_port.to_string(),
+            row.dst.clone(),
+            row.dst_port.to_string(),
+            row.records.to_string(),
+            row.packets_out.to_string(),
+            row.bytes_out.to_string(),
+            row.packets_in.to_string(),
+            row.bytes_in.to_string(),
+            maybe(row.first_time),
+            maybe(row.last_time),
+            row.layer7.clone().unwrap_or_default(),
+            row.layer7_info.clone().unwrap_or_default(),
+        ]
+    });
+    Ok(List {
+        name: "flows",
+        columns: const {
+            &[
+                Column::new("proto"),
+                Column::new("from").cut(),
+                Column::new("to").cut(),
+                Column::new("sent").number().leaves(5),
+                Column::new("octets").number().leaves(1),
+                Column::new("received").number().leaves(4),
+                Column::new("octets").number().leaves(1),
+                Column::new("layer7").leaves(2),
+                Column::new("name").cut().leaves(3),
+                Column::new("sensor").leaves(6),
+            ]
+        },
+        cells: cells.collect(),
+        csv_header: &[
+            "site",
+            "sensor",
+            "proto",
+            "src",
+            "src_port",
+            "dst",
+            "dst_port",
+            "records",
+            "packets_out",
+            "bytes_out",
+            "packets_in",
+            "bytes_in",
+            "first_time",
+            "last_time",
+            "layer7",
+            "layer7_info",
+        ],
+        csv: csv.collect(),
         json: serde_json::to_value(rows)?,
     })
 }

@@ -2,6 +2,7 @@
 //!
 //! Unknown keys are refused. Secrets are never values here, only paths of files that hold them.
 
+mod flows;
 mod ingest;
 mod load;
 mod metrics;
@@ -10,6 +11,7 @@ mod radio;
 mod secret;
 mod sensor;
 
+pub use flows::Flows;
 pub use ingest::{DeadLetters, Influx, InfluxApi, Ingest, IngestSpool, Sqlite, Web};
 pub use load::{ConfigError, ConfigKind, load_ingest, load_sensor, parse_ingest, parse_sensor};
 pub use metrics::Metrics;

@@ -1,6 +1,6 @@
 //! `sensor.toml`: what to listen to, how to count it, what to withhold, where to send it.
 
-use super::{Log, Metrics, Mqtt, Radio, mqtt::topic_level};
+use super::{Flows, Log, Metrics, Mqtt, Radio, mqtt::topic_level};
 use crate::{
     bounds::{DAY, MAX_PARTS, SECOND, Wrong, between, wrong},
     tally::{
@@ -32,6 +32,8 @@ pub struct Sensor {
     pub devices: Devices,
     /// What is withheld.
     pub privacy: Privacy,
+    /// Who spoke with whom.
+    pub flows: Flows,
     /// The vendor registry.
     pub oui: Oui,
     /// How the time is known.
@@ -57,6 +59,7 @@ impl Default for Sensor {
             tracking: Tracking::default(),
             devices: Devices::default(),
             privacy: Privacy::default(),
+            flows: Flows::default(),
             oui: Oui::default(),
             clock: Clock::default(),
             spool: Spool::default(),
@@ -81,6 +84,7 @@ impl Sensor {
         self.devices.check()?;
         self.tracked().check()?;
         self.privacy.check()?;
+        self.flows.check(self)?;
         self.clock.check()?;
         self.spool.check()?;
         self.metrics.as_ref().map_or(Ok(()), Metrics::check)?;
@@ -91,14 +95,21 @@ impl Sensor {
     /// A full window has to be one that the spool takes: in no more parts than that.
     fn check_parts(&self) -> Result<(), Wrong> {
         let (stations, message) = (self.window.max_stations as u64, self.mqtt.max_message.0);
-        let most = u64::from(MAX_PARTS).saturating_mul(message / STATION);
-        if stations > most {
+        let flows = if self.flows.enabled { self.flows.max_records as u64 } else { 0 };
+        let most = u64::from(MAX_PARTS).saturating_mul(message / ROW);
+        if stations.saturating_add(flows) > most {
+            let (key, what) = if stations > most {
+                ("window.max_stations", format!("{stations} stations are"))
+            } else {
+                ("flows.max_records", format!("{flows} records of flows beside {stations} stations are"))
+            };
             wrong(
-                "window.max_stations",
+                key,
                 format!(
-                    "{stations} stations are more than {MAX_PARTS} messages of mqtt.max_message ({}) hold, and a window may \
-                     have no more: lower it to {most}, or raise mqtt.max_message",
-                    self.mqtt.max_message
+                    "{what} more than {MAX_PARTS} messages of mqtt.max_message ({}) hold, and a window may have no more: lower \
+                     it to {}, or raise mqtt.max_message",
+                    self.mqtt.max_message,
+                    if stations > most { most } else { most - stations },
                 ),
             )?;
         }
@@ -112,8 +123,8 @@ impl Sensor {
     }
 }
 
-/// Octets of a station in a message, when it has much to say.
-const STATION: u64 = 600;
+/// Octets of a station or a flow in a message, when it has much to say.
+const ROW: u64 = 600;
 
 /// Kinds of source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

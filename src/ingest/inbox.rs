@@ -130,7 +130,7 @@ impl SpoolInbox {
     fn compare(&self, entries: &[(NewEntry, u64)]) {
         let now = Instant::now();
         let mut overlaps = lock(&self.overlaps);
-        for (entry, _) in entries.iter().filter(|(entry, _)| entry.kind == EntryKind::Batch && entry.key.part == 0) {
+        for (entry, _) in entries.iter().filter(|(entry, _)| entry.kind.is_window() && entry.key.part == 0) {
             let (site, sensor, run) = (&entry.key.site, &entry.key.sensor, entry.key.run);
             let other = overlaps.window(now, &(site.clone(), sensor.clone()), run, entry.start, entry.end);
             if let Some(other) = other
@@ -190,7 +190,7 @@ impl Inbox for SpoolInbox {
             let Incoming { site, sensor, leaf, payload, retained } = message;
             // Windows and events are told once. What the broker kept, somebody else had it keep, and it comes again at each
             // connection: an old one would be taken for new.
-            if retained && matches!(leaf, Leaf::Batch | Leaf::Event) {
+            if retained && matches!(leaf, Leaf::Batch | Leaf::Flow | Leaf::Event) {
                 if lock(&self.complaints).due(&format!("retained of {site}/{sensor}"), Instant::now()).is_some() {
                     tracing::warn!(
                         site,
@@ -201,7 +201,7 @@ impl Inbox for SpoolInbox {
                 continue;
             }
             match leaf {
-                Leaf::Batch => match Self::read(&site, &sensor, payload) {
+                Leaf::Batch | Leaf::Flow => match Self::read(&site, &sensor, payload) {
                     Ok((record, entry)) => self.accept(record, entry),
                     Err((reason, payload)) => self.refuse(&site, &sensor, reason, payload),
                 },
@@ -305,7 +305,7 @@ impl SpoolInbox {
             .map_err(|error| InboxError(error.to_string()))?;
         let kept: Vec<(u64, u64)> = arrivals
             .into_iter()
-            .filter_map(|(key, kind, arrival)| Some((arrival, *places.get(&(key, kind == EntryKind::Batch))?)))
+            .filter_map(|(key, kind, arrival)| Some((arrival, *places.get(&(key, kind.is_window()))?)))
             .collect();
         self.recent.kept(&kept);
         if let Some((gap, missing)) = withdrawn {
@@ -349,7 +349,7 @@ struct Appended {
 fn append(spool: &mut Spool, now: UnixNanos, entries: Vec<NewEntry>) -> Result<Appended, SpoolError> {
     let mut withdrawn = None;
     for NewEntry { key, last_seq, kind, .. } in &entries {
-        let last = if *kind == EntryKind::Batch { key.seq } else { last_seq.unwrap_or(u64::MAX) };
+        let last = if kind.is_window() { key.seq } else { last_seq.unwrap_or(u64::MAX) };
         let gaps = spool.withdraw(now, (&key.site, &key.sensor, key.run), key.seq, last)?;
         withdrawn = gaps.into_iter().next().or(withdrawn);
     }
@@ -368,7 +368,7 @@ fn append_new(spool: &mut Spool, now: UnixNanos, entries: Vec<NewEntry>) -> Resu
     let mut append = |spool: &mut Spool, ready: Vec<NewEntry>| -> Result<(), SpoolError> {
         let appended = spool.append(now, &ready, &[])?;
         evicted.extend(appended.evicted);
-        let identities = ready.into_iter().map(|entry| (entry.key, entry.kind == EntryKind::Batch));
+        let identities = ready.into_iter().map(|entry| (entry.key, entry.kind.is_window()));
         places.extend(identities.zip(appended.ids));
         Ok(())
     };

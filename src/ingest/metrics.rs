@@ -31,6 +31,7 @@ const MOST_SENSORS: usize = 2_000;
 #[derive(Default)]
 pub struct Figures {
     batches: AtomicU64,
+    flows: AtomicU64,
     refused: AtomicU64,
     connected: AtomicBool,
     connections: AtomicU64,
@@ -62,6 +63,10 @@ impl Figures {
             Record::Batch(batch) => {
                 self.batches.fetch_add(1, Relaxed);
                 self.of(record, |seen| seen.batch(batch));
+            }
+            Record::Flows(flows) => {
+                self.batches.fetch_add(1, Relaxed);
+                self.flows.fetch_add(flows.flows.len() as u64, Relaxed);
             }
             Record::Gap(gap) => {
                 let reason = serde_json::to_value(gap.reason).ok();
@@ -175,9 +180,15 @@ impl Parts {
     fn own(&self, page: &mut Page) {
         let figures = &self.figures;
         let name = "airtally_ingest_batches_total";
-        page.family(name, Counter, "Messages on batch and event: parts of windows that were taken, and what was none.");
+        page.family(
+            name,
+            Counter,
+            "Messages on batch, flow and event: parts of windows that were taken, and what was none.",
+        );
         page.sample(name, &[("result", "taken")], number(figures.batches.load(Relaxed)));
         page.sample(name, &[("result", "refused")], number(figures.refused.load(Relaxed)));
+        let flows = number(figures.flows.load(Relaxed));
+        page.one("airtally_ingest_flow_records_total", Counter, "Records of flows that came.", &[], flows);
         let name = "airtally_ingest_gaps_total";
         page.family(name, Counter, "Declared losses that came.");
         let gaps = lock(&figures.gaps).clone();

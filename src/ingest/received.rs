@@ -1,11 +1,7 @@
 //! What came and is not on disk yet: the windows of a few seconds, in memory. The broker has them still.
 
 use super::holes::SensorName;
-use crate::{
-    mqtt::Receipt,
-    spool::{EntryKind, NewEntry},
-    wire::Record,
-};
+use crate::{mqtt::Receipt, spool::NewEntry, wire::Record};
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -38,7 +34,7 @@ impl Received {
     /// A record came; its entry, and the number of its arrival.
     pub fn add(&self, record: &Arc<Record>, entry: NewEntry, arrival: u64) {
         let mut inner = self.lock();
-        if entry.kind == EntryKind::Batch {
+        if entry.kind.is_window() {
             let sensor = (record.site().to_owned(), record.sensor().to_owned());
             inner.windows.entry((sensor, entry.key.run)).or_default().insert(entry.key.seq);
         }
@@ -77,7 +73,7 @@ impl Received {
             .waiting
             .entries
             .iter()
-            .filter(|(entry, _)| entry.kind == EntryKind::Batch)
+            .filter(|(entry, _)| entry.kind.is_window())
             .map(|(entry, _)| (((entry.key.site.clone(), entry.key.sensor.clone()), entry.key.run), entry.key.seq))
             .collect();
         for (key, seq) in waiting {
@@ -123,6 +119,7 @@ mod tests {
             identity: Identity { site: "home".into(), sensor: "pi".into(), run: Uuid::nil(), seq },
             part: 0,
             parts: 1,
+            flow_parts: None,
             start: UnixNanos(0),
             end: UnixNanos(1),
             clock: TimeSource::System,

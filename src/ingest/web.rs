@@ -299,6 +299,14 @@ fn told(arrival: &Arrival) -> (&'static str, serde_json::Value) {
             });
             ("window", what)
         }
+        Record::Flows(flows) => {
+            let identity = &flows.identity;
+            let what = serde_json::json!({
+                "arrival": id, "site": identity.site, "sensor": identity.sensor, "seq": identity.seq, "part": flows.part,
+                "parts": flows.parts, "start": flows.start, "end": flows.end, "flows": flows.flows.len(),
+            });
+            ("flows", what)
+        }
         Record::Gap(gap) => {
             let what = serde_json::json!({
                 "arrival": id, "site": gap.site, "sensor": gap.sensor, "start": gap.start, "end": gap.end,

@@ -68,7 +68,7 @@ pub fn batches(
     let verdict = survey.verdict();
     let mut survey = Some(survey);
     let mut hand_over =
-        |window: Closed, last| batches.records(window, TimeSource::Capture, last).try_for_each(&mut *take);
+        |window: Closed, last| batches.records(window, None, TimeSource::Capture, last).try_for_each(&mut *take);
     let ended = loop {
         let mut failure = None::<WindowsError>;
         let mut count = |packet: Packet<'_>| {

@@ -10,6 +10,8 @@ use uuid::Uuid;
 pub enum OfferKind {
     /// A part of a window, on `batch`.
     Batch,
+    /// A part of a window that is flows, on `flow`.
+    Flows,
     /// A declared loss, on `event`.
     Gap,
 }
@@ -19,6 +21,7 @@ impl OfferKind {
     pub(super) const fn leaf(self) -> Leaf {
         match self {
             Self::Batch => Leaf::Batch,
+            Self::Flows => Leaf::Flow,
             Self::Gap => Leaf::Event,
         }
     }

@@ -64,6 +64,7 @@ pub(super) struct Session<'a, O> {
     publisher: &'a mut Publishing<O>,
     link: &'a mut Connection<Item>,
     batches: Lane,
+    flows: Lane,
     gaps: Lane,
     flying_bytes: usize,
     /// Something waits that this broker does not take because of its size.
@@ -87,6 +88,7 @@ impl<'a, O: Outbox> Session<'a, O> {
             publisher,
             link,
             batches: Lane::new(),
+            flows: Lane::new(),
             gaps: Lane::new(),
             flying_bytes: 0,
             too_large: false,
@@ -179,6 +181,7 @@ impl<'a, O: Outbox> Session<'a, O> {
                 answer = self.requests.next(), if self.answers.len() < MAX_ANSWERS => self.answers.push_back(answer),
                 () = outbox.changed() => {
                     self.batches.changed();
+                    self.flows.changed();
                     self.gaps.changed();
                 }
                 changed = publisher.status.changed(), if self.status_open => {
@@ -205,7 +208,7 @@ impl<'a, O: Outbox> Session<'a, O> {
             .map_or_else(Instant::now, |(at, ..)| *at + if self.status_due { STATUS_PAUSE } else { STATUS_PERIOD });
         // Without a place in the window, an acknowledgement is what to wait for.
         let status = (!self.status_flying && self.link.room() > 0).then_some(status);
-        [status, self.batches.wake(), self.gaps.wake(), self.outbox_rests_until]
+        [status, self.batches.wake(), self.flows.wake(), self.gaps.wake(), self.outbox_rests_until]
             .into_iter()
             .flatten()
             .min()
@@ -234,7 +237,9 @@ impl<'a, O: Outbox> Session<'a, O> {
         self.outbox_rests_until = None;
         let gaps = self.fill_offers(OfferKind::Gap).await;
         let batches = self.fill_offers(OfferKind::Batch).await;
-        gaps || batches
+        // After them: who only wants windows never waits for flows.
+        let flows = self.fill_offers(OfferKind::Flows).await;
+        gaps || batches || flows
     }
 
     fn fill_status(&mut self) {
@@ -256,7 +261,7 @@ impl<'a, O: Outbox> Session<'a, O> {
     /// The sensor's own status, degraded by what only the publisher sees.
     fn overlaid(&self) -> Status {
         let mut status = self.publisher.status.borrow().clone();
-        let trouble = match self.batches.trouble().or(self.gaps.trouble()) {
+        let trouble = match self.batches.trouble().or(self.gaps.trouble()).or(self.flows.trouble()) {
             Some(Trouble::NoSubscriber) => Some("no_subscriber"),
             Some(Trouble::Refused) => Some("refused"),
             None => self.too_large.then_some("too_large"),
@@ -271,6 +276,7 @@ impl<'a, O: Outbox> Session<'a, O> {
     fn lane(&mut self, kind: OfferKind) -> &mut Lane {
         match kind {
             OfferKind::Batch => &mut self.batches,
+            OfferKind::Flows => &mut self.flows,
             OfferKind::Gap => &mut self.gaps,
         }
     }

@@ -285,9 +285,18 @@ impl<I: Inbox> Subscriber<I> {
                     link.subscribe(filters.into_iter().chain([own]).map(|filter| (filter, true)).collect());
                 }
                 Signal::Subscribed { refused } => {
-                    // Who may not read what ingests say of themselves sees no other of its name, and does its work.
+                    // Who may not read what ingests say of themselves sees no other of its name, and does its work. Flows are
+                    // published where somebody wants them, and rules from before there were any do not name them.
                     let own = self.topics.ingest(&self.settings.name);
-                    if let Some(filter) = refused.iter().find(|filter| **filter != own) {
+                    let flows = self.topics.of(&self.settings.site, "+", &Leaf::Flow);
+                    if refused.contains(&flows) {
+                        tracing::warn!(
+                            "the broker at {} refuses our subscription to {flows}: where sensors publish flows, their windows stay \
+                             incomplete here until this client may read it in the broker's ACL",
+                            link.broker().address()
+                        );
+                    }
+                    if let Some(filter) = refused.iter().find(|filter| **filter != own && **filter != flows) {
                         link.leave(STOP_PATIENCE).await;
                         return End::Lost(format!(
                             "the broker at {} refuses our subscription to {filter}: allow this client to read it in the broker's ACL",

@@ -5,6 +5,8 @@
 pub enum Leaf {
     /// Windows, each part a message.
     Batch,
+    /// Parts of windows that are flows: who spoke with whom.
+    Flow,
     /// Declared losses, and things worth knowing.
     Event,
     /// Retained: whether the sensor is there, and how far it has come.
@@ -38,6 +40,7 @@ impl Topics {
         let base = &self.base;
         match leaf {
             Leaf::Batch => format!("{base}/{site}/{sensor}/batch"),
+            Leaf::Flow => format!("{base}/{site}/{sensor}/flow"),
             Leaf::Event => format!("{base}/{site}/{sensor}/event"),
             Leaf::Status => format!("{base}/{site}/{sensor}/status"),
             Leaf::Info => format!("{base}/{site}/{sensor}/info"),
@@ -75,7 +78,7 @@ impl Topics {
     /// The filters for all that the sensors of `site` (`+`: of every site) send. No topic matches two of them.
     #[must_use]
     pub fn from_sensors(&self, site: &str) -> Vec<String> {
-        ["batch", "event", "status", "info", "response/+"]
+        ["batch", "flow", "event", "status", "info", "response/+"]
             .iter()
             .map(|leaf| format!("{}/{site}/+/{leaf}", self.base))
             .collect()
@@ -91,6 +94,7 @@ impl Topics {
         }
         let leaf = match (leaf, name) {
             ("batch", None) => Leaf::Batch,
+            ("flow", None) => Leaf::Flow,
             ("event", None) => Leaf::Event,
             ("status", None) => Leaf::Status,
             ("info", None) => Leaf::Info,
@@ -141,6 +145,7 @@ mod tests {
     fn leaf() -> impl Strategy<Value = Leaf> {
         prop_oneof![
             Just(Leaf::Batch),
+            Just(Leaf::Flow),
             Just(Leaf::Event),
             Just(Leaf::Status),
             Just(Leaf::Info),

@@ -5,13 +5,15 @@ use super::identity;
 use crate::{
     config::Sensor,
     tally::{Closed, CounterSettings},
-    wire::{Identity, Record, TimeSource, split},
+    wire::{FlowContents, Flows, Identity, Record, TimeSource, number_parts, split},
 };
 use std::sync::Arc;
 use uuid::Uuid;
 
 /// Room in a message for the topic and properties beside the batch.
 const ENVELOPE: u64 = 1024;
+/// Octets of `"flow_parts":…,` in a batch.
+const FLOW_PARTS: usize = 32;
 
 /// Which run each pass over the source is.
 #[derive(Clone, Debug)]
@@ -75,18 +77,31 @@ impl Batches {
         self.run
     }
 
-    /// The records of the next window, whose times come from `clock`; `last` if it is the last of its pass.
-    pub fn records(&mut self, window: Closed, clock: TimeSource, last: bool) -> impl Iterator<Item = Record> + use<> {
+    /// The records of the next window, whose times come from `clock`; `last` if it is the last of its pass. `flows` where
+    /// flows are told.
+    pub fn records(
+        &mut self,
+        window: Closed,
+        flows: Option<FlowContents>,
+        clock: TimeSource,
+        last: bool,
+    ) -> impl Iterator<Item = Record> + use<> {
         let (site, sensor) = (self.config.site.clone(), self.config.sensor.clone());
         let identity = Identity { site, sensor, run: self.run, seq: self.seq };
         let room = usize::try_from(self.config.mqtt.max_message.0.saturating_sub(ENVELOPE)).unwrap_or(usize::MAX);
-        let parts = split(&identity, window.start, window.end, clock, last, window.contents, room);
+        let (start, end) = (window.start, window.end);
+        let room_of_batches = if flows.is_some() { room.saturating_sub(FLOW_PARTS) } else { room };
+        let mut batches = split(&identity, start, end, clock, last, window.contents, room_of_batches);
+        let mut flows =
+            flows.map_or_else(Vec::new, |flows| Flows::split(&identity, (start, end), clock, last, flows, room));
+        number_parts(&mut batches, &mut flows);
         self.seq += 1;
         if last {
             self.pass += 1;
             self.seq = 0;
             self.run = self.run_of_pass();
         }
-        parts.into_iter().map(|batch| Record::Batch(Box::new(batch)))
+        let batches = batches.into_iter().map(|batch| Record::Batch(Box::new(batch)));
+        batches.chain(flows.into_iter().map(|flows| Record::Flows(Box::new(flows))))
     }
 }

@@ -2,7 +2,7 @@
 //! replayed again overwrite what its first replay stored.
 
 use crate::{
-    config::Sensor,
+    config::{Flows, Sensor},
     tally::settings::{Privacy, PrivacyMac, Tracking, Window},
     wire::BATCH_SCHEMA,
 };
@@ -85,6 +85,9 @@ fn of_file_by(rules: u32, content: ContentHash, config: &Sensor, registry: &str,
         max_message: u64,
         registry: &'a str,
         pass: u64,
+        /// Absent where there are none, as in versions that knew none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        flows: Option<&'a Flows>,
     }
     let shape = Shape {
         content: content.0,
@@ -96,6 +99,7 @@ fn of_file_by(rules: u32, content: ContentHash, config: &Sensor, registry: &str,
         max_message: config.mqtt.max_message.0,
         registry,
         pass,
+        flows: Some(&config.flows).filter(|flows| flows.enabled),
     };
     // A struct of plain values always becomes JSON.
     Uuid::new_v5(&NAMESPACE, &serde_json::to_vec(&shape).unwrap_or_default())
@@ -124,7 +128,14 @@ mod tests {
         let mut other = config.clone();
         other.privacy.ssids = true;
         assert_ne!(run, of_file(content, &other, "r", 0));
+        let mut other = config.clone();
+        other.flows.enabled = true;
+        let with_flows = of_file(content, &other, "r", 0);
+        assert_ne!(run, with_flows);
+        other.flows.names = true;
+        assert_ne!(with_flows, of_file(content, &other, "r", 0));
         let mut other = config;
+        other.flows.names = true; // which says nothing while there are none
         other.source.file = PathBuf::from("elsewhere");
         other.privacy.key_dir = Some(PathBuf::from("elsewhere"));
         assert_eq!(run, of_file(content, &other, "r", 0));

@@ -138,7 +138,7 @@ struct Database(Vec<Stored>);
 impl Database {
     fn take(&mut self, step: Step, boot: i64) {
         match step {
-            Step::Window { closed, standing, anchor } => {
+            Step::Window { closed, standing, anchor, .. } => {
                 let (start, end) = (closed.start.0, closed.end.0);
                 assert!(start - anchor <= boot, "a window of the future");
                 assert!(start <= end, "less than no length");
@@ -172,7 +172,7 @@ proptest! {
         let counter = Counter::new(settings, Arc::new(Registry::default()), Tracker::default(), Box::new(NoKeys));
         let (mut boot, mut offset, mut synced) = (30 * SECOND, first, synced);
         let anchoring = Anchoring::start(read(boot, offset, synced), 60 * SECOND, never, 0, None);
-        let mut live = LiveCounter::new(counter, anchoring, read(boot, offset, synced));
+        let mut live = LiveCounter::new(counter, None, anchoring, read(boot, offset, synced));
         live.begin().unwrap();
         let mut database = Database::default();
         let mut sent = 0;

@@ -134,16 +134,13 @@ fn frame(
     steps: &mut Vec<Step>,
 ) -> Result<(), KeyError> {
     let boot = live.boot_time(packet.time.0, clock::times);
-    let facts = dot11::parse_as(
-        packet.link,
-        packet.data,
-        packet.original_len,
-        Reading { told: packet.told, checks: verdict.checks },
-    );
+    let reading = Reading { told: packet.told, checks: verdict.checks };
+    let facts = dot11::parse_as(packet.link, packet.data, packet.original_len, reading);
     if let Some(witness) = witness {
         witness.frame(boot, facts.freq_mhz);
     }
     live.packet(boot, &facts, packet.original_len, &mut |step| steps.push(step))?;
+    live.meter(boot, packet, reading);
     if !steps.is_empty() {
         ears.hand_all_over(steps, live);
     }
@@ -180,7 +177,7 @@ impl Listener {
 
     fn hand_over(&self, step: Step, live: &mut LiveCounter, last: bool) {
         let counted = match step {
-            Step::Window { mut closed, standing, anchor } => {
+            Step::Window { mut closed, flows, standing, anchor } => {
                 if let Some(airtime) = &self.airtime {
                     expose(airtime, &mut closed.contents, closed.end.0.saturating_sub(anchor));
                 }
@@ -194,7 +191,7 @@ impl Listener {
                     ),
                 };
                 let taken = live.counter().taken().collect();
-                Counted::Window { closed, last, clock, held, taken }
+                Counted::Window { closed, flows, last, clock, held, taken }
             }
             Step::Moved { anchor, restamp: true, .. } => {
                 let time = UnixNanos(clock::times().boot.saturating_add(anchor));
@@ -325,7 +322,7 @@ mod tests {
             Tracker::default(),
             Box::new(FailingKeys(Arc::clone(&keys))),
         );
-        let mut live = LiveCounter::new(counter, Anchoring::start(reading, 0, true, 0, None), reading);
+        let mut live = LiveCounter::new(counter, None, Anchoring::start(reading, 0, true, 0, None), reading);
         let (windows, mut heard) = mpsc::channel(32);
         let (events, _events) = Events::new(None);
         let ears = Listener {

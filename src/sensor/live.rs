@@ -1,11 +1,16 @@
 //! A counter under a live clock: stamps frames by time since boot and the anchor, closes windows, and moves the anchor
 //! where one ends. Pure: looks at the clocks come in, windows go out through a callback.
 
-use super::anchor::{Anchoring, News, Reading, Stamps, Standing};
+use super::{
+    anchor::{Anchoring, News, Reading, Stamps, Standing},
+    flows::FlowWindows,
+};
 use crate::{
     UnixNanos,
-    dot11::Facts,
+    capture::Packet,
+    dot11::{self, Facts},
     tally::{Closed, Counter, KeyError},
+    wire::FlowContents,
 };
 
 /// What comes out, in this order.
@@ -15,6 +20,8 @@ pub enum Step {
     Window {
         /// What was counted.
         closed: Box<Closed>,
+        /// What it has of flows, where they are told.
+        flows: Option<Box<FlowContents>>,
         /// What its times are worth.
         standing: Standing,
         /// The anchor they were made with.
@@ -34,6 +41,7 @@ pub enum Step {
 /// A live counter.
 pub struct LiveCounter {
     counter: Counter,
+    flows: Option<FlowWindows>,
     anchoring: Anchoring,
     stamps: Stamps,
     /// When the run began, since boot.
@@ -43,8 +51,8 @@ pub struct LiveCounter {
 impl LiveCounter {
     /// A live counter before its first window. `reading` is the look at the clocks that `anchoring` began with.
     #[must_use]
-    pub fn new(counter: Counter, anchoring: Anchoring, reading: Reading) -> Self {
-        Self { counter, anchoring, stamps: Stamps::new(reading), began: reading.boot }
+    pub fn new(counter: Counter, flows: Option<FlowWindows>, anchoring: Anchoring, reading: Reading) -> Self {
+        Self { counter, flows, anchoring, stamps: Stamps::new(reading), began: reading.boot }
     }
 
     /// Opens the first window, when the run began.
@@ -92,8 +100,17 @@ impl LiveCounter {
             self.tick(boot, out)?;
         }
         let closed = self.counter.packet(self.time(boot), facts, original_len)?;
-        closed.into_iter().for_each(|closed| out(self.window(closed)));
+        closed.into_iter().for_each(|closed| out(self.window(closed, false)));
         Ok(())
+    }
+
+    /// A packet that was counted just now goes into its flow.
+    #[inline]
+    pub fn meter(&mut self, boot: i64, packet: &Packet<'_>, reading: dot11::Reading) {
+        let time = self.time(boot);
+        if let Some(flows) = &mut self.flows {
+            flows.packet(time, packet, reading);
+        }
     }
 
     /// Closes every window that is over `boot` after boot. The anchor moves where the first of them ends, if it is to.
@@ -108,7 +125,7 @@ impl LiveCounter {
                 None => self.counter.tick(self.time(boot))?,
             };
             let Some(closed) = closed else { return Ok(()) };
-            out(self.window(closed));
+            out(self.window(closed, false));
             if let Some(by) = by {
                 let restamp = self.anchoring.moved();
                 out(Step::Moved { by, anchor: self.anchoring.anchor(), restamp });
@@ -120,7 +137,7 @@ impl LiveCounter {
     /// Ends the run, `boot` after boot.
     pub fn finish(&mut self, boot: i64, out: &mut impl FnMut(Step)) {
         let Some(closed) = self.counter.finish(Some(self.time(boot))) else { return };
-        out(self.window(closed));
+        out(self.window(closed, true));
         // What is held need not wait for the next start if the time is known.
         if let Some(by) = self.anchoring.due()
             && self.anchoring.standing() == Standing::Held
@@ -138,8 +155,9 @@ impl LiveCounter {
         self.counter.open_window().is_some_and(|open| self.time(boot) >= open.end)
     }
 
-    fn window(&self, closed: Closed) -> Step {
+    fn window(&mut self, closed: Closed, last: bool) -> Step {
+        let flows = self.flows.as_mut().map(|flows| Box::new(flows.window(closed.end, last)));
         let closed = Box::new(closed);
-        Step::Window { closed, standing: self.anchoring.standing(), anchor: self.anchoring.anchor() }
+        Step::Window { closed, flows, standing: self.anchoring.standing(), anchor: self.anchoring.anchor() }
     }
 }

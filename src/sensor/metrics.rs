@@ -11,7 +11,7 @@ use crate::{
         serve::{self, Answers},
     },
     spool::SharedSpool,
-    wire::{Contents, Level, State, Status},
+    wire::{Contents, FlowContents, Level, State, Status},
 };
 use std::{
     collections::BTreeMap,
@@ -44,6 +44,8 @@ struct Inner {
     stations: u64,
     /// By frequency: frames, and milliseconds listened where that is known.
     channels: BTreeMap<u16, (u64, Option<u64>)>,
+    /// Where flows are told: records, and of these the ones beyond the bound of a window; packets in flows.
+    flows: Option<(u64, u64, u64)>,
 }
 
 impl Figures {
@@ -82,6 +84,16 @@ impl Figures {
             *frames = frames.saturating_add(channel.frames);
             *listened = known(*listened, channel.listened_ms);
         }
+    }
+
+    /// What the window has of flows, where they are told.
+    pub fn flows(&self, flows: Option<&FlowContents>) {
+        let Some(flows) = flows else { return };
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (records, left_out, packets) = inner.flows.get_or_insert_default();
+        *records += flows.sums.iter().map(|sum| sum.records).sum::<u64>();
+        *left_out += flows.metered.left_out;
+        *packets += flows.metered.in_flows.packets;
     }
 
     fn now(&self) -> Inner {
@@ -216,6 +228,14 @@ fn frames(page: &mut Page, figures: &Inner) {
     if let Some(drops) = figures.interface_drops {
         let help = "Frames that the interface dropped.";
         page.one("airtally_capture_interface_drops_total", Counter, help, &[], number(drops));
+    }
+    if let Some((records, left_out, packets)) = figures.flows {
+        let help = "Packets that are in flows.";
+        page.one("airtally_flow_packets_total", Counter, help, &[], number(packets));
+        let help = "Records of flows that ended, or that an update of was due.";
+        page.one("airtally_flow_records_total", Counter, help, &[], number(records));
+        let help = "Of these, the ones beyond flows.max_records of a window: only their sums are told.";
+        page.one("airtally_flow_records_left_out_total", Counter, help, &[], number(left_out));
     }
     page.one("airtally_stations", Gauge, "Stations in the newest window.", &[], number(figures.stations));
     let name = "airtally_channel_frames_total";

@@ -10,6 +10,7 @@ pub mod condition;
 mod counting;
 mod ending;
 pub mod events;
+pub mod flows;
 mod keeping;
 mod keys;
 mod known_time;
@@ -64,6 +65,12 @@ pub enum SensorError {
     /// The connection to the broker cannot even be tried.
     #[error(transparent)]
     Mqtt(#[from] MqttError),
+    /// What the interface hears is the air, and flows of the air were not asked for.
+    #[error(
+        "flows.radio: {0} is in monitor mode, and what it hears is mostly other people's traffic: if you may record it, set \
+         flows.radio = true; or set flows.enabled = false"
+    )]
+    FlowsOfAir(String),
     /// The system refused a thread or a signal.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),

@@ -20,6 +20,7 @@ use crate::{
     boot::boot_id,
     capture::{CaptureError, LiveOptions, Source, Stdin},
     config::{Sensor, SourceKind, Sync},
+    dot11::LinkType,
     oui::{
         Registry,
         store::{Detail, OuiError, Watch, cache},
@@ -117,6 +118,12 @@ pub(super) async fn open(config: Sensor) -> Result<Opened, SensorError> {
         SourceKind::Radio => None,
         _ => Some(open_source(&config, &signals)?),
     };
+    if config.source.kind == SourceKind::Interface && config.flows.enabled && !config.flows.radio {
+        let hears_air = |source: &Source| source.link_types().into_iter().any(LinkType::is_wireless);
+        if source.as_ref().is_some_and(hears_air) {
+            return Err(SensorError::FlowsOfAir(config.source.interface.clone()));
+        }
+    }
     // From here on the kernel keeps frames for us: this is when the run begins.
     let clocks = Clocks::new(&config.clock);
     let reading = clocks.read();

@@ -5,7 +5,8 @@ use crate::{
     mqtt::{Offer, OfferKind, Outbox, OutboxError},
     spool::{Entry, EntryKind, NewEntry, SharedSpool, Spool, SpoolError, Want},
     wire::{
-        BATCH_SCHEMA, GAP_SCHEMA, Gap, GapReason, IngestStatus, Record, ReplayAnswer, ReplayRequest, STAMPING, Stored,
+        BATCH_SCHEMA, FLOW_SCHEMA, GAP_SCHEMA, Gap, GapReason, IngestStatus, Record, ReplayAnswer, ReplayRequest,
+        STAMPING, Stored,
     },
 };
 use std::{
@@ -93,8 +94,9 @@ fn failed(error: SpoolError) -> OutboxError {
 
 fn offer(entry: Entry) -> Offer {
     let (kind, schema) = match entry.kind {
-        EntryKind::Batch => (OfferKind::Batch, BATCH_SCHEMA),
         EntryKind::Gap(_) => (OfferKind::Gap, GAP_SCHEMA),
+        EntryKind::Batch => (OfferKind::Batch, BATCH_SCHEMA),
+        EntryKind::Flows => (OfferKind::Flows, FLOW_SCHEMA),
     };
     Offer { id: entry.id, kind, run: entry.key.run, seq: entry.key.seq, part: entry.key.part, schema, body: entry.body }
 }
@@ -149,6 +151,7 @@ impl Outbox for SpoolOutbox {
     async fn next(&self, kind: OfferKind, after: u64, max: usize) -> Result<Vec<Offer>, OutboxError> {
         let want = match kind {
             OfferKind::Batch => Want::Batches,
+            OfferKind::Flows => Want::Flows,
             OfferKind::Gap => Want::Gaps,
         };
         let entries = self
@@ -270,7 +273,7 @@ mod tests {
         let gaps = spool.pending(BROKER, Want::Gaps, 0, 1_000, usize::MAX).unwrap();
         let range = |entry: Entry| match Record::decode(&entry.body).unwrap() {
             Record::Gap(gap) => (gap.first_seq, gap.last_seq.unwrap()),
-            Record::Batch(batch) => panic!("{batch:?}"),
+            other => panic!("{other:?}"),
         };
         gaps.into_iter().map(range).collect()
     }

@@ -6,6 +6,7 @@ use super::{
     condition::Conditions,
     counting::{self, Counted, Replay, Signals},
     events::Events,
+    flows::FlowWindows,
     keeping, keys,
     listening::{self, Listener},
     live::LiveCounter,
@@ -189,8 +190,9 @@ impl Work {
         let tracker = std::mem::take(&mut self.tracker);
         let mut counter = self.counter(true, tracker);
         counter.take(&earlier);
+        let flows = FlowWindows::new(&self.config.flows);
         let Self { signals, windows, .. } = self;
-        let mut live = LiveCounter::new(counter, anchoring, reading);
+        let mut live = LiveCounter::new(counter, flows, anchoring, reading);
         let finished = Arc::clone(&signals);
         let airtime = feed.airtime().cloned();
         let ears = Listener { clocks, boot, signals, windows, conditions, events, airtime };
@@ -204,7 +206,8 @@ impl Work {
         let mut counter = self.counter(false, tracker);
         loop {
             let replay = Replay::new(&self.config);
-            counting::count(&mut source, &mut counter, replay, &self.signals, &self.windows)?;
+            let flows = FlowWindows::new(&self.config.flows);
+            counting::count(&mut source, (&mut counter, flows), replay, &self.signals, &self.windows)?;
             let stopped = self.signals.stop.load(Ordering::Relaxed);
             if !stopped {
                 source.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));

@@ -19,8 +19,18 @@ const MAX_BODY: usize = 64 << 20;
 pub enum EntryKind {
     /// Part of a window.
     Batch,
+    /// Part of a window: flows. It has a place among the window's parts, and goes another way out.
+    Flows,
     /// A declared loss.
     Gap(GapReason),
+}
+
+impl EntryKind {
+    /// Whether it is a part of a window.
+    #[must_use]
+    pub const fn is_window(self) -> bool {
+        matches!(self, Self::Batch | Self::Flows)
+    }
 }
 
 /// Whose an entry is. Together with its [`EntryKind`] it is unique: the same again replaces what is stored.
@@ -100,6 +110,18 @@ impl NewEntry {
                 held: None,
                 body,
             },
+            Record::Flows(flows) => Self {
+                kind: EntryKind::Flows,
+                key: Key { site, sensor, run, seq: flows.identity.seq, part: flows.part },
+                parts: flows.parts,
+                last_seq: None,
+                start: flows.start,
+                end: flows.end,
+                frames: 0,
+                last: flows.last,
+                held: None,
+                body,
+            },
             Record::Gap(gap) => Self {
                 kind: EntryKind::Gap(gap.reason),
                 key: Key { site, sensor, run, seq: gap.first_seq, part: 0 },
@@ -151,8 +173,10 @@ impl NewEntry {
 pub enum Want {
     /// All of them.
     Everything,
-    /// Parts of windows.
+    /// Parts of windows, but flows.
     Batches,
+    /// Parts of windows that are flows.
+    Flows,
     /// Declared losses.
     Gaps,
 }
@@ -207,7 +231,7 @@ pub(super) mod code {
 impl EntryKind {
     pub(super) const fn code(self) -> i64 {
         match self {
-            Self::Batch => code::BATCH,
+            Self::Batch | Self::Flows => code::BATCH,
             Self::Gap(GapReason::Evicted) => code::EVICTED,
             Self::Gap(GapReason::Crash) => code::CRASH,
             Self::Gap(GapReason::Unavailable) => code::UNAVAILABLE,
@@ -215,8 +239,9 @@ impl EntryKind {
         }
     }
 
-    const fn from_code(code: i64) -> Self {
+    const fn from_code(code: i64, flows: bool) -> Self {
         match code {
+            code::BATCH if flows => Self::Flows,
             code::BATCH => Self::Batch,
             code::CRASH => Self::Gap(GapReason::Crash),
             code::UNAVAILABLE | code::ERASED_HERE | code::MISSING_HERE => Self::Gap(GapReason::Unavailable),
@@ -231,6 +256,8 @@ impl EntryKind {
 pub(super) struct PackedEntry {
     pub id: u64,
     pub code: i64,
+    /// Of a part of a window, whether it is flows.
+    pub flows: bool,
     pub key: Key,
     pub parts: u32,
     pub last_seq: Option<u64>,
@@ -255,6 +282,7 @@ impl PackedEntry {
         Self {
             id: 0,
             code: entry.kind.code(),
+            flows: entry.kind == EntryKind::Flows,
             key: entry.key.clone(),
             parts: entry.parts,
             last_seq: entry.last_seq,
@@ -275,7 +303,7 @@ impl PackedEntry {
         let body = zstd::bulk::decompress(&self.body, usize::try_from(self.size).ok()?.min(MAX_BODY)).ok()?;
         (body.len() as u64 == self.size).then_some(Entry {
             id: self.id,
-            kind: EntryKind::from_code(self.code),
+            kind: EntryKind::from_code(self.code, self.flows),
             key: self.key,
             parts: self.parts,
             start: self.start,

@@ -5,7 +5,7 @@
 
 use super::{
     NewEntry, Spool, SpoolError,
-    entry::{EntryKind, Held, PackedEntry, Packer, code},
+    entry::{Held, PackedEntry, Packer, code},
     failure::Failure,
     ring::{SLACK, needed_for},
     rows::{Head, Rows, Spot, signed},
@@ -207,7 +207,7 @@ impl Spool {
     /// Declares windows that could not be stored at all.
     pub(super) fn give_up_unstored(&mut self, now: UnixNanos, entries: &[NewEntry]) -> Result<Vec<Gap>, SpoolError> {
         let mask = self.everyone();
-        let lost = entries.iter().filter(|entry| entry.kind == EntryKind::Batch);
+        let lost = entries.iter().filter(|entry| entry.kind.is_window());
         let (windows, gaps) = self.declare(self.home_is_hot(), Why::Evicted, |tier| {
             let mut losses: Vec<Loss> = Vec::new();
             for NewEntry { key, start, end, frames, held, .. } in lost {

@@ -3,7 +3,7 @@
 
 use super::{
     Appended, Counts, Entry, NewEntry, Offered, Opening, RunInfo, Settings, SpoolError,
-    entry::{EntryKind, PackedEntry, Packer, Want, Which},
+    entry::{PackedEntry, Packer, Want, Which},
     failure::Damage,
     files::{self, COLD, HOT, Opened},
     rows::{Head, Rows, Spot},
@@ -152,7 +152,7 @@ impl Spool {
         }
         let mut ids = Vec::with_capacity(rows.len());
         for (row, entry) in rows.iter_mut().zip(entries) {
-            let stored = fits || entry.kind != EntryKind::Batch;
+            let stored = fits || !entry.kind.is_window();
             row.id = if stored { self.take_id() } else { 0 };
             ids.push(row.id);
         }
@@ -187,7 +187,7 @@ impl Spool {
         })?;
         self.home().trim_log()?;
         self.displace_in_cold(entries)?;
-        if entries.iter().any(|entry| entry.kind != EntryKind::Batch) {
+        if entries.iter().any(|entry| !entry.kind.is_window()) {
             self.bound_gaps()?;
         }
         Ok(Appended { ids, evicted })
@@ -489,7 +489,7 @@ impl Drop for Spool {
 
 /// Parts the entries in two near the middle, between two windows; `None` if they are all of one.
 fn halves(entries: &[NewEntry]) -> Option<(&[NewEntry], &[NewEntry])> {
-    let window = |entry: &NewEntry| (entry.kind, entry.key.run, entry.key.seq);
+    let window = |entry: &NewEntry| (entry.kind.code(), entry.key.run, entry.key.seq);
     let middle = entries.len() / 2;
     let cuts =
         || entries.windows(2).zip(1_usize..).filter(|(pair, _)| pair.first().map(window) != pair.last().map(window));

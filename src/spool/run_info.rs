@@ -40,7 +40,7 @@ impl RunInfo {
 
 /// What an entry says of its run's progress.
 pub(super) fn progress_of(entry: &NewEntry) -> RunInfo {
-    let window = (entry.kind == EntryKind::Batch).then_some(entry.key.seq);
+    let window = entry.kind.is_window().then_some(entry.key.seq);
     RunInfo {
         site: String::new(),
         sensor: String::new(),

@@ -24,7 +24,7 @@ pub(super) const APPLICATION_ID: i32 = 0x6174_7370;
 pub(super) const FIRST_TABLE: &str = "CREATE TABLE runs (\n    id INTEGER PRIMARY KEY, site TEXT NOT NULL, sensor TEXT";
 /// The format of the file (`PRAGMA user_version`). It rises only together with a change of the tables: a file that has
 /// exactly these tables has this format, and another number in it is damage.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 /// Octets of a page of a new file: small, because a commit rewrites a page of each index for some dozen octets.
 const PAGE: u64 = 1024;
 /// Octets overwritten in one transaction.
@@ -41,7 +41,8 @@ CREATE TABLE entries (
     id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, kind INTEGER NOT NULL, seq INTEGER NOT NULL,
     part INTEGER NOT NULL, parts INTEGER NOT NULL, last_seq INTEGER, start INTEGER NOT NULL, end INTEGER NOT NULL,
     frames INTEGER NOT NULL, last INTEGER NOT NULL, added INTEGER NOT NULL, pending INTEGER NOT NULL,
-    size INTEGER NOT NULL, stored INTEGER NOT NULL, body INTEGER NOT NULL, boot BLOB, boot_start INTEGER
+    size INTEGER NOT NULL, stored INTEGER NOT NULL, body INTEGER NOT NULL, boot BLOB, boot_start INTEGER,
+    flows INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE UNIQUE INDEX identity ON entries (run_id, kind, seq, part);
 CREATE INDEX undelivered ON entries (id, pending) WHERE pending <> 0;
@@ -63,6 +64,10 @@ ALTER TABLE runs ADD COLUMN anchor INTEGER;
 ALTER TABLE entries ADD COLUMN boot BLOB;
 ALTER TABLE entries ADD COLUMN boot_start INTEGER;
 CREATE INDEX held ON entries (id) WHERE boot IS NOT NULL;
+";
+/// From format 2: parts of windows went one way.
+const TO_FORMAT_3: &str = "
+ALTER TABLE entries ADD COLUMN flows INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// What a commit must survive.
@@ -185,7 +190,12 @@ impl Store {
             }
             if found < FORMAT {
                 let tx = conn.unchecked_transaction()?;
-                tx.execute_batch(if found == 0 { SCHEMA } else { TO_FORMAT_2 })?;
+                let steps: &[&str] = match found {
+                    0 => &[SCHEMA],
+                    1 => &[TO_FORMAT_2, TO_FORMAT_3],
+                    _ => &[TO_FORMAT_3],
+                };
+                steps.iter().try_for_each(|sql| tx.execute_batch(sql))?;
                 tx.pragma_update(None, "user_version", FORMAT)?;
                 tx.commit()?;
             }
@@ -379,28 +389,27 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_the_first_format_is_brought_up_to_date_with_what_it_holds() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("spool.sqlite");
-        File::create(&path).unwrap();
-        let mut store = Store::open(&path, Medium::Disk, 1 << 20).unwrap();
-        store
-            .write(Safety::Synced, |tier| {
-                let run_id = tier.run_id("home", "s", Uuid::nil(), UnixNanos(0), UnixNanos(0))?;
-                tier.put(run_id, &row(1, 0, 10))
-            })
-            .unwrap();
-        store
-            .conn
-            .execute_batch(
-                "DROP INDEX held; ALTER TABLE runs DROP COLUMN boot; ALTER TABLE runs DROP COLUMN anchor;
-                 ALTER TABLE entries DROP COLUMN boot; ALTER TABLE entries DROP COLUMN boot_start;
-                 PRAGMA user_version = 1;",
-            )
-            .unwrap();
-        drop(store);
-        let store = Store::open(&path, Medium::Disk, 1 << 20).unwrap();
-        assert_eq!(store.read(|tier| Ok((tier.all()?.len(), tier.runs()?.len()))).unwrap(), (1, 1));
+    fn a_file_of_an_earlier_format_is_brought_up_to_date_with_what_it_holds() {
+        let to_2 = "ALTER TABLE entries DROP COLUMN flows; PRAGMA user_version = 2;";
+        let to_1 = "DROP INDEX held; ALTER TABLE runs DROP COLUMN boot; ALTER TABLE runs DROP COLUMN anchor;
+                    ALTER TABLE entries DROP COLUMN boot; ALTER TABLE entries DROP COLUMN boot_start;
+                    PRAGMA user_version = 1;";
+        for back in [&[to_2][..], &[to_2, to_1]] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("spool.sqlite");
+            File::create(&path).unwrap();
+            let mut store = Store::open(&path, Medium::Disk, 1 << 20).unwrap();
+            store
+                .write(Safety::Synced, |tier| {
+                    let run_id = tier.run_id("home", "s", Uuid::nil(), UnixNanos(0), UnixNanos(0))?;
+                    tier.put(run_id, &row(1, 0, 10))
+                })
+                .unwrap();
+            back.iter().for_each(|sql| store.conn.execute_batch(sql).unwrap());
+            drop(store);
+            let store = Store::open(&path, Medium::Disk, 1 << 20).unwrap();
+            assert_eq!(store.read(|tier| Ok((tier.all()?.len(), tier.runs()?.len()))).unwrap(), (1, 1));
+        }
     }
 
     #[test]

@@ -53,7 +53,12 @@ impl Exposure {
     /// looked for, since nobody else announces any.
     #[must_use]
     pub fn of(record: &Record) -> Self {
-        let Record::Batch(batch) = record else { return Self::NOTHING };
+        let batch = match record {
+            Record::Batch(batch) => batch,
+            // Addresses of who speaks with whom are never withheld in part: see `config::Flows`.
+            Record::Flows(_) => return Self { addresses: Addresses::Plain, sought: false },
+            Record::Gap(_) => return Self::NOTHING,
+        };
         batch.stations.iter().map(Self::of_station).fold(Self::NOTHING, Self::and)
     }
 

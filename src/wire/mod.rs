@@ -1,8 +1,8 @@
 //! What travels: the messages, their JSON and the versions of their schemas. Knows no transport.
 //!
 //! * `batch`: a window of a sensor; `split`: its parts; `address`: how a station is named; `exposure`: what records tell; `ssid`: how a network is.
-//! * `gap`: a declared loss of windows; `record`: a batch or a gap, as spool and sinks carry them.
-//! * `flow`: who spoke with whom.
+//! * `flow`: who spoke with whom, and what a window has of that.
+//! * `gap`: a declared loss of windows; `record`: a part of a window or a gap, as spool and sinks carry them.
 //! * `status`: how a sensor or an ingest is; `meaning`: the same in words; `info`: what a sensor is; `event`: what happened to it.
 //! * `stored`: the word of an ingest that it has all of a run.
 //! * `request`, `response`: what a sensor is asked, and what it answers.
@@ -31,14 +31,14 @@ pub use batch::{
 };
 pub use event::{EVENT_SCHEMA, Event, EventMessage};
 pub use exposure::{Addresses, Exposure};
-pub use flow::FlowRow;
+pub use flow::{FLOW_SCHEMA, FlowContents, FlowRow, FlowSum, Flows, Metered, PacketSum, PortClass};
 pub use gap::{ERASED, GAP_SCHEMA, Gap, GapReason, MISSING};
 pub use info::{INFO_SCHEMA, Info};
 pub use meaning::Level;
 pub use record::{DecodeError, Record};
 pub use request::ReplayRequest;
 pub use response::{REFUSAL_SCHEMA, REPLAY_SCHEMA, Refusal, RefusalReason, ReplayAnswer};
-pub use split::split;
+pub use split::{number_parts, split};
 pub use ssid::ssid_text;
 pub use status::{
     INGEST_SCHEMA, IngestHealth, IngestStatus, Overlap, RunRange, STATUS_SCHEMA, SinkStatus, State, Status,

@@ -1,6 +1,6 @@
-//! A batch or a gap: what spool, broker and sinks carry. Reads and writes their JSON.
+//! A part of a window or a gap: what spool, broker and sinks carry. Reads and writes their JSON.
 
-use super::{BATCH_SCHEMA, Batch, GAP_SCHEMA, Gap, TimeSource};
+use super::{BATCH_SCHEMA, Batch, FLOW_SCHEMA, Flows, GAP_SCHEMA, Gap, TimeSource};
 use crate::UnixNanos;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -10,6 +10,8 @@ use uuid::Uuid;
 pub enum Record {
     /// Part of a window.
     Batch(Box<Batch>),
+    /// Part of a window: flows.
+    Flows(Box<Flows>),
     /// A declared loss.
     Gap(Gap),
 }
@@ -21,7 +23,7 @@ pub enum DecodeError {
     #[error("not a batch: {0}")]
     Shape(#[from] serde_json::Error),
     /// Another schema, or a major version that this program does not read.
-    #[error("schema '{0}' is not one this version reads ({BATCH_SCHEMA}, {GAP_SCHEMA})")]
+    #[error("schema '{0}' is not one this version reads ({BATCH_SCHEMA}, {FLOW_SCHEMA}, {GAP_SCHEMA})")]
     Schema(String),
     /// Well-formed, but impossible.
     #[error("not a batch: {0}")]
@@ -53,6 +55,16 @@ impl Record {
                 }
                 Ok(Self::Batch(Box::new(batch)))
             }
+            FLOW_SCHEMA => {
+                let flows: Flows = serde_json::from_slice(payload)?;
+                if flows.part == 0 || flows.part >= flows.parts {
+                    return Err(DecodeError::Impossible("its part number is not between 1 and its number of parts"));
+                }
+                if flows.end < flows.start {
+                    return Err(DecodeError::Impossible("it ends before it starts"));
+                }
+                Ok(Self::Flows(Box::new(flows)))
+            }
             GAP_SCHEMA => Ok(Self::Gap(serde_json::from_slice(payload)?)),
             _ => Err(DecodeError::Schema(schema.chars().take(64).collect())),
         }
@@ -63,6 +75,7 @@ impl Record {
     pub fn encode(&self) -> Vec<u8> {
         match self {
             Self::Batch(batch) => serde_json::to_vec(batch),
+            Self::Flows(flows) => serde_json::to_vec(flows),
             Self::Gap(gap) => serde_json::to_vec(gap),
         }
         .unwrap_or_default() // These types have string keys and finite numbers: nothing in them can fail.
@@ -83,6 +96,14 @@ impl Record {
                     moved(&mut station.last_seen);
                 }
             }
+            Self::Flows(flows) => {
+                flows.clock = TimeSource::System;
+                moved(&mut flows.start);
+                moved(&mut flows.end);
+                for flow in &mut flows.flows {
+                    flow.first_time.as_mut().into_iter().chain(&mut flow.last_time).for_each(moved);
+                }
+            }
             Self::Gap(gap) => {
                 moved(&mut gap.start);
                 moved(&mut gap.end);
@@ -96,6 +117,7 @@ impl Record {
     pub fn site(&self) -> &str {
         match self {
             Self::Batch(batch) => &batch.identity.site,
+            Self::Flows(flows) => &flows.identity.site,
             Self::Gap(gap) => &gap.site,
         }
     }
@@ -105,6 +127,7 @@ impl Record {
     pub fn sensor(&self) -> &str {
         match self {
             Self::Batch(batch) => &batch.identity.sensor,
+            Self::Flows(flows) => &flows.identity.sensor,
             Self::Gap(gap) => &gap.sensor,
         }
     }
@@ -114,6 +137,7 @@ impl Record {
     pub fn run(&self) -> Uuid {
         match self {
             Self::Batch(batch) => batch.identity.run,
+            Self::Flows(flows) => flows.identity.run,
             Self::Gap(gap) => gap.run,
         }
     }

@@ -1,6 +1,6 @@
 //! A window's contents as parts that fit a message. Knows sizes, not transports.
 
-use super::{BATCH_SCHEMA, Batch, Contents, Identity, STAMPING, Station, TimeSource, Vendor};
+use super::{BATCH_SCHEMA, Batch, Contents, Flows, Identity, STAMPING, Station, TimeSource, Vendor};
 use crate::UnixNanos;
 use serde::Serialize;
 use std::{collections::BTreeMap, io, mem};
@@ -28,6 +28,7 @@ pub fn split(
         // The widest numbers while measuring; the true ones are set at the end.
         part: u32::MAX,
         parts: u32::MAX,
+        flow_parts: None,
         start,
         end,
         clock,
@@ -57,11 +58,21 @@ pub fn split(
         }
     }
     parts.push(part);
-    let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
-    for (number, part) in (0..).zip(&mut parts) {
+    number_parts(&mut parts, &mut []);
+    parts
+}
+
+/// Numbers the parts of one window: its batches, then what it has of flows.
+pub fn number_parts(batches: &mut [Batch], flows: &mut [Flows]) {
+    let of_flows = u32::try_from(flows.len()).unwrap_or(u32::MAX);
+    let count = u32::try_from(batches.len()).unwrap_or(u32::MAX).saturating_add(of_flows);
+    for (part, number) in batches.iter_mut().zip(0..) {
+        (part.part, part.parts, part.flow_parts) = (number, count, (of_flows > 0).then_some(of_flows));
+    }
+    let first = u32::try_from(batches.len()).unwrap_or(u32::MAX);
+    for (part, number) in flows.iter_mut().zip(first..) {
         (part.part, part.parts) = (number, count);
     }
-    parts
 }
 
 enum PartRow {
@@ -79,7 +90,7 @@ impl PartRow {
 }
 
 /// How many octets of JSON a value makes, without making them.
-fn encoded_len(value: &impl Serialize) -> usize {
+pub(super) fn encoded_len(value: &impl Serialize) -> usize {
     struct Count(usize);
     impl io::Write for Count {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

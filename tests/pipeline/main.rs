@@ -4,6 +4,7 @@
 mod bad_input;
 mod commits;
 mod faults;
+mod flows;
 mod grafana;
 mod influx;
 mod live;

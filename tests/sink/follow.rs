@@ -32,6 +32,7 @@ impl Scripted {
 fn seq(record: &Record) -> u64 {
     match record {
         Record::Batch(batch) => batch.identity.seq,
+        Record::Flows(flows) => flows.identity.seq,
         Record::Gap(gap) => gap.first_seq,
     }
 }

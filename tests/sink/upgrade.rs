@@ -5,6 +5,7 @@ use airtally::{
         History, Sink, Sqlite,
         history::{Order, Paging, Range, Scope, Totals, query::StationFilter, query::StationSort},
     },
+    wire::Record,
 };
 use rusqlite::{Connection, params};
 use std::{path::Path, time::Duration};
@@ -103,4 +104,33 @@ async fn nothing_of_an_earlier_version_s_history_is_lost() {
     let stations =
         history.stations(Range::ALL, &Scope::default(), &StationFilter::default(), sort, &Paging::default()).unwrap();
     assert_eq!(stations.items.iter().map(|row| row.frames_sent).collect::<Vec<_>>(), [72 * 30; 2]);
+}
+
+#[tokio::test]
+async fn a_history_from_before_flows_takes_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("history.sqlite");
+    let config = config::Sqlite { path: path.clone(), ..config::Sqlite::default() };
+    let records = crate::records::sample(crate::records::records(40));
+    let windows: Vec<_> = records.iter().filter(|record| !matches!(record, Record::Flows(_))).cloned().collect();
+    Sqlite::open(&config).unwrap().store(&windows).await.unwrap();
+    let before = totals(&path);
+    let tables = "DROP TABLE flows; DROP TABLE flow_sums; DROP TABLE flow_windows; PRAGMA user_version = 2;";
+    Connection::open(&path).unwrap().execute_batch(tables).unwrap();
+    let mut sink = Sqlite::open(&config).unwrap();
+    assert_eq!(totals(&path), before);
+    sink.store(&records).await.unwrap();
+    let number = |sql: &str| Connection::open(&path).unwrap().query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    let told: u64 = records
+        .iter()
+        .filter_map(|record| match record {
+            Record::Flows(flows) => Some(flows.sums.iter().map(|sum| sum.records).sum::<u64>()),
+            _ => None,
+        })
+        .sum();
+    let told = i64::try_from(told).unwrap();
+    assert!(told > 0);
+    assert_eq!((number("SELECT count(*) FROM flows"), number("SELECT sum(records) FROM flow_sums")), (told, told));
+    let after = totals(&path);
+    assert_eq!((after.frames, after.stations, after.incomplete), (before.frames, before.stations, 0));
 }

@@ -24,6 +24,7 @@ fn window(run: Uuid, seq: u64, held: bool) -> NewEntry {
         identity: Identity { site: "home".into(), sensor: "s".into(), run, seq },
         part: 0,
         parts: 1,
+        flow_parts: None,
         start: UnixNanos(began + GUESS),
         end: UnixNanos(began + 10 * SECOND + GUESS),
         clock: TimeSource::Unsynced,

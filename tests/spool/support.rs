@@ -168,6 +168,7 @@ pub fn heard(seq: u64, mac: Address, role: Role, names: usize) -> NewEntry {
         identity: Identity { site: "home".into(), sensor: "s".into(), run: RUN, seq },
         part: 0,
         parts: 1,
+        flow_parts: None,
         start: at(seq as i64),
         end: at(seq as i64 + 1),
         clock: TimeSource::System,

@@ -32,6 +32,23 @@ pub fn tables(records: &[Record]) -> Tables {
                 );
                 continue;
             }
+            Record::Flows(flows) => {
+                for sum in &flows.sums {
+                    // One class of ports for each protocol is all that random records have.
+                    add(
+                        "net_flow",
+                        &sum.proto,
+                        &[
+                            ("records", sum.records),
+                            ("packets_out", sum.packets_out),
+                            ("bytes_out", sum.bytes_out),
+                            ("packets_in", sum.packets_in),
+                            ("bytes_in", sum.bytes_in),
+                        ],
+                    );
+                }
+                continue;
+            }
             Record::Batch(batch) => batch,
         };
         if let Some(capture) = &batch.capture {
@@ -48,7 +65,7 @@ pub fn tables(records: &[Record]) -> Tables {
                     ("group_ta", capture.group_ta),
                     ("overflow_frames", capture.overflow_frames),
                     ("late", capture.late),
-                    ("parts", batch.parts.into()),
+                    ("parts", (batch.parts - batch.flow_parts.unwrap_or(0)).into()),
                 ],
             );
             if let Some(mended) = capture.mended_times {
@@ -117,9 +134,11 @@ pub fn own_tag(measurement: &str) -> &'static str {
         "wifi_vendor" => "vendor",
         "wifi_channel" => "freq_mhz",
         "wifi_gap" => "reason",
+        "net_flow" => "proto",
         _ => "",
     }
 }
 
 /// Measurements of the schema.
-pub const MEASUREMENTS: [&str; 5] = ["wifi_sensor", "wifi_station", "wifi_vendor", "wifi_channel", "wifi_gap"];
+pub const MEASUREMENTS: [&str; 6] =
+    ["wifi_sensor", "wifi_station", "wifi_vendor", "wifi_channel", "wifi_gap", "net_flow"];

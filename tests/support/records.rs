@@ -5,12 +5,13 @@
 use airtally::{
     Mac, UnixNanos,
     wire::{
-        Address, BATCH_SCHEMA, Batch, Capture, Channel, GAP_SCHEMA, Gap, GapReason, Identity, Record, Role, STAMPING,
-        Signal, Station, TimeSource, Vendor,
+        Address, BATCH_SCHEMA, Batch, Capture, Channel, FlowContents, FlowRow, FlowSum, Flows, GAP_SCHEMA, Gap,
+        GapReason, Identity, Metered, PacketSum, PortClass, Record, Role, STAMPING, Signal, Station, TimeSource,
+        Vendor, number_parts,
     },
 };
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 use uuid::Uuid;
 
 /// Names that want escaping somewhere.
@@ -174,6 +175,7 @@ fn window() -> impl Strategy<Value = Vec<Batch>> {
                 identity: Identity { site: String::new(), sensor: String::new(), run: Uuid::nil(), seq: 0 },
                 part: part as u32,
                 parts: parts as u32,
+                flow_parts: None,
                 start: UnixNanos(0),
                 end: UnixNanos(0),
                 clock: if last { TimeSource::Capture } else { TimeSource::System },
@@ -216,16 +218,30 @@ pub fn records(windows: usize) -> impl Strategy<Value = Vec<Record>> {
             let mut start = begin;
             for (seq, parts) in windows.iter().enumerate() {
                 let end = start.align_down(ten).saturating_add(ten);
-                for part in parts {
-                    let mut part = part.clone();
+                let identity = Identity { site: site.clone(), sensor: sensor.clone(), run, seq: seq as u64 };
+                let mut batches = parts.clone();
+                for part in &mut batches {
                     part.stamping = (bits & 1 == 1).then_some(STAMPING);
-                    part.identity = Identity { site: site.clone(), sensor: sensor.clone(), run, seq: seq as u64 };
+                    part.identity = identity.clone();
                     (part.start, part.end) = (start, end);
                     for station in &mut part.stations {
                         (station.first_seen, station.last_seen) = (start, end);
                     }
-                    records.push(Record::Batch(Box::new(part)));
                 }
+                let mut flows = match bits >> (seq % 8) & 2 {
+                    0 => Vec::new(),
+                    _ => Flows::split(
+                        &identity,
+                        (start, end),
+                        TimeSource::Capture,
+                        false,
+                        flows(seq as u64, start),
+                        4_096,
+                    ),
+                };
+                number_parts(&mut batches, &mut flows);
+                records.extend(batches.into_iter().map(|batch| Record::Batch(Box::new(batch))));
+                records.extend(flows.into_iter().map(|flows| Record::Flows(Box::new(flows))));
                 start = end;
             }
             records.push(Record::Gap(Gap {
@@ -249,6 +265,48 @@ pub fn records(windows: usize) -> impl Strategy<Value = Vec<Record>> {
     })
 }
 
+/// What a window has of flows: some records, and their sum.
+fn flows(seq: u64, time: UnixNanos) -> FlowContents {
+    let row = |n: u64| FlowRow {
+        proto: "tcp".into(),
+        src: IpAddr::from([10, 0, 0, 1]),
+        src_port: 40_000,
+        dst: IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]),
+        dst_port: 443,
+        packets_out: n,
+        bytes_out: 100 * n,
+        packets_in: 1,
+        bytes_in: 60,
+        first_time: (n != 1).then_some(time),
+        last_time: (n != 1).then_some(time),
+        tcp_flags_out: "SA".into(),
+        tcp_flags_in: String::new(),
+        layer7: Some("tls".into()),
+        layer7_info: (n == 2).then(|| "\"naïve\".example\u{1}".into()),
+        part: u32::try_from(n).unwrap(),
+        end: "idle".into(),
+    };
+    let records = seq % 40;
+    let packets: u64 = (0..records).sum();
+    FlowContents {
+        metered: Metered {
+            captured: PacketSum { packets: packets + 1, bytes: 100 * packets + 60 * records },
+            in_flows: PacketSum { packets: packets + 1, bytes: 100 * packets + 60 * records },
+            ..Metered::default()
+        },
+        sums: vec![FlowSum {
+            proto: "tcp".into(),
+            ports: PortClass::System,
+            records,
+            packets_out: packets,
+            bytes_out: 100 * packets,
+            packets_in: records,
+            bytes_in: 60 * records,
+        }],
+        rows: (0..records).map(row).collect(),
+    }
+}
+
 /// One value of a strategy, the same in every run of the tests.
 pub fn sample<S: Strategy>(strategy: S) -> S::Value {
     strategy.new_tree(&mut TestRunner::deterministic()).unwrap().current()
@@ -262,6 +320,7 @@ pub fn simple(site: &str, sensor: &str, seq: u64, station: Station) -> Batch {
         identity: Identity { site: site.into(), sensor: sensor.into(), run: Uuid::from_u128(7), seq },
         part: 0,
         parts: 1,
+        flow_parts: None,
         start,
         end: start.saturating_add(Duration::from_secs(10)),
         clock: TimeSource::System,

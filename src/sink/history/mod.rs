@@ -4,13 +4,14 @@
 //!   minutes and hours, `detail` what is packed in them.
 //! * `read` opens it for reading, and [`query`] has the questions. They are asked of `cells`, which makes one of the tiers; `raw`
 //!   reads windows. `range` is what questions and answers are framed in.
-//! * `counts` and `station` are the sums.
+//! * `flows` stores who spoke with whom. `counts` and `station` are the sums.
 
 mod bounds;
 mod cells;
 mod coarse;
 mod counts;
 mod detail;
+mod flows;
 pub mod query;
 mod range;
 mod raw;

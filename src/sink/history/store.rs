@@ -1,7 +1,7 @@
 //! The SQLite sink: the embedded history, bounded in size and age. Owns the writing side: `roll` makes the
 //! coarser tiers, `bounds` says what gives way. Tables and views: `schema.sql`, `tiers.sql`.
 
-use super::{bounds, coarse, counts::Kinds, roll};
+use super::{bounds, coarse, counts::Kinds, flows, roll};
 use crate::{
     UnixNanos, config,
     sink::{
@@ -25,13 +25,13 @@ pub(super) const HISTORY: FileMark = FileMark {
     name: "a history",
     application_id: sqlite_file::HISTORY_MARK,
     table: "windows",
-    schema: &[include_str!("tiers.sql"), include_str!("schema.sql")],
+    schema: &[include_str!("tiers.sql"), include_str!("schema.sql"), include_str!("flows.sql")],
     // Version 1 kept windows for 30 days where the configuration did not say.
-    upgrades: &[&[
-        include_str!("from_1.sql"),
-        include_str!("tiers.sql"),
-        "INSERT INTO progress VALUES ('retention', 2592000);",
-    ]],
+    upgrades: &[
+        &[include_str!("from_1.sql"), include_str!("tiers.sql"), "INSERT INTO progress VALUES ('retention', 2592000);"],
+        // Version 2 had no flows.
+        &[include_str!("flows.sql")],
+    ],
 };
 
 /// Gap records kept, at most.
@@ -189,7 +189,16 @@ impl Writer {
         let bound = self.config.max_bytes.0 / 8 * 7;
         for record in records {
             match record {
-                Record::Batch(batch) => store_batch(&transaction, batch, now)?,
+                Record::Batch(batch) => {
+                    if let Some(window) = store_part(&transaction, batch, now)? {
+                        store_rows(&transaction, batch, window)?;
+                    }
+                }
+                Record::Flows(flows) => {
+                    if let Some(window) = store_part(&transaction, &flows::shell(flows), now)? {
+                        flows::store(&transaction, flows, window)?;
+                    }
+                }
                 Record::Gap(gap) => store_gap(&transaction, gap, now)?,
             }
             // After each record: the space of what gives way is used again by the next, and the file never
@@ -254,7 +263,7 @@ fn used(transaction: &Transaction<'_>) -> rusqlite::Result<u64> {
 }
 
 /// A count as SQLite keeps it: held at 2^63 - 1.
-fn count(count: u64) -> i64 {
+pub(super) fn count(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
@@ -269,7 +278,8 @@ impl ToSql for Stored {
     }
 }
 
-fn store_batch(transaction: &Transaction<'_>, batch: &Batch, now: UnixNanos) -> rusqlite::Result<()> {
+/// Stores a part of a window, without what is in its rows. Gives its row's number; nothing if it is here already.
+fn store_part(transaction: &Transaction<'_>, batch: &Batch, now: UnixNanos) -> rusqlite::Result<Option<i64>> {
     let identity = &batch.identity;
     let run = identity.run.to_string();
     let frames = batch.capture.as_ref().map(|capture| count(capture.frames));
@@ -284,7 +294,7 @@ fn store_batch(transaction: &Transaction<'_>, batch: &Batch, now: UnixNanos) -> 
         .optional()?;
     let rolled = coarse::progress(transaction, "rolled")?;
     match known {
-        Some((_, was, end, parts)) if (was, end, parts) == (frames, batch.end.0, batch.parts) => return Ok(()),
+        Some((_, was, end, parts)) if (was, end, parts) == (frames, batch.end.0, batch.parts) => return Ok(None),
         // A sensor on a file that was stopped amid a window sends that window again, whole, when it goes on.
         Some((id, ..)) if id > rolled => {
             // Its other parts too, where it is cut otherwise now.
@@ -295,8 +305,8 @@ fn store_batch(transaction: &Transaction<'_>, batch: &Batch, now: UnixNanos) -> 
             transaction.prepare_cached(sql)?.execute(what)?;
         }
         // What is in the sums stays what it was.
-        Some(_) => return Ok(()),
-        None if roll::is_summed(transaction, &run, batch.part, count(identity.seq))? => return Ok(()),
+        Some(_) => return Ok(None),
+        None if roll::is_summed(transaction, &run, batch.part, count(identity.seq))? => return Ok(None),
         None => {}
     }
     let kinds = Kinds::of(batch);
@@ -344,7 +354,7 @@ fn store_batch(transaction: &Transaction<'_>, batch: &Batch, now: UnixNanos) -> 
             count(kinds.randomised),
             count(kinds.other),
         ])?;
-    store_rows(transaction, batch, transaction.last_insert_rowid())
+    Ok(Some(transaction.last_insert_rowid()))
 }
 
 fn store_rows(transaction: &Transaction<'_>, batch: &Batch, window: i64) -> rusqlite::Result<()> {

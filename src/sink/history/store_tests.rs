@@ -56,6 +56,7 @@ fn window(seq: u64, stations: u64) -> Record {
         identity: Identity { site: "home".into(), sensor: "pi".into(), run: Uuid::nil(), seq },
         part: 0,
         parts: 1,
+        flow_parts: None,
         start: UnixNanos(0), // Windows of long ago are as new as any: they were stored today.
         end: UnixNanos(1),
         clock: TimeSource::Capture,

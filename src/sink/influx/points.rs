@@ -5,7 +5,7 @@ use super::line_protocol::{Point, Value};
 use crate::{
     UnixNanos,
     sink::word,
-    wire::{Address, Batch, Gap, Record, STAMPING, Signal, Station},
+    wire::{Address, Batch, Flows, Gap, Record, STAMPING, Signal, Station},
 };
 use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 use uuid::Uuid;
@@ -49,6 +49,7 @@ pub fn points(record: &Record) -> Result<Vec<Point>, Unwritable> {
             points.extend(channel_points(batch));
             points
         }
+        Record::Flows(flows) => flow_points(flows),
         Record::Gap(gap) => vec![gap_point(gap)],
     })
 }
@@ -63,14 +64,18 @@ const MILLISECOND: u32 = 1_000_000;
 /// From [`STAMPING`] on, the nanoseconds below the start's millisecond are the run's: two sensors of one name do not
 /// overwrite each other, in databases that keep nanoseconds.
 fn stamp(batch: &Batch) -> UnixNanos {
-    let millisecond = Duration::from_nanos(MILLISECOND.into());
-    let window = batch.end.saturating_since(batch.start);
-    let room = window.checked_div(batch.parts).filter(|room| !room.is_zero()).unwrap_or(millisecond);
     let start = match batch.stamping {
         Some(STAMPING..) => below_millisecond(batch.start, batch.identity.run, 0),
         _ => batch.start,
     };
-    start.saturating_add(room.min(millisecond).saturating_mul(batch.part))
+    part_stamp((batch.start, batch.end), start, (batch.part, batch.parts))
+}
+
+fn part_stamp(window: (UnixNanos, UnixNanos), start: UnixNanos, (part, parts): (u32, u32)) -> UnixNanos {
+    let millisecond = Duration::from_nanos(MILLISECOND.into());
+    let length = window.1.saturating_since(window.0);
+    let room = length.checked_div(parts).filter(|room| !room.is_zero()).unwrap_or(millisecond);
+    start.saturating_add(room.min(millisecond).saturating_mul(part))
 }
 
 /// A gap is stamped at its start. Those of one run may begin at one time, where nobody knows better: from [`STAMPING`] on
@@ -123,7 +128,9 @@ fn sensor_point(batch: &Batch) -> Point {
     fields.push(("tracked", Value::Count(tracked)));
     if let Some(capture) = &batch.capture {
         // These belong to the window, not to a part: once each, so that sums over points are exact.
-        fields.push(("parts", Value::Count(batch.parts.into())));
+        // Of its parts those that are points of this measurement.
+        let parts = batch.parts.saturating_sub(batch.flow_parts.unwrap_or(0));
+        fields.push(("parts", Value::Count(parts.into())));
         fields.push(("window_ms", milliseconds(batch.start, batch.end)));
         let counts = [
             ("frames", Some(capture.frames)),
@@ -360,6 +367,34 @@ fn channel_points(batch: &Batch) -> Vec<Point> {
             point.fields = vec![("frames", Value::Count(frames)), ("bytes", Value::Count(bytes))];
             point.fields.extend(listened.map(|count| ("listened_ms", Value::Count(count))));
             point
+        })
+        .collect()
+}
+
+/// Sums alone: a 5-tuple is no tag, since a database does not forget a series. At most six protocols by four classes of ports.
+fn flow_points(flows: &Flows) -> Vec<Point> {
+    let start = below_millisecond(flows.start, flows.identity.run, 0);
+    let time = part_stamp((flows.start, flows.end), start, (flows.part, flows.parts));
+    let mut sums: BTreeMap<(String, String), [u64; 5]> = BTreeMap::new();
+    for sum in &flows.sums {
+        let known = matches!(sum.proto.as_str(), "tcp" | "udp" | "sctp" | "icmp" | "icmp6");
+        let proto = if known { sum.proto.as_str() } else { OTHER };
+        let all = sums.entry((proto.to_owned(), word(&sum.ports))).or_default();
+        let more = [sum.records, sum.packets_out, sum.bytes_out, sum.packets_in, sum.bytes_in];
+        all.iter_mut().zip(more).for_each(|(all, more)| *all = all.saturating_add(more));
+    }
+    let names = ["records", "packets_out", "bytes_out", "packets_in", "bytes_in"];
+    sums.into_iter()
+        .map(|((proto, ports), counts)| Point {
+            measurement: "net_flow",
+            tags: vec![
+                ("site", flows.identity.site.clone()),
+                ("sensor", flows.identity.sensor.clone()),
+                ("proto", proto),
+                ("ports", ports),
+            ],
+            fields: names.into_iter().zip(counts).map(|(name, count)| (name, Value::Count(count))).collect(),
+            time,
         })
         .collect()
 }

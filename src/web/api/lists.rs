@@ -1,4 +1,4 @@
-//! Lists: sensors, stations, networks, vendors, gaps.
+//! Lists: sensors, stations, networks, vendors, gaps, flows.
 
 use super::{Api, answer::Problem, exposure::Expected, parameters::Asked};
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     roster::Sensor,
     sink::history::{
         Counts, Crowd, Page,
-        query::{NetworkSort, SensorRow, StationFilter, StationSort},
+        query::{FlowFilter, NetworkSort, SensorRow, StationFilter, StationSort},
     },
     web::Response,
     wire::State,
@@ -142,6 +142,25 @@ const NETWORK_COLUMNS: &[&str] = &[
 ];
 const VENDOR_COLUMNS: &[&str] = &["vendor", "randomised", "station_windows", "frames_sent", "bytes_sent"];
 const GAP_COLUMNS: &[&str] = &["site", "sensor", "run", "reason", "first_seq", "last_seq", "start", "end", "frames"];
+
+const FLOW_COLUMNS: &[&str] = &[
+    "site",
+    "sensor",
+    "proto",
+    "src",
+    "src_port",
+    "dst",
+    "dst_port",
+    "records",
+    "packets_out",
+    "bytes_out",
+    "packets_in",
+    "bytes_in",
+    "first_time",
+    "last_time",
+    "layer7",
+    "layer7_info",
+];
 
 /// One sensor over the time, and what it said last.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -300,4 +319,14 @@ pub(super) fn gaps(api: &Api, asked: &Asked<'_>) -> Result<Response, Problem> {
     let (_, order) = asked.sort("start");
     let page = history.gaps(asked.range, &asked.scope, order, &asked.paging())?;
     Ok(asked.list(&page, &Expected::new(&history, asked.range, &asked.scope)?.in_all(), GAP_COLUMNS))
+}
+
+pub(super) fn flows(api: &Api, asked: &Asked<'_>) -> Result<Response, Problem> {
+    let history = api.open()?;
+    // As addresses are stored, however they are written.
+    let host = asked.get("host").map(|host| host.parse().map(|host: std::net::IpAddr| host.to_string()));
+    let host = host.transpose().map_err(|_| Problem::Wrong("'host' is an IP address".into()))?;
+    let filter = FlowFilter { proto: asked.get("proto").map(str::to_lowercase), host };
+    let page = history.flows(asked.range, &asked.scope, &filter, &asked.paging())?;
+    Ok(asked.list(&page, &Expected::new(&history, asked.range, &asked.scope)?.in_all(), FLOW_COLUMNS))
 }

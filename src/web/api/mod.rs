@@ -154,8 +154,19 @@ const GAPS: Endpoint = Endpoint {
     answer: lists::gaps,
 };
 
+const FLOWS: Endpoint = Endpoint {
+    path: "/api/v1/flows",
+    id: "flows",
+    about: "Who spoke with whom, as far as sensors tell flows: all records of a 5-tuple summed, that of most octets first.",
+    parameters: &[P::PROTO, P::HOST, P::LIMIT, P::CURSOR],
+    items: &[item::<query::FlowRow>],
+    is_one: false,
+    answer: lists::flows,
+};
+
 /// All of them.
-const ENDPOINTS: [&Endpoint; 8] = [&SENSORS, &STATIONS, &STATION, &NETWORKS, &VENDORS, &CHANNELS, &WINDOWS, &GAPS];
+const ENDPOINTS: [&Endpoint; 9] =
+    [&SENSORS, &STATIONS, &STATION, &NETWORKS, &VENDORS, &CHANNELS, &WINDOWS, &GAPS, &FLOWS];
 
 macro_rules! routes {
     ($($endpoint:ident),*) => {
@@ -167,7 +178,8 @@ macro_rules! routes {
 }
 
 /// The API's routes, for who may see what sensors heard.
-pub const ROUTES: &[Route<Api>] = routes!(SENSORS, STATIONS, STATION, NETWORKS, VENDORS, CHANNELS, WINDOWS, GAPS);
+pub const ROUTES: &[Route<Api>] =
+    routes!(SENSORS, STATIONS, STATION, NETWORKS, VENDORS, CHANNELS, WINDOWS, GAPS, FLOWS);
 
 fn answer(api: &Api, request: &Request, endpoint: &Endpoint) -> Response {
     let asked = Asked::read(request, endpoint.parameters, (api.clock)()).map_err(Problem::Wrong);

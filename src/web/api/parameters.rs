@@ -89,6 +89,9 @@ impl Parameter {
     pub(super) const TRACKED: Self = Self::new("tracked", "Whether it is tracked.", BOOLEAN);
     pub(super) const BSSID: Self = Self::new("bssid", "The BSS that it was last seen in.", Form::Address(false));
     pub(super) const HEARD_SINCE: Self = Self::new("heard_since", "Heard at this time or later.", Form::Time);
+    pub(super) const PROTO: Self =
+        Self::new("proto", "The protocol, like tcp, udp, icmp, or its number.", Form::Text(LONGEST_TEXT));
+    pub(super) const HOST: Self = Self::new("host", "An IP address at either end.", Form::Text(LONGEST_TEXT));
     pub(super) const ADDRESS: Self = Self::new("address", "Its address or pseudonym.", Form::Address(true));
 
     /// What the rows are sorted by: one of `words`, each also with `-` in front for the largest first.

@@ -2,6 +2,7 @@
 //! async side give it a thread. The answer says which tier it was made of; which one that is, is chosen here.
 
 mod channels;
+mod flows;
 mod gaps;
 mod networks;
 mod sensors;
@@ -11,6 +12,7 @@ mod vendors;
 mod windows;
 
 pub use channels::{ChannelRow, ChannelStep};
+pub use flows::{FlowFilter, FlowRow};
 pub use gaps::GapRow;
 pub use networks::{NetworkRow, NetworkSort};
 pub use sensors::SensorRow;
