@@ -381,7 +381,7 @@ fn a_registry_that_is_older_than_a_year_is_said_to_be() {
     let missing = refused(&oui(&db, &["info"]), 1);
     assert!(missing.contains("until then names come from a snapshot: 20"), "{missing}");
     let list = file(dir.path(), "oui.csv", format!("{HEADER}MA-L,00000C,Cisco,x\r\n"));
-    let date = |seconds| std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+    let date = |seconds| std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
     let new = oui(&db, &["update", "--from", &list]);
     assert!(!text(&new).contains("more than"), "{}", text(&new));
     assert!(!text(&oui(&db, &["info"])).contains("more than"));
