@@ -1,4 +1,4 @@
-//! Bounds of settings: what every `check()` of a settings struct says about a value that does not fit.
+//! Bounds of settings: what the `check()` of a settings struct says about each value that does not fit.
 
 use std::time::Duration;
 
@@ -17,26 +17,41 @@ pub const MAX_PARTS: u32 = 10_000;
 pub struct Wrong {
     /// The key, with its table.
     pub key: String,
+    /// Which table it is, of those that may be there several times; counted from 0.
+    pub index: Option<usize>,
     /// What is wrong and what would do.
     pub message: String,
 }
 
-/// Refuses the value of `key`.
-///
-/// # Errors
-/// Always.
-pub fn wrong(key: &str, message: impl Into<String>) -> Result<(), Wrong> {
-    Err(Wrong { key: key.to_owned(), message: message.into() })
+/// All settings that do not fit, as the checks find them.
+#[derive(Debug, Default)]
+pub struct Mistakes {
+    found: Vec<Wrong>,
+    index: Option<usize>,
 }
 
-/// Refuses a duration outside `low` to `high`, both included.
-///
-/// # Errors
-/// When it is outside.
-pub fn between(key: &str, value: Duration, low: Duration, high: Duration) -> Result<(), Wrong> {
-    if value < low || value > high {
-        let show = humantime::format_duration;
-        return wrong(key, format!("{} is not between {} and {}", show(value), show(low), show(high)));
+impl Mistakes {
+    /// Checks several tables of one name: what is found from now on is about this one.
+    pub fn at(&mut self, index: impl Into<Option<usize>>) {
+        self.index = index.into();
     }
-    Ok(())
+
+    /// Refuses the value of `key`.
+    pub fn wrong(&mut self, key: &str, message: impl Into<String>) {
+        self.found.push(Wrong { key: key.to_owned(), index: self.index, message: message.into() });
+    }
+
+    /// Refuses a duration outside `low` to `high`, both included.
+    pub fn between(&mut self, key: &str, value: Duration, low: Duration, high: Duration) {
+        if value < low || value > high {
+            let show = humantime::format_duration;
+            self.wrong(key, format!("{} is not between {} and {}", show(value), show(low), show(high)));
+        }
+    }
+
+    /// All of them, in the order found.
+    #[must_use]
+    pub fn found(self) -> Vec<Wrong> {
+        self.found
+    }
 }

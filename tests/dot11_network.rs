@@ -1,11 +1,11 @@
-//! What a beacon announces: protection, channel, width; whole, cut, damaged, with octets after it that are none of its.
+//! What a beacon announces: protection, channel, width, rates; whole, cut, damaged, with octets after it that are none of its.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "support/tshark.rs"]
 mod tshark;
 
-use airtally::dot11::{self, LinkType, Network, Security};
+use airtally::dot11::{self, LinkType, Network, Pmf, Security, Suites, Wps};
 use proptest::prelude::*;
 
 const AP: [u8; 6] = [0x00, 0x11, 0x22, 0x33, 0x44, 0x01];
@@ -286,21 +286,215 @@ fn channels_are_tsharks() {
     let mut runner = TestRunner::deterministic();
     let frames: Vec<Vec<u8>> =
         (0..300).map(|_| beacon(ESS, &elements().new_tree(&mut runner).unwrap().current())).collect();
+    let fields =
+        ["wlan.ds.current_channel", "wlan.ht.info.primarychannel", "wlan.ext_tag.he_operation.6ghz.primary_channel"];
+    let rows = of_tshark(&frames, &fields);
+    for (frame, row) in frames.iter().zip(&rows) {
+        let network = announced_of(frame, frame.len(), frame.len()).unwrap();
+        let theirs = row.iter().find_map(|text| text.split(',').next()?.parse::<u8>().ok());
+        assert_eq!(network.channel, theirs, "{frame:02x?}");
+    }
+}
+
+/// An RSN element of these suites of the standard's own organisation.
+fn rsn_of(group: u8, pairwise: &[u8], akms: &[u8], capabilities: u8) -> Vec<u8> {
+    let suites = |types: &[u8]| {
+        let suites = types.iter().flat_map(|&kind| [0, 0x0f, 0xac, kind]);
+        [types.len() as u8, 0].into_iter().chain(suites).collect::<Vec<_>>()
+    };
+    let group = [1, 0, 0, 0x0f, 0xac, group];
+    element(48, &[&group[..], &suites(pairwise), &suites(akms), &[capabilities, 0]].concat())
+}
+
+/// Wi-Fi Protected Setup with this state, locked or not.
+fn wps(state: u8, locked: bool) -> Vec<u8> {
+    let mut body = vec![0, 0x50, 0xf2, 4, 0x10, 0x4a, 0, 1, 0x10, 0x10, 0x44, 0, 1, state];
+    if locked {
+        body.extend([0x10, 0x57, 0, 1, 1]);
+    }
+    element(221, &body)
+}
+
+fn rates(octets: &[u8]) -> Vec<u8> {
+    element(1, octets)
+}
+
+/// HT capabilities: short guard intervals at both widths, these streams of all schemes.
+fn ht_capabilities(streams: usize) -> Vec<u8> {
+    let mut body = [0; 26];
+    body[0] = 0x62;
+    body[3..3 + streams].fill(0xff);
+    element(45, &body)
+}
+
+/// VHT capabilities: the short guard interval at 80 MHz, and this map of received schemes.
+fn vht_capabilities(map: u16) -> Vec<u8> {
+    let mut body = [0; 12];
+    body[0] = 0x20;
+    body[4..6].copy_from_slice(&map.to_le_bytes());
+    element(191, &body)
+}
+
+/// HE capabilities with this map, and at 160 MHz the other.
+fn he_capabilities(map: u16, at_160: Option<u16>) -> Vec<u8> {
+    let mut body = vec![0; 18];
+    body[0] = 35;
+    body[7] = if at_160.is_some() { 0x0c } else { 0x04 };
+    for map in [Some(map), at_160].into_iter().flatten() {
+        body.extend(map.to_le_bytes());
+        body.extend(map.to_le_bytes());
+    }
+    body.resize(body.len().max(22), 0);
+    element(255, &body)
+}
+
+#[test]
+fn suites_and_setup_are_what_is_announced() {
+    let private = ESS | PRIVACY;
+    for (capability, elements, expected) in [
+        (private, rsn_of(4, &[4], &[2], 0), "CCMP|CCMP|PSK|no|"),
+        (private, rsn_of(4, &[4], &[2, 8], 0x80), "CCMP|CCMP|PSK/SAE|capable|"),
+        (private, rsn_of(8, &[9, 8], &[24], 0xc0), "GCMP-256/GCMP|GCMP|SAE-EXT|required|"),
+        (private, [rsn_of(2, &[4, 2], &[2], 0), wpa()].concat(), "CCMP/TKIP|TKIP|PSK|no|"),
+        (private, wpa(), "TKIP|TKIP|PSK||"),
+        // Suites of other organisations, and numbers that are reserved.
+        (
+            private,
+            element(48, &[1, 0, 0, 0x0f, 0xac, 4, 1, 0, 0, 1, 2, 4, 1, 0, 0, 0x0f, 0xac, 0]),
+            "other|CCMP|other|no|",
+        ),
+        // What is left out is the default, if anything is encrypted at all.
+        (private, element(48, &[1, 0]), "CCMP|CCMP|802.1X|no|"),
+        (private, element(48, &[1, 0, 0, 0x0f, 0xac, 2]), "CCMP|TKIP|802.1X|no|"),
+        (ESS, element(48, &[1, 0]), "||||"),
+        (private, element(48, &[1, 0, 0, 0x0f, 0xac, 4, 9, 0, 0, 0x0f, 0xac, 4]), "||||"),
+        (ESS, wps(2, false), "||||on"),
+        (ESS, wps(1, false), "||||unconfigured"),
+        (private, [rsn_of(4, &[4], &[2], 0), wps(2, true)].concat(), "CCMP|CCMP|PSK|no|locked"),
+        // Attributes that do not fit are the end of them.
+        (ESS, element(221, &[0, 0x50, 0xf2, 4, 0x10, 0x57, 0, 9, 1]), "||||on"),
+    ] {
+        let Suites { pairwise, group, akms, pmf, wps } = announced(capability, &elements).suites;
+        let pmf = pmf.map(|pmf| pmf.to_string()).unwrap_or_default();
+        let wps = wps.map(|wps| wps.to_string()).unwrap_or_default();
+        assert_eq!(format!("{pairwise}|{group}|{akms}|{pmf}|{wps}"), expected, "{capability:#06x} {elements:02x?}");
+    }
+}
+
+#[test]
+fn rates_and_generations_are_what_is_announced() {
+    let (b, g) = ([0x82, 0x84, 0x8b, 0x96], [0x82, 0x84, 0x8b, 0x96, 12, 18, 24, 36]);
+    let a = [0x8c, 18, 0x98, 36, 0xb0, 72, 96, 108];
+    let ds = |channel| element(3, &[channel]);
+    let five = |wide| ht_operation(36, wide);
+    // Two streams of MCS 0 to 9 with VHT, 0 to 11 with HE; no others.
+    let (two, all_40, all_80) = (0xfffa, five(true), [five(true), vht_operation(1, 42, 0)].concat());
+    for (elements, generation, top) in [
+        ([rates(&b), ds(6)].concat(), "11b", 11_000),
+        ([rates(&g), ds(6)].concat(), "11g", 18_000),
+        ([rates(&g), element(50, &[48, 72, 96, 108]), ds(6)].concat(), "11g", 54_000),
+        (rates(&g), "11g", 18_000),
+        (rates(&a), "11a", 54_000),
+        ([rates(&g), ds(6), ht_capabilities(2), ht_operation(6, false)].concat(), "11n", 144_444),
+        ([rates(&a), ht_capabilities(1), all_40.clone()].concat(), "11n", 150_000),
+        ([rates(&a), ht_capabilities(2), vht_capabilities(two), all_80.clone()].concat(), "11ac", 866_666),
+        // At 20 MHz two streams have no scheme 9.
+        ([rates(&a), ht_capabilities(2), vht_capabilities(two), five(false)].concat(), "11ac", 173_333),
+        ([rates(&a), ht_capabilities(2), he_capabilities(two, None), all_80.clone()].concat(), "11ax", 1_200_980),
+        (
+            [rates(&a), he_capabilities(two, Some(two)), five(true), vht_operation(1, 42, 50)].concat(),
+            "11ax",
+            2_401_960,
+        ),
+    ] {
+        let network = announced(ESS, &elements);
+        let generation_found = network.generation.map(|generation| generation.to_string());
+        assert_eq!((generation_found.as_deref(), network.top_kbps), (Some(generation), Some(top)), "{elements:02x?}");
+    }
+    // A condition of membership is no rate; one that need not be met is no basic one.
+    let network = announced(ESS, &rates(&[0x82, 0xff, 0xfb, 12]));
+    assert_eq!(network.rates.kbps().collect::<Vec<_>>(), [1_000, 6_000]);
+    assert_eq!(network.rates.basic_kbps().collect::<Vec<_>>(), [1_000]);
+    assert_eq!(announced(ESS, &[]).generation, None);
+}
+
+/// What the elements of many networks say is what tshark reads in them.
+#[test]
+fn suites_and_rates_are_tsharks() {
+    use proptest::{sample::subsequence, strategy::ValueTree, test_runner::TestRunner};
+    let ciphers = vec![1u8, 2, 4, 5, 8, 9, 10];
+    let akms = (1u8..=25).filter(|kind| ![7, 10, 21].contains(kind)).collect::<Vec<_>>();
+    let octets = [2u8, 4, 11, 12, 18, 22, 24, 36, 48, 72, 96, 108].iter().flat_map(|&rate| [rate, rate | 0x80]);
+    let suites = (subsequence(ciphers, 1..4), subsequence(akms, 1..5), 0u8..4);
+    let strategy = (suites, subsequence(octets.collect::<Vec<_>>(), 1..8), any::<bool>(), any::<bool>());
+    let mut runner = TestRunner::deterministic();
+    let beacons: Vec<_> = (0..200)
+        .map(|_| {
+            let ((ciphers, akms, pmf), octets, locked, setup) = strategy.new_tree(&mut runner).unwrap().current();
+            let protection = rsn_of(ciphers[0], &ciphers, &akms, pmf << 6);
+            let setup = if setup { wps(2, locked) } else { vec![] };
+            beacon(ESS | PRIVACY, &[element(0, b"net"), rates(&octets), protection, setup].concat())
+        })
+        .collect();
+    let rows = of_tshark(
+        &beacons,
+        &[
+            "wlan.rsn.gcs.type",
+            "wlan.rsn.pcs.type",
+            "wlan.rsn.akms.type",
+            "wlan.rsn.capabilities.mfpr",
+            "wlan.rsn.capabilities.mfpc",
+            "wlan.supported_rates",
+            "wps.ap_setup_locked",
+            "wps.wifi_protected_setup_state",
+        ],
+    );
+    for (frame, row) in beacons.iter().zip(&rows) {
+        let network = announced_of(frame, frame.len(), frame.len()).unwrap();
+        let Suites { pairwise, group, akms, pmf, wps } = network.suites;
+        let numbers = |text: &str| text.split(',').filter_map(|one| one.parse::<u8>().ok()).collect::<Vec<_>>();
+        let ciphers = |text: &str| {
+            let of = |kind: u8| announced(ESS | PRIVACY, &rsn_of(kind, &[kind], &[2], 0)).suites.group.to_string();
+            numbers(text).into_iter().map(of).collect::<std::collections::BTreeSet<_>>()
+        };
+        let parts = |text: String| text.split('/').map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(parts(group.to_string()), ciphers(&row[0]), "{frame:02x?}");
+        assert_eq!(parts(pairwise.to_string()), ciphers(&row[1]), "{frame:02x?}");
+        let named = |kind: u8| announced(ESS | PRIVACY, &rsn_of(4, &[4], &[kind], 0)).suites.akms.to_string();
+        assert_eq!(parts(akms.to_string()), numbers(&row[2]).into_iter().map(named).collect(), "{frame:02x?}");
+        let yes = |text: &str| matches!(text, "1" | "True");
+        let expected = match (yes(&row[3]), yes(&row[4])) {
+            (true, _) => Pmf::Required,
+            (false, true) => Pmf::Capable,
+            (false, false) => Pmf::No,
+        };
+        assert_eq!(pmf, Some(expected), "{frame:02x?}");
+        let theirs: std::collections::BTreeSet<u32> =
+            row[5].split(',').map(|octet| number(octet) & 0x7f).map(|rate| rate * 500).collect();
+        assert_eq!(network.rates.kbps().collect::<std::collections::BTreeSet<_>>(), theirs, "{frame:02x?}");
+        let expected =
+            (!row[7].is_empty()).then_some(if yes(&row[6]) || row[6] == "0x01" { Wps::Locked } else { Wps::On });
+        assert_eq!(wps, expected, "{row:?}");
+    }
+}
+
+/// A number as tshark writes one: decimal, or hexadecimal behind `0x`.
+fn number(text: &str) -> u32 {
+    let hex = text.strip_prefix("0x").map(|hex| u32::from_str_radix(hex, 16));
+    hex.unwrap_or_else(|| text.parse()).unwrap_or_else(|_| panic!("{text:?} is no number"))
+}
+
+/// All values of these fields in frames without a capture header.
+fn of_tshark(frames: &[Vec<u8>], fields: &[&str]) -> Vec<Vec<String>> {
     let mut file = [0xa1b2_c3d4u32, 0x0004_0002, 0, 0, 65_535, 105].map(u32::to_le_bytes).concat();
-    for frame in &frames {
+    for frame in frames {
         file.extend([1_700_000_000, 0, frame.len() as u32, frame.len() as u32].map(u32::to_le_bytes).concat());
         file.extend(frame);
     }
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("beacons.pcap");
     std::fs::write(&path, file).unwrap();
-    let fields =
-        ["wlan.ds.current_channel", "wlan.ht.info.primarychannel", "wlan.ext_tag.he_operation.6ghz.primary_channel"];
-    let rows = tshark::fields(&path, &fields);
+    let rows = tshark::all_fields(&path, fields);
     assert_eq!(rows.len(), frames.len());
-    for (frame, row) in frames.iter().zip(&rows) {
-        let network = announced_of(frame, frame.len(), frame.len()).unwrap();
-        let theirs = row.iter().find_map(|text| text.parse::<u8>().ok());
-        assert_eq!(network.channel, theirs, "{frame:02x?}");
-    }
+    rows
 }

@@ -17,6 +17,12 @@ fuzz_target!(|input: &[u8]| {
         assert!(rest.windows(5).any(|octets| octets == &ta.0[1..]));
     }
     assert!(facts.body().elements.len() <= rest.len());
-    let _ = (facts.body().ssid(), facts.body().channel(), facts.body().network(), facts.ends());
+    let _ = (facts.body().ssid(), facts.body().channel(), facts.ends());
+    if let Some(network) = facts.body().network() {
+        let suites = network.suites;
+        let _ = format!("{}{}{}{:?}{:?}", suites.pairwise, suites.group, suites.akms, suites.pmf, suites.wps);
+        assert!(network.rates.basic_kbps().all(|basic| network.rates.kbps().any(|rate| rate == basic)));
+        assert!(network.top_kbps.is_none_or(|top| (1..=46_200_000).contains(&top)));
+    }
     let _ = (facts.body().channel(), facts.body().security().map(|security| security.to_string()));
 });

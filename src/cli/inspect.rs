@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     UnixNanos,
+    bounds::Mistakes,
     capture::{CaptureError, Filter},
     config::{Sensor, load_sensor},
     inspect::{
@@ -44,7 +45,7 @@ const OUTPUT: usize = 1 << 16;
 /// How often a watched directory is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Says who is in capture files: every transmitter, with vendor, counts, signal, channels and network names
+/// Says who is in capture files: the networks with clients, channel and security, then every transmitter
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -319,6 +320,7 @@ impl InspectArgs {
             form,
             by: self.by,
             sort: self.sort.map_or(if by_frames { Sort::Frames } else { Sort::Mac }, Sort::from),
+            top_asked: self.top,
             top: self.top.or((form == Form::Table).then_some(TABLE_ROWS)),
         }
     }
@@ -350,7 +352,11 @@ fn print_windows(arguments: &InspectArgs, options: &Options) -> anyhow::Result<(
     if let Some(length) = arguments.window {
         config.window.length = length;
         // What a configuration would refuse makes no windows either.
-        config.window.check().map_err(|wrong| UsageError(format!("--window {length:?}: {}", wrong.message)))?;
+        let mut mistakes = Mistakes::default();
+        config.window.check(&mut mistakes);
+        if let Some(wrong) = mistakes.found().first() {
+            return Err(UsageError(format!("--window {length:?}: {}", wrong.message)).into());
+        }
     }
     let registry = Arc::new(arguments.registry(Some(&config))?);
     let config = Arc::new(config);

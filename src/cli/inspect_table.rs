@@ -2,7 +2,7 @@
 
 use super::{
     format,
-    inspect_text::{and_more, channel_list, cut, group, join_hidden, names, percent, second},
+    inspect_text::{channel_list, cut, group, join_hidden, names, percent, second},
     table::{self, Column, Screen},
 };
 use crate::{
@@ -22,11 +22,6 @@ use std::{
     fmt::Display,
     io::{self, Write},
 };
-
-/// Link types that the summary names, at most.
-const MOST_LINK_TYPES: usize = 8;
-/// Access points in a summary, at most.
-const SUMMARY_ROWS: usize = 12;
 
 /// What the rows are about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -70,6 +65,8 @@ pub struct View<'a> {
     pub sort: Sort,
     /// Rows, at most.
     pub top: Option<usize>,
+    /// The same, if somebody asked for it.
+    pub top_asked: Option<usize>,
 }
 
 /// Rows of text under a header; CSV has the same, with other titles and plain values.
@@ -146,7 +143,7 @@ impl View<'_> {
 
     fn table(&self, out: &mut impl Write, report: &Report) -> io::Result<()> {
         if self.by == By::Station {
-            self.summary(out, report)?;
+            self.overview(out, report)?;
         }
         let cells = self.cells(report);
         let screen = Screen::stdout();
@@ -166,100 +163,8 @@ impl View<'_> {
         Ok(())
     }
 
-    fn summary(&self, out: &mut impl Write, report: &Report) -> io::Result<()> {
-        let capture = report.tally().capture();
-        let files = match report.files.as_slice() {
-            [file] => file.name.clone(),
-            files => format!("{} captures", group(files.len() as u64)),
-        };
-        let mut links: Vec<_> = report.link_types.iter().take(MOST_LINK_TYPES).map(ToString::to_string).collect();
-        if let Some(others) = report.link_types.len().checked_sub(MOST_LINK_TYPES).filter(|&others| others > 0) {
-            links.push(format!("and {} others", group(others as u64)));
-        }
-        let vendors = rows::vendors(report, self.registry);
-        let randomised: u64 = vendors.iter().filter(|row| row.randomised).map(|row| row.stations).sum();
-        let known = vendors.iter().filter(|row| row.vendor.is_some()).count();
-        let mut facts: Vec<(&str, String)> = vec![("capture", files), ("link types", links.join(", "))];
-        if let Some((first, last)) = report.span() {
-            let seconds = last.saturating_since(first).as_secs();
-            let lasted = humantime::format_duration(std::time::Duration::from_secs(seconds));
-            facts.push(("time", format!("{} to {} UTC ({lasted})", second(first), second(last))));
-        }
-        let octets = noun(capture.bytes, "octet", "octets");
-        facts.push(("frames", format!("{} ({} {octets})", group(capture.frames), group(capture.bytes))));
-        let classes = [
-            ("of stations", capture.station_frames),
-            ("bad FCS", capture.bad_fcs),
-            ("malformed", capture.malformed),
-            ("without TA", capture.without_ta),
-            ("with a group TA", capture.group_ta),
-            ("overflow", capture.overflow_frames),
-        ];
-        let classes = classes.iter().filter(|(_, frames)| *frames > 0);
-        facts.push((
-            "",
-            classes.map(|(class, frames)| format!("{} {class}", group(*frames))).collect::<Vec<_>>().join(", "),
-        ));
-        let stations = group(report.tally().transmitters() as u64);
-        let vendors = noun(known as u64, "vendor", "vendors");
-        facts.push(("stations", format!("{stations} ({} randomised), {known} {vendors}", group(randomised))));
-        let kinds = rows::subtypes(report);
-        let kinds: Vec<_> = kinds.iter().map(|row| format!("{} {}", group(row.frames), row.name)).collect();
-        facts.push(("types", kinds.join(", ")));
-        let groups = rows::groups(report, self.registry);
-        let named = |row: &rows::GroupRow<'_>| {
-            let what = row.name.map_or_else(|| "group address".to_owned(), str::to_owned);
-            format!("{} {} ({what})", group(row.frames_received), row.mac)
-        };
-        facts.push(("to groups", and_more(groups.iter().map(named), 5)));
-        let talkative = report.stations_unsorted().filter(|station| station.names_left_out() > 0).count() as u64;
-        if talkative > 0 {
-            let what = noun(talkative, "station", "stations");
-            let text = format!("{} {what} used more than are told: those heard most are", group(talkative));
-            facts.push(("names", text));
-        }
-        let screen = Screen::stdout();
-        for (title, text) in facts.iter().filter(|(_, text)| !text.is_empty()) {
-            screen.fact(out, title, 12, text)?;
-        }
-        writeln!(out)?;
-        let points = rows::access_points(report, self.registry, Some(SUMMARY_ROWS));
-        if !points.is_empty() {
-            let cells = points.iter().map(|row| {
-                vec![
-                    row.mac.to_string(),
-                    cut(&names(&row.ssids, row.security.is_some())),
-                    row.channel.map(|channel| channel.to_string()).unwrap_or_default(),
-                    row.width_mhz.map(|width| width.to_string()).unwrap_or_default(),
-                    channel_list(&row.freqs_mhz),
-                    row.security.clone().unwrap_or_default(),
-                    group(row.frames_sent),
-                    cut(self.whose(row.mac, row.vendor, row.mac.is_randomised())),
-                ]
-            });
-            const COLUMNS: [Column; 8] = [
-                Column::new("ACCESS POINT"),
-                Column::new("SSID").cut(),
-                Column::new("CHANNEL").number(),
-                Column::new("MHZ").number(),
-                Column::new("HEARD ON").leaves(2),
-                Column::new("SECURITY"),
-                Column::new("FRAMES").number(),
-                Column::new("VENDOR").cut().leaves(1),
-            ];
-            table::write(out, screen, &COLUMNS, &cells.collect::<Vec<_>>())?;
-            let (count, _) = rows::count_access_points(report);
-            if let Some(more) = count.checked_sub(SUMMARY_ROWS).filter(|&more| more > 0) {
-                let what = noun(more as u64, "access point", "access points");
-                writeln!(out, "{} more {what}: --by bssid", group(more as u64))?;
-            }
-            writeln!(out)?;
-        }
-        Ok(())
-    }
-
     /// A vendor's name, or what an address without one is.
-    fn whose<'a>(&'a self, mac: crate::Mac, vendor: Option<&'a str>, randomised: bool) -> &'a str {
+    pub(super) fn whose<'a>(&'a self, mac: crate::Mac, vendor: Option<&'a str>, randomised: bool) -> &'a str {
         self.registry.special(mac).or(vendor).unwrap_or(if randomised { "(randomised)" } else { "(unknown)" })
     }
 

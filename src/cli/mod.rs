@@ -2,6 +2,9 @@
 
 #[cfg(feature = "config")]
 mod check;
+#[cfg(feature = "config")]
+mod check_files;
+mod completions;
 #[cfg(feature = "sensor")]
 mod doctor;
 #[cfg(feature = "inspect")]
@@ -19,6 +22,8 @@ mod history;
 mod ingest;
 #[cfg(feature = "inspect")]
 mod inspect;
+#[cfg(feature = "inspect")]
+mod inspect_overview;
 #[cfg(feature = "inspect")]
 mod inspect_progress;
 #[cfg(feature = "inspect")]
@@ -90,6 +95,7 @@ fn examples() -> String {
         "  airtally radio list                                  the wireless cards there are",
         #[cfg(feature = "sensor")]
         "  airtally doctor                                      what could keep a sensor here from working",
+        "  airtally completions bash                            words that a shell completes",
         #[cfg(feature = "oui-update")]
         "  airtally oui update --from /usr/share/wireshark/manuf --db oui.sqlite",
         #[cfg(feature = "sink-sqlite")]
@@ -124,6 +130,7 @@ enum Command {
     Check(check::CheckArgs),
     #[cfg(feature = "sensor")]
     Setup(setup::SetupArgs),
+    Completions(completions::CompletionsArgs),
     #[cfg(feature = "manual")]
     Manual(manual::ManualArgs),
     #[cfg(feature = "sensor")]
@@ -168,6 +175,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         #[cfg(feature = "sensor")]
         Command::Setup(arguments) => setup::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
         #[cfg(feature = "manual")]
         Command::Manual(arguments) => manual::run(&arguments),
         #[cfg(feature = "sensor")]

@@ -2,7 +2,7 @@
 
 use super::{Sensor, SourceKind};
 use crate::{
-    bounds::{DAY, SECOND, Wrong, between, wrong},
+    bounds::{DAY, Mistakes, SECOND},
     flow::Settings,
     tally::settings::PrivacyMac,
     units,
@@ -60,50 +60,51 @@ impl Flows {
     }
 
     /// Refuses values out of bounds, and flows where addresses are withheld or the air was not meant.
-    ///
-    /// # Errors
-    /// The key, and what would do.
-    pub(super) fn check(&self, sensor: &Sensor) -> Result<(), Wrong> {
-        between("flows.idle", self.idle, SECOND, DAY)?;
-        between("flows.update_every", self.update_every, SECOND, DAY)?;
+    pub(super) fn check(&self, sensor: &Sensor, found: &mut Mistakes) {
+        found.between("flows.idle", self.idle, SECOND, DAY);
+        found.between("flows.update_every", self.update_every, SECOND, DAY);
         for (key, value) in [("flows.max_flows", self.max_flows), ("flows.max_records", self.max_records)] {
             if !(1..=1_000_000).contains(&value) {
-                wrong(key, format!("{value} is not between 1 and 1000000"))?;
+                found.wrong(key, format!("{value} is not between 1 and 1000000"));
             }
         }
         if self.enabled && sensor.privacy.mac != PrivacyMac::Plain {
-            wrong(
+            found.wrong(
                 "flows.enabled",
                 "flows tell addresses, which this privacy.mac withholds: set flows.enabled = false, or privacy.mac = \"plain\"",
-            )?;
+            );
         }
         if self.enabled && sensor.source.kind == SourceKind::Radio && !self.radio {
-            wrong(
+            found.wrong(
                 "flows.radio",
                 "what a card hears is mostly other people's traffic: if you may record it, set flows.radio = true; or set \
                  flows.enabled = false",
-            )?;
+            );
         }
-        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    fn wrong(sensor: &Sensor) -> Vec<String> {
+        let mut found = Mistakes::default();
+        sensor.check(&mut found);
+        found.found().into_iter().map(|wrong| wrong.key).collect()
+    }
 
     #[test]
     fn flows_are_off_and_refused_where_addresses_are_withheld_or_the_air_was_not_meant() {
         let mut sensor = Sensor::default();
-        assert!(!sensor.flows.enabled && sensor.check().is_ok());
+        assert!(!sensor.flows.enabled && wrong(&sensor).is_empty());
         sensor.flows.enabled = true;
-        assert_eq!(sensor.check().unwrap_err().key, "flows.radio");
+        assert_eq!(wrong(&sensor), ["flows.radio"]);
         sensor.flows.radio = true;
-        sensor.check().unwrap();
+        assert!(wrong(&sensor).is_empty());
         for mac in [PrivacyMac::Pseudonym, PrivacyMac::Vendor] {
             sensor.privacy.mac = mac;
-            assert_eq!(sensor.check().unwrap_err().key, "flows.enabled");
+            assert_eq!(wrong(&sensor), ["flows.enabled"]);
         }
     }
 }

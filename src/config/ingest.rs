@@ -2,7 +2,7 @@
 
 use super::{Log, Mqtt, SecretFile, mqtt::topic_level};
 use crate::{
-    bounds::{DAY, SECOND, Wrong, between, wrong},
+    bounds::{DAY, Mistakes, SECOND},
     units,
 };
 use ipnet::IpNet;
@@ -68,26 +68,28 @@ impl Ingest {
     }
 
     /// Refuses what serde cannot: values out of bounds, and values that do not fit together.
-    ///
-    /// # Errors
-    /// The first key that is wrong, and what would do.
-    pub fn check(&self) -> Result<(), Wrong> {
-        topic_level("name", &self.name)?;
+    pub fn check(&self, found: &mut Mistakes) {
+        topic_level(found, "name", &self.name);
         if self.site != "+" {
-            topic_level("site", &self.site)?;
+            topic_level(found, "site", &self.site);
         }
-        between("declare_after", self.declare_after, SECOND, DAY * 30)?;
+        found.between("declare_after", self.declare_after, SECOND, DAY * 30);
         for (index, influx) in self.influx.iter().enumerate() {
-            influx.check()?;
+            found.at(index);
+            influx.check(found);
             if influx.name == "sqlite" || self.influx.iter().take(index).any(|other| other.name == influx.name) {
-                wrong("influx.name", format!("'{}' is taken: each sink keeps its place by its name", influx.name))?;
+                found
+                    .wrong("influx.name", format!("'{}' is taken: each sink keeps its place by its name", influx.name));
             }
         }
-        self.history().map_or(Ok(()), |history| history.check())?;
-        self.web.check()?;
-        self.spool.check()?;
-        self.dead_letters.check()?;
-        self.mqtt.check()
+        found.at(None);
+        if let Some(history) = self.history() {
+            history.check(found);
+        }
+        self.web.check(found);
+        self.spool.check(found);
+        self.dead_letters.check(found);
+        self.mqtt.check(found);
     }
 }
 
@@ -116,14 +118,11 @@ impl Default for IngestSpool {
 
 impl IngestSpool {
     /// Refuses a log that holds nothing.
-    ///
-    /// # Errors
-    /// The key, and what would do.
-    pub fn check(&self) -> Result<(), Wrong> {
+    pub fn check(&self, found: &mut Mistakes) {
         if self.max_bytes.0 < 1 << 20 {
-            wrong("spool.max_bytes", format!("{} is less than 1MiB", self.max_bytes))?;
+            found.wrong("spool.max_bytes", format!("{} is less than 1MiB", self.max_bytes));
         }
-        between("spool.commit_within", self.commit_within, Duration::ZERO, SECOND * 60)
+        found.between("spool.commit_within", self.commit_within, Duration::ZERO, SECOND * 60);
     }
 }
 
@@ -146,14 +145,10 @@ impl Default for DeadLetters {
 
 impl DeadLetters {
     /// Refuses a file that holds nothing.
-    ///
-    /// # Errors
-    /// The key, and what would do.
-    pub fn check(&self) -> Result<(), Wrong> {
+    pub fn check(&self, found: &mut Mistakes) {
         if self.max_bytes.0 < 64 << 10 {
-            wrong("dead_letters.max_bytes", format!("{} is less than 64KiB", self.max_bytes))?;
+            found.wrong("dead_letters.max_bytes", format!("{} is less than 64KiB", self.max_bytes));
         }
-        Ok(())
     }
 }
 
@@ -202,13 +197,10 @@ pub struct Influx {
 
 impl Influx {
     /// Refuses keys that do not go with the API, and addresses that are none.
-    ///
-    /// # Errors
-    /// The key, and what would do.
-    pub fn check(&self) -> Result<(), Wrong> {
-        topic_level("influx.name", &self.name)?;
+    pub fn check(&self, found: &mut Mistakes) {
+        topic_level(found, "influx.name", &self.name);
         if !self.url.starts_with("http://") && !self.url.starts_with("https://") {
-            wrong("influx.url", format!("'{}' must begin with http:// or https://", self.url))?;
+            found.wrong("influx.url", format!("'{}' must begin with http:// or https://", self.url));
         }
         let needed = match self.api {
             InfluxApi::V1 => vec![("db", self.db.is_some())],
@@ -228,13 +220,13 @@ impl Influx {
         };
         let api = if self.api == InfluxApi::V1 { "v1" } else { "v2" };
         if let Some((key, _)) = needed.iter().find(|(_, present)| !present) {
-            wrong(&format!("influx.{key}"), format!("is needed with api = \"{api}\" (sink '{}')", self.name))?;
+            found.wrong(&format!("influx.{key}"), format!("is needed with api = \"{api}\" (sink '{}')", self.name));
         }
         if let Some((key, _)) = foreign.iter().find(|(_, present)| *present) {
-            wrong(&format!("influx.{key}"), format!("does not go with api = \"{api}\" (sink '{}')", self.name))?;
+            found.wrong(&format!("influx.{key}"), format!("does not go with api = \"{api}\" (sink '{}')", self.name));
         }
-        between("influx.timeout", self.timeout, SECOND, SECOND * 600)?;
-        between("influx.refill", self.refill, Duration::ZERO, SECOND * 86_400)
+        found.between("influx.timeout", self.timeout, SECOND, SECOND * 600);
+        found.between("influx.refill", self.refill, Duration::ZERO, SECOND * 86_400);
     }
 }
 
@@ -300,42 +292,40 @@ impl Default for Web {
 
 impl Web {
     /// Refuses halves of a pair, a bound that lets nobody in, and what is no address or no name.
-    ///
-    /// # Errors
-    /// The key, and what would do.
-    pub fn check(&self) -> Result<(), Wrong> {
+    pub fn check(&self, found: &mut Mistakes) {
         if self.cert_file.is_some() != self.key_file.is_some() {
-            wrong("web", "cert_file and key_file go together")?;
+            found.wrong("web", "cert_file and key_file go together");
         }
         if self.rate_limit == Some(0) {
-            wrong("web.rate_limit", "must be at least 1; leave it out for no bound")?;
+            found.wrong("web.rate_limit", "must be at least 1; leave it out for no bound");
         }
-        self.proxies()?;
+        if let Err(message) = self.proxies() {
+            found.wrong("web.trusted_proxies", message);
+        }
         let is_token = |octet: u8| octet.is_ascii_alphanumeric() || b"-_".contains(&octet);
         if self.proxy_header.is_empty() || !self.proxy_header.bytes().all(is_token) {
-            wrong("web.proxy_header", format!("'{}' is no header's name, like Remote-User", self.proxy_header))?;
+            found.wrong("web.proxy_header", format!("'{}' is no header's name, like Remote-User", self.proxy_header));
         }
         for host in &self.hosts {
             if host.is_empty() || host.contains(['/', '@']) || host.contains(char::is_whitespace) {
-                wrong("web.hosts", format!("'{host}' is no name of a server: give it alone, like pi.example.org"))?;
+                found
+                    .wrong("web.hosts", format!("'{host}' is no name of a server: give it alone, like pi.example.org"));
             }
         }
-        Ok(())
     }
 
     /// The trusted proxies, as networks.
     ///
     /// # Errors
     /// The one that is none.
-    pub fn proxies(&self) -> Result<Vec<IpNet>, Wrong> {
+    pub fn proxies(&self) -> Result<Vec<IpNet>, String> {
         let network = |text: &String| {
             let network = text.parse::<IpAddr>().map(IpNet::from).ok().or_else(|| text.parse().ok());
-            let message = match network {
-                Some(network) if network.prefix_len() > 0 => return Ok(network.trunc()),
-                Some(_) => format!("'{text}' is everybody: name the proxy's address"),
-                None => format!("'{text}' is neither an address nor a network like 10.0.0.0/24"),
-            };
-            Err(Wrong { key: "web.trusted_proxies".into(), message })
+            match network {
+                Some(network) if network.prefix_len() > 0 => Ok(network.trunc()),
+                Some(_) => Err(format!("'{text}' is everybody: name the proxy's address")),
+                None => Err(format!("'{text}' is neither an address nor a network like 10.0.0.0/24")),
+            }
         };
         self.trusted_proxies.iter().map(network).collect()
     }
@@ -378,21 +368,17 @@ impl Default for Sqlite {
 
 impl Sqlite {
     /// Refuses a history that holds nothing.
-    ///
-    /// # Errors
-    /// The key, and what would do.
-    pub fn check(&self) -> Result<(), Wrong> {
+    pub fn check(&self, found: &mut Mistakes) {
         for (key, age) in [
             ("sqlite.retention", self.retention.unwrap_or(DAY)),
             ("sqlite.minutes", self.minutes),
             ("sqlite.hours", self.hours),
         ] {
-            between(key, age, SECOND * 60, DAY * 36_500)?;
+            found.between(key, age, SECOND * 60, DAY * 36_500);
         }
-        between("sqlite.commit_within", self.commit_within, Duration::ZERO, SECOND * 3_600)?;
+        found.between("sqlite.commit_within", self.commit_within, Duration::ZERO, SECOND * 3_600);
         if self.max_bytes.0 < 1 << 20 {
-            wrong("sqlite.max_bytes", format!("{} is less than 1MiB", self.max_bytes))?;
+            found.wrong("sqlite.max_bytes", format!("{} is less than 1MiB", self.max_bytes));
         }
-        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! `[metrics]` of a sensor: where metrics are asked for, and who may.
 
 use super::SecretFile;
-use crate::bounds::{Wrong, wrong};
+use crate::bounds::Mistakes;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -23,13 +23,12 @@ impl Default for Metrics {
 
 impl Metrics {
     /// Refuses an address that others can ask without a token.
-    ///
-    /// # Errors
-    /// The key, and what would do.
-    pub fn check(&self) -> Result<(), Wrong> {
+    pub fn check(&self, found: &mut Mistakes) {
         if !self.listen.ip().to_canonical().is_loopback() && self.token_file.is_none() {
-            wrong("metrics.token_file", format!("is needed, for others than this machine can ask {}", self.listen))?;
+            found.wrong(
+                "metrics.token_file",
+                format!("is needed, for others than this machine can ask {}", self.listen),
+            );
         }
-        Ok(())
     }
 }

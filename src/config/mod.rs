@@ -13,7 +13,7 @@ mod sensor;
 
 pub use flows::Flows;
 pub use ingest::{DeadLetters, Influx, InfluxApi, Ingest, IngestSpool, Sqlite, Web};
-pub use load::{ConfigError, ConfigKind, load_ingest, load_sensor, parse_ingest, parse_sensor};
+pub use load::{ConfigError, ConfigKind, line_of, load_ingest, load_sensor, parse_ingest, parse_sensor};
 pub use metrics::Metrics;
 pub use mqtt::{Mqtt, Tls};
 pub use radio::{Order, Radio, RadioMode};

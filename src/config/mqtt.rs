@@ -2,11 +2,11 @@
 
 use super::SecretFile;
 use crate::{
-    bounds::{SECOND, Wrong, between, wrong},
+    bounds::{Mistakes, SECOND},
     units,
 };
 use serde::{Deserialize, Serialize};
-use std::{path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 /// How to reach the broker; the same for sensor and ingest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,36 +58,32 @@ impl Default for Mqtt {
 
 impl Mqtt {
     /// Refuses what no broker could be reached with.
-    ///
-    /// # Errors
-    /// The key, and what would do.
-    pub fn check(&self) -> Result<(), Wrong> {
-        if self.host.is_empty() {
-            wrong("mqtt.host", "name the broker's host")?;
+    pub fn check(&self, found: &mut Mistakes) {
+        if let Some(message) = host_alone(&self.host) {
+            found.wrong("mqtt.host", message);
         }
         if self.port == Some(0) {
-            wrong("mqtt.port", "must be between 1 and 65535")?;
+            found.wrong("mqtt.port", "must be between 1 and 65535");
         }
         for level in self.base_topic.split('/') {
-            topic_level("mqtt.base_topic", level)?;
+            topic_level(found, "mqtt.base_topic", level);
         }
-        between("mqtt.keep_alive", self.keep_alive, SECOND * 5, SECOND * 3600)?;
-        between("mqtt.max_backoff", self.max_backoff, SECOND, SECOND * 3600)?;
+        found.between("mqtt.keep_alive", self.keep_alive, SECOND * 5, SECOND * 3600);
+        found.between("mqtt.max_backoff", self.max_backoff, SECOND, SECOND * 3600);
         if !(1..=1000).contains(&self.inflight) {
-            wrong("mqtt.inflight", format!("{} is not between 1 and 1000", self.inflight))?;
+            found.wrong("mqtt.inflight", format!("{} is not between 1 and 1000", self.inflight));
         }
         if !(16 << 10..=16 << 20).contains(&self.max_message.0) {
-            wrong("mqtt.max_message", format!("{} is not between 16KiB and 16MiB", self.max_message))?;
+            found.wrong("mqtt.max_message", format!("{} is not between 16KiB and 16MiB", self.max_message));
         }
         if self.username.is_none() && self.password_file.is_some() {
-            wrong("mqtt.password_file", "goes with mqtt.username")?;
+            found.wrong("mqtt.password_file", "goes with mqtt.username");
         }
         if let Some(tls) = &self.tls
             && tls.cert_file.is_some() != tls.key_file.is_some()
         {
-            wrong("mqtt.tls", "cert_file and key_file go together")?;
+            found.wrong("mqtt.tls", "cert_file and key_file go together");
         }
-        Ok(())
     }
 }
 
@@ -105,18 +101,55 @@ pub struct Tls {
     pub server_name: Option<String>,
 }
 
+/// What a host's name has that belongs elsewhere.
+fn host_alone(host: &str) -> Option<String> {
+    let alone = |host: &str| host.split(['/', '?', '#']).next().unwrap_or_default().to_owned();
+    if host.is_empty() {
+        return Some("name the broker's host".to_owned());
+    }
+    // An IPv6 address may stand in brackets, and name its zone.
+    let address = host.trim_matches(['[', ']']).split('%').next().unwrap_or_default();
+    if address.parse::<IpAddr>().is_ok() {
+        return None;
+    }
+    if let Some((scheme, rest)) = host.split_once("://") {
+        let tls = if matches!(scheme, "mqtts" | "ssl" | "tls" | "wss") { ", and a table [mqtt.tls]" } else { "" };
+        let rest = alone(rest);
+        let (name, port) = match rest.rsplit_once(':') {
+            Some((name, port)) if port.parse::<u16>().is_ok() => (name, format!(", mqtt.port = {port}")),
+            _ => (rest.as_str(), String::new()),
+        };
+        return Some(format!(
+            "'{host}' is an address with a scheme: give the host alone, host = \"{name}\"{port}{tls}"
+        ));
+    }
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.parse::<u16>().is_ok() => {
+            let name = name.trim_start_matches('[').trim_end_matches(']');
+            return Some(format!(
+                "'{host}' has a port: give the host alone, host = \"{name}\", and mqtt.port = {port}"
+            ));
+        }
+        _ => {}
+    }
+    match host.chars().find(|c| !c.is_alphanumeric() && !matches!(c, '-' | '_' | '.' | '%')) {
+        Some(c) => Some(format!("'{host}' has a {c:?}, which no host's name has: give the name or address alone")),
+        None => None,
+    }
+}
+
 /// One level of a topic: a name that a broker, a file system and a person can all take.
-pub(super) fn topic_level(key: &str, value: &str) -> Result<(), Wrong> {
+pub(super) fn topic_level(found: &mut Mistakes, key: &str, value: &str) {
     if value.is_empty() || value.len() > 64 {
-        return wrong(key, format!("'{value}' must have 1 to 64 characters"));
+        return found.wrong(key, format!("'{value}' must have 1 to 64 characters"));
     }
     match value.chars().find(|c| !c.is_alphanumeric() && !matches!(c, '-' | '_' | '.')) {
-        Some(c) => wrong(
+        Some(c) => found.wrong(
             key,
             format!(
                 "'{value}' has a {c:?}: it becomes a level of the MQTT topic, so use letters, digits, '-', '_' and '.'"
             ),
         ),
-        None => Ok(()),
+        None => {}
     }
 }

@@ -1,7 +1,7 @@
 //! `[radio]` of `sensor.toml`: which card, which channels, for how long.
 
 use crate::{
-    bounds::{DAY, MILLISECOND, SECOND, Wrong, between, wrong},
+    bounds::{DAY, MILLISECOND, Mistakes, SECOND},
     dot11::channels::{Band, Selection},
     units,
 };
@@ -54,28 +54,25 @@ impl Default for Radio {
 
 impl Radio {
     /// Refuses times that no card could keep.
-    ///
-    /// # Errors
-    /// The key, and what would do.
-    pub fn check(&self) -> Result<(), Wrong> {
+    pub fn check(&self, found: &mut Mistakes) {
         if self.interface.as_ref().is_some_and(String::is_empty) {
-            wrong(
+            found.wrong(
                 "radio.interface",
                 "name an interface, a card, a MAC address or a place on the bus; leave the key out for \
                                       the only card that can listen",
-            )?;
+            );
         }
-        between("radio.dwell", self.dwell, MILLISECOND * 10, SECOND * 3600)?;
-        between("radio.min_dwell", self.min_dwell, MILLISECOND * 10, SECOND * 3600)?;
+        found.between("radio.dwell", self.dwell, MILLISECOND * 10, SECOND * 3600);
+        found.between("radio.min_dwell", self.min_dwell, MILLISECOND * 10, SECOND * 3600);
         if self.adaptive && self.min_dwell > self.dwell {
-            wrong("radio.min_dwell", "the least that a channel gets is more than radio.dwell, its average")?;
+            found.wrong("radio.min_dwell", "the least that a channel gets is more than radio.dwell, its average");
         }
         for (key, time) in [("radio.dwell", self.dwell), ("radio.min_dwell", self.min_dwell)] {
             if time.subsec_nanos() % 1_000_000 != 0 {
-                wrong(key, "must be whole milliseconds")?;
+                found.wrong(key, "must be whole milliseconds");
             }
         }
-        between("radio.baseline", self.baseline, SECOND * 10, DAY * 7)
+        found.between("radio.baseline", self.baseline, SECOND * 10, DAY * 7);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Flows, Log, Metrics, Mqtt, Radio, mqtt::topic_level};
 use crate::{
-    bounds::{DAY, MAX_PARTS, SECOND, Wrong, between, wrong},
+    bounds::{DAY, MAX_PARTS, Mistakes, SECOND},
     tally::{
         devices::Devices,
         settings::{Privacy, Tracking, Window},
@@ -72,28 +72,27 @@ impl Default for Sensor {
 
 impl Sensor {
     /// Refuses what serde cannot: values out of bounds, and values that do not fit together.
-    ///
-    /// # Errors
-    /// The first key that is wrong, and what would do.
-    pub fn check(&self) -> Result<(), Wrong> {
-        topic_level("site", &self.site)?;
-        topic_level("sensor", &self.sensor)?;
-        self.source.check()?;
-        self.radio.check()?;
-        self.window.check()?;
-        self.devices.check()?;
-        self.tracked().check()?;
-        self.privacy.check()?;
-        self.flows.check(self)?;
-        self.clock.check()?;
-        self.spool.check()?;
-        self.metrics.as_ref().map_or(Ok(()), Metrics::check)?;
-        self.mqtt.check()?;
-        self.check_parts()
+    pub fn check(&self, found: &mut Mistakes) {
+        topic_level(found, "site", &self.site);
+        topic_level(found, "sensor", &self.sensor);
+        self.source.check(found);
+        self.radio.check(found);
+        self.window.check(found);
+        self.devices.check(found);
+        self.tracked().check(found);
+        self.privacy.check(found);
+        self.flows.check(self, found);
+        self.clock.check(found);
+        self.spool.check(found);
+        if let Some(metrics) = &self.metrics {
+            metrics.check(found);
+        }
+        self.mqtt.check(found);
+        self.check_parts(found);
     }
 
     /// A full window has to be one that the spool takes: in no more parts than that.
-    fn check_parts(&self) -> Result<(), Wrong> {
+    fn check_parts(&self, found: &mut Mistakes) {
         let (stations, message) = (self.window.max_stations as u64, self.mqtt.max_message.0);
         let flows = if self.flows.enabled { self.flows.max_records as u64 } else { 0 };
         let most = u64::from(MAX_PARTS).saturating_mul(message / ROW);
@@ -103,7 +102,7 @@ impl Sensor {
             } else {
                 ("flows.max_records", format!("{flows} records of flows beside {stations} stations are"))
             };
-            wrong(
+            found.wrong(
                 key,
                 format!(
                     "{what} more than {MAX_PARTS} messages of mqtt.max_message ({}) hold, and a window may have no more: lower \
@@ -111,9 +110,8 @@ impl Sensor {
                     self.mqtt.max_message,
                     if stations > most { most } else { most - stations },
                 ),
-            )?;
+            );
         }
-        Ok(())
     }
 
     /// [`Self::tracking`] with the devices that are always tracked.
@@ -197,32 +195,28 @@ impl Default for Source {
 
 impl Source {
     /// Refuses a source that is not named, or cannot be read so.
-    ///
-    /// # Errors
-    /// The key, and what would do.
-    pub fn check(&self) -> Result<(), Wrong> {
+    pub fn check(&self, found: &mut Mistakes) {
         match self.kind {
             SourceKind::Interface if self.interface.is_empty() => {
-                wrong("source.interface", "name the interface to listen on, like \"wlan1\"")?;
+                found.wrong("source.interface", "name the interface to listen on, like \"wlan1\"");
             }
             SourceKind::File if self.file.as_os_str().is_empty() => {
-                wrong("source.file", "name the capture file to replay")?;
+                found.wrong("source.file", "name the capture file to replay");
             }
             SourceKind::Stdin if self.repeat => {
-                wrong("source.loop", "standard input cannot begin again; use kind = \"file\"")?;
+                found.wrong("source.loop", "standard input cannot begin again; use kind = \"file\"");
             }
             _ => {}
         }
         if self.repeat && self.pace == Pace::Fast && self.kind == SourceKind::File {
-            wrong("source.loop", "a loop at pace = \"fast\" would never rest; use pace = \"recorded\"")?;
+            found.wrong("source.loop", "a loop at pace = \"fast\" would never rest; use pace = \"recorded\"");
         }
         if !(64..=262_144).contains(&self.snaplen) {
-            wrong("source.snaplen", format!("{} is not between 64 and 262144", self.snaplen))?;
+            found.wrong("source.snaplen", format!("{} is not between 64 and 262144", self.snaplen));
         }
         if !(64 << 10..=1 << 30).contains(&self.buffer.0) {
-            wrong("source.buffer", format!("{} is not between 64KiB and 1GiB", self.buffer))?;
+            found.wrong("source.buffer", format!("{} is not between 64KiB and 1GiB", self.buffer));
         }
-        Ok(())
     }
 }
 
@@ -275,15 +269,11 @@ impl Default for Clock {
 
 impl Clock {
     /// Refuses a clock that nobody could follow.
-    ///
-    /// # Errors
-    /// The key, and what would do.
-    pub fn check(&self) -> Result<(), Wrong> {
-        between("clock.settle", self.settle, SECOND, DAY)?;
+    pub fn check(&self, found: &mut Mistakes) {
+        found.between("clock.settle", self.settle, SECOND, DAY);
         if self.sync == Sync::Marker && !self.marker.is_absolute() {
-            wrong("clock.marker", format!("'{}' must be the whole path, from /", self.marker.display()))?;
+            found.wrong("clock.marker", format!("'{}' must be the whole path, from /", self.marker.display()));
         }
-        Ok(())
     }
 }
 
@@ -318,13 +308,10 @@ impl Default for Spool {
 
 impl Spool {
     /// Refuses a log that holds nothing, or never lets go.
-    ///
-    /// # Errors
-    /// The key, and what would do.
-    pub fn check(&self) -> Result<(), Wrong> {
+    pub fn check(&self, found: &mut Mistakes) {
         if self.max_bytes.0 < 1 << 20 {
-            wrong("spool.max_bytes", format!("{} is less than 1MiB", self.max_bytes))?;
+            found.wrong("spool.max_bytes", format!("{} is less than 1MiB", self.max_bytes));
         }
-        between("spool.age_out", self.age_out, SECOND, DAY)
+        found.between("spool.age_out", self.age_out, SECOND, DAY);
     }
 }

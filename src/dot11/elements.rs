@@ -14,6 +14,14 @@ pub const DSSS_PARAMETER_SET: u8 = 3;
 pub const RSN: u8 = 48;
 /// Element ID of the WAPI parameter set (GB 15629.11), and of BSS AC Access Delay (9.4.2.43).
 pub const WAPI: u8 = 68;
+/// Element ID of HT capabilities (9.4.2.55).
+pub const HT_CAPABILITIES: u8 = 45;
+/// Element ID of VHT capabilities (9.4.2.157).
+pub const VHT_CAPABILITIES: u8 = 191;
+/// Element ID extension of HE capabilities (IEEE 802.11ax-2021, 9.4.2.248).
+pub const HE_CAPABILITIES: u8 = 35;
+/// Element ID extension of EHT capabilities (IEEE 802.11be-2024, 9.4.2.323).
+pub const EHT_CAPABILITIES: u8 = 108;
 /// Element ID of VHT operation (9.4.2.158).
 pub const VHT_OPERATION: u8 = 192;
 /// Element ID extension of HE operation (IEEE 802.11ax-2021, 9.4.2.249).

@@ -21,14 +21,18 @@ pub mod network;
 pub mod ppi;
 pub mod prism;
 pub mod radiotap;
+pub mod rates;
 pub mod security;
+pub mod suites;
 pub mod wired;
 
 pub use evidence::{Checks, Reading, Told, Verdict};
 pub use kind::{Class, FrameKind};
 pub use link_type::LinkType;
 pub use network::Network;
+pub use rates::{Generation, Rates};
 pub use security::Security;
+pub use suites::{Akms, Ciphers, Pmf, Suites, Wps};
 
 use crate::Mac;
 

@@ -1,8 +1,10 @@
-//! What a beacon or probe response announces of its network: protection, primary channel, width. Knows no capture header.
+//! What a beacon or probe response announces of its network: protection, primary channel, width, rates. Knows no capture header.
 
 use super::{
-    Security,
+    Generation, Rates, Security, Suites,
     elements::{self, Element},
+    rates::Capabilities,
+    security::PRIVACY,
 };
 
 /// What a network announces.
@@ -16,6 +18,15 @@ pub struct Network {
     /// How wide it is, in MHz; an 80+80 MHz channel is 160. Known of whole frames only: the element that says most comes
     /// last.
     pub width_mhz: Option<u16>,
+    /// With what it protects itself.
+    pub suites: Suites,
+    /// The rates that stations without HT use.
+    pub rates: Rates,
+    /// The newest of the standards that it announces. Known of whole frames only.
+    pub generation: Option<Generation>,
+    /// The fastest that its access point receives in a channel of [`Network::width_mhz`], in kbit/s: by the newest of the
+    /// standards that it announces. Known of whole frames only.
+    pub top_kbps: Option<u32>,
     /// All elements were there. What a cut frame does not say, the network may say all the same.
     pub whole: bool,
 }
@@ -28,7 +39,14 @@ impl Network {
         let security = Security::read(capability, bytes, !whole);
         let channel = operation.channel();
         let width_mhz = channel.filter(|_| whole).and_then(|_| operation.width_mhz());
-        Self { security, channel, width_mhz, whole }
+        let suites = Suites::read(capability & PRIVACY != 0, bytes);
+        let rates = Rates::read(bytes);
+        let capabilities = Capabilities::read(bytes);
+        let generation = if whole { capabilities.generation(rates, channel) } else { None };
+        let top_kbps = generation.and_then(|generation| {
+            capabilities.top_kbps(generation, width_mhz.unwrap_or(20)).or_else(|| rates.top_kbps())
+        });
+        Self { security, channel, width_mhz, suites, rates, generation, top_kbps, whole }
     }
 
     /// What is known after this and then `later` were announced: the first whole frame stands; until there is one, what
@@ -42,6 +60,10 @@ impl Network {
                 security: self.security.and_of_a_cut_frame(later.security),
                 channel: self.channel.or(later.channel),
                 width_mhz: None,
+                suites: self.suites.and(later.suites),
+                rates: self.rates.and(later.rates),
+                generation: None,
+                top_kbps: None,
                 whole: false,
             },
         }

@@ -7,17 +7,17 @@ use std::fmt;
 /// Bits of the capability information (9.4.1.4).
 pub(crate) const ESS: u16 = 0x0001;
 pub(crate) const IBSS: u16 = 0x0002;
-const PRIVACY: u16 = 0x0010;
+pub(super) const PRIVACY: u16 = 0x0010;
 /// The organisation of the standard's own suites.
-const STANDARD: [u8; 3] = [0x00, 0x0f, 0xac];
+pub(super) const STANDARD: [u8; 3] = [0x00, 0x0f, 0xac];
 /// The organisation of the WPA element, of its type 1, and of its suites.
-const MICROSOFT: [u8; 3] = [0x00, 0x50, 0xf2];
+pub(super) const MICROSOFT: [u8; 3] = [0x00, 0x50, 0xf2];
 /// The organisation of the OSEN element, type 0x12 (Hotspot 2.0 Specification, 3.2).
 const WIFI_ALLIANCE: [u8; 3] = [0x50, 0x6f, 0x9a];
 /// The organisation of WAPI's suites.
 const WAPI_SUITES: [u8; 3] = [0x00, 0x14, 0x72];
 /// The version that RSN, WPA and WAPI elements begin with.
-const VERSION: [u8; 2] = [1, 0];
+pub(super) const VERSION: [u8; 2] = [1, 0];
 
 /// What a network offers: a set, for many offer the old and the new together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -164,7 +164,7 @@ fn keys(body: &[u8], default: Security, read: impl Fn(&[u8], &[u8]) -> Security)
 }
 
 /// A count, that many suites, and what follows them; `None` where they do not fit, and for a count of 0.
-fn counted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn counted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (&count, rest) = bytes.split_first_chunk()?;
     rest.split_at_checked(4 * usize::from(u16::from_le_bytes(count))).filter(|(suites, _)| !suites.is_empty())
 }

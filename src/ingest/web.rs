@@ -132,7 +132,7 @@ impl Server {
         let setting = |key: &str, message: String| WebError::Setting { key: key.to_owned(), message };
         let rules = Rules {
             password,
-            proxies: config.proxies().map_err(|wrong| setting(&wrong.key, wrong.message))?,
+            proxies: config.proxies().map_err(|message| setting("web.trusted_proxies", message))?,
             proxy_header: Some(
                 HeaderName::try_from(&config.proxy_header)
                     .map_err(|error| setting("web.proxy_header", error.to_string()))?,

@@ -45,6 +45,11 @@ pub struct SignalRow {
     pub max: i8,
 }
 
+/// The signal of a station.
+fn signal_row(station: &Station<'_>) -> Option<SignalRow> {
+    station.signal().map(|signal| SignalRow { min: signal.min, mean: signal.mean, max: signal.max })
+}
+
 /// One transmitter.
 #[derive(Debug, Serialize)]
 pub struct StationRow<'a> {
@@ -127,7 +132,7 @@ pub fn station<'a>(station: &Station<'_>, registry: &'a Registry, bases: &Bases<
         control: counts.control,
         data: counts.data,
         retries: counts.retries,
-        signal_dbm: station.signal().map(|signal| SignalRow { min: signal.min, mean: signal.mean, max: signal.max }),
+        signal_dbm: signal_row(station),
         freqs_mhz: station.freqs_mhz(),
         bssid: station.bssid(),
         ssids,
@@ -254,6 +259,38 @@ pub struct AccessPointRow<'a> {
     pub width_mhz: Option<u16>,
     /// Frames transmitted by it.
     pub frames_sent: u64,
+    /// Clients that were last seen sending in its BSS.
+    pub clients: u64,
+    /// Signal of the frames sent.
+    pub signal_dbm: Option<SignalRow>,
+    /// Ciphers for frames to one station, parted by `/`; `None` where none was announced, and so below.
+    pub pairwise_ciphers: Option<String>,
+    /// Ciphers for frames to several stations.
+    pub group_ciphers: Option<String>,
+    /// How keys are managed.
+    pub akms: Option<String>,
+    /// Whether management frames are protected: `no`, `capable`, `required`.
+    pub pmf: Option<String>,
+    /// Wi-Fi Protected Setup: `on`, `unconfigured`, `locked`.
+    pub wps: Option<String>,
+    /// The newest standard announced, like `11ax`.
+    pub generation: Option<String>,
+    /// Rates announced for stations without HT, in Mbit/s.
+    pub rates_mbps: Vec<f64>,
+    /// Those of them that every station must understand.
+    pub basic_rates_mbps: Vec<f64>,
+    /// The fastest that it receives, by its newest standard and its width, in Mbit/s.
+    pub top_mbps: Option<f64>,
+}
+
+/// Mbit/s, to a tenth.
+fn mbps(kbps: u32) -> f64 {
+    f64::from(kbps.saturating_add(50) / 100) / 10.0
+}
+
+/// A text, where there is one.
+fn text(value: impl ToString) -> Option<String> {
+    Some(value.to_string()).filter(|text| !text.is_empty())
 }
 
 /// How many access points there are, and how many of them announced themselves without a name.
@@ -276,19 +313,41 @@ fn access_point_stations(report: &Report) -> impl Iterator<Item = Station<'_>> {
 pub fn access_points<'a>(report: &Report, registry: &'a Registry, top: Option<usize>) -> Vec<AccessPointRow<'a>> {
     let bases = bases(report, registry);
     let stations = first(access_point_stations(report), top, |station| Reverse(station.counts().frames_sent));
-    let row = |station: &Station<'_>| AccessPointRow {
-        mac: station.mac(),
-        vendor: bases.vendor(station),
-        ssids: {
-            let mut ssids: Vec<String> = station.announced().map(ssid_text).collect();
-            ssids.sort_unstable();
-            ssids
-        },
-        freqs_mhz: station.freqs_mhz(),
-        security: station.security().map(|security| security.to_string()),
-        channel: station.network().and_then(|network| network.channel),
-        width_mhz: station.network().and_then(|network| network.width_mhz),
-        frames_sent: station.counts().frames_sent,
+    let mut clients: BTreeMap<Mac, u64> = stations.iter().map(|station| (station.mac(), 0)).collect();
+    for station in report.stations_unsorted().filter(|station| station.role() == Role::Client) {
+        if let Some(count) = station.bssid().and_then(|bssid| clients.get_mut(&bssid)) {
+            *count += 1;
+        }
+    }
+    let row = |station: &Station<'_>| {
+        let network = station.network();
+        let suites = network.map(|network| network.suites).unwrap_or_default();
+        let rates = network.map(|network| network.rates).unwrap_or_default();
+        AccessPointRow {
+            mac: station.mac(),
+            vendor: bases.vendor(station),
+            ssids: {
+                let mut ssids: Vec<String> = station.announced().map(ssid_text).collect();
+                ssids.sort_unstable();
+                ssids
+            },
+            freqs_mhz: station.freqs_mhz(),
+            security: network.map(|network| network.security.to_string()),
+            channel: network.and_then(|network| network.channel),
+            width_mhz: network.and_then(|network| network.width_mhz),
+            frames_sent: station.counts().frames_sent,
+            clients: clients.get(&station.mac()).copied().unwrap_or_default(),
+            signal_dbm: signal_row(station),
+            pairwise_ciphers: text(suites.pairwise),
+            group_ciphers: text(suites.group),
+            akms: text(suites.akms),
+            pmf: suites.pmf.map(|pmf| pmf.to_string()),
+            wps: suites.wps.map(|wps| wps.to_string()),
+            generation: network.and_then(|network| network.generation).map(|generation| generation.to_string()),
+            rates_mbps: rates.kbps().map(mbps).collect(),
+            basic_rates_mbps: rates.basic_kbps().map(mbps).collect(),
+            top_mbps: network.and_then(|network| network.top_kbps).map(mbps),
+        }
     };
     stations.iter().map(row).collect()
 }

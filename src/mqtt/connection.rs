@@ -363,6 +363,14 @@ fn options(mqtt: &Mqtt, broker: &Broker, plan: Plan) -> Result<MqttOptions, Mqtt
     Ok(options)
 }
 
+/// Reads what a connection needs, as [`Connection::open`] does, and says all that is wrong with it. Speaks to no one.
+pub fn check(mqtt: &Mqtt) -> Vec<MqttError> {
+    let secret = mqtt.username.as_ref().and(mqtt.password_file.as_ref()).map(SecretFile::read_line);
+    let secret = secret.and_then(Result::err).map(MqttError::from);
+    let tls = mqtt.tls.as_ref().map(client_config).and_then(Result::err).map(MqttError::from);
+    secret.into_iter().chain(tls).collect()
+}
+
 fn client_config(tls: &Tls) -> Result<rustls::ClientConfig, TlsError> {
     let authorities = tls.ca_file.as_deref().map_or(Authorities::System, Authorities::Only);
     let identity = tls.cert_file.as_deref().zip(tls.key_file.as_ref().map(SecretFile::path));

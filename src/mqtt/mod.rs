@@ -28,6 +28,7 @@ mod topics;
 mod twin;
 
 pub use answerer::{Answerer, Answering, Reply};
+pub use connection::check;
 pub use hear::{Heard, hear};
 pub use look::{Seen, look};
 pub use outbox::{Offer, OfferKind, Outbox, OutboxError};

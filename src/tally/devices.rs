@@ -1,10 +1,7 @@
 //! One's own devices: the list `[[devices]]` of a configuration, with a flag for each thing that is done for a device.
 
 use super::settings::Tracking;
-use crate::{
-    Mac,
-    bounds::{Wrong, wrong},
-};
+use crate::{Mac, bounds::Mistakes};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -31,34 +28,32 @@ pub struct Devices(pub Vec<Device>);
 
 impl Devices {
     /// Refuses names that say nothing or are there twice, and addresses that no device sends from.
-    ///
-    /// # Errors
-    /// The key, and what would do.
-    pub fn check(&self) -> Result<(), Wrong> {
+    pub fn check(&self, found: &mut Mistakes) {
         let mut names = BTreeSet::new();
         for (index, Device { name, address, .. }) in self.0.iter().enumerate() {
             let which = index + 1;
+            found.at(index);
             if name.trim().is_empty() || name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
-                wrong(
+                found.wrong(
                     "devices.name",
                     format!(
                         "{name:?}, of device {which}, must have 1 to {MAX_NAME} characters, not only spaces, and no control characters"
                     ),
-                )?;
+                );
             }
             if !names.insert(name) {
-                wrong("devices.name", format!("{name:?} is there twice: give each device a name of its own"))?;
+                found.wrong("devices.name", format!("{name:?} is there twice: give each device a name of its own"));
             }
             if address.is_group() {
-                wrong(
+                found.wrong(
                     "devices.address",
                     format!(
                         "{address}, of {name:?}, is a group address, and no device sends from one: give the device's own"
                     ),
-                )?;
+                );
             }
         }
-        Ok(())
+        found.at(None);
     }
 
     /// `tracking` with all that is always tracked in its list: first the addresses that it names, as they stand there,
@@ -84,7 +79,11 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_addresses_those_of_devices() {
-        let refused = |devices: Vec<Device>| Devices(devices).check().err().map(|wrong| (wrong.key, wrong.message));
+        let refused = |devices: Vec<Device>| {
+            let mut found = Mistakes::default();
+            Devices(devices).check(&mut found);
+            found.found().into_iter().next().map(|wrong| (wrong.key, wrong.message))
+        };
         assert_eq!(refused(vec![device("phone", 1, true), device("Phone", 1, true)]), None);
         for (name, word) in [("", "1 to 64"), (" \t ", "1 to 64"), ("a\nb", "control"), (&"x".repeat(65), "1 to 64")] {
             let (key, message) = refused(vec![device(name, 1, true)]).unwrap_or_default();

@@ -3,7 +3,7 @@
 
 use crate::{
     Mac,
-    bounds::{DAY, SECOND, Wrong, between, wrong},
+    bounds::{DAY, Mistakes, SECOND},
     units,
 };
 use serde::{Deserialize, Serialize};
@@ -28,18 +28,14 @@ impl Default for Window {
 
 impl Window {
     /// Refuses a window that cannot be counted.
-    ///
-    /// # Errors
-    /// The key, and what would do.
-    pub fn check(&self) -> Result<(), Wrong> {
-        between("window.length", self.length, SECOND, DAY)?;
+    pub fn check(&self, found: &mut Mistakes) {
+        found.between("window.length", self.length, SECOND, DAY);
         if self.length.subsec_nanos() != 0 {
-            wrong("window.length", "must be whole seconds")?;
+            found.wrong("window.length", "must be whole seconds");
         }
         if !(1..=1_000_000).contains(&self.max_stations) {
-            wrong("window.max_stations", format!("{} is not between 1 and 1000000", self.max_stations))?;
+            found.wrong("window.max_stations", format!("{} is not between 1 and 1000000", self.max_stations));
         }
-        Ok(())
     }
 }
 
@@ -67,27 +63,24 @@ impl Default for Tracking {
 
 impl Tracking {
     /// Refuses a budget that cannot be kept.
-    ///
-    /// # Errors
-    /// The key, and what would do.
-    pub fn check(&self) -> Result<(), Wrong> {
+    pub fn check(&self, found: &mut Mistakes) {
         if self.budget > 100_000 {
-            wrong("tracking.budget", "more than 100000 series would choke an InfluxDB 1.x database")?;
+            found.wrong("tracking.budget", "more than 100000 series would choke an InfluxDB 1.x database");
         }
         let always = self.always.iter().collect::<BTreeSet<_>>().len();
         if always > self.budget {
-            wrong(
+            found.wrong(
                 "tracking.budget",
                 format!(
                     "{} is less than the {always} addresses that are always tracked ([[devices]] with track = true, and tracking.always): raise it, or track fewer",
                     self.budget
                 ),
-            )?;
+            );
         }
         if self.track_after == 0 {
-            wrong("tracking.track_after", "must be at least 1")?;
+            found.wrong("tracking.track_after", "must be at least 1");
         }
-        between("tracking.period", self.period, SECOND * 3600, DAY * 3650)
+        found.between("tracking.period", self.period, SECOND * 3600, DAY * 3650);
     }
 }
 
@@ -127,13 +120,9 @@ impl Default for Privacy {
 
 impl Privacy {
     /// Refuses a rotation that nobody could keep.
-    ///
-    /// # Errors
-    /// The key, and what would do.
-    pub fn check(&self) -> Result<(), Wrong> {
+    pub fn check(&self, found: &mut Mistakes) {
         if self.mac == PrivacyMac::Pseudonym {
-            between("privacy.rotation", self.rotation, SECOND * 60, DAY * 31)?;
+            found.between("privacy.rotation", self.rotation, SECOND * 60, DAY * 31);
         }
-        Ok(())
     }
 }

@@ -235,6 +235,17 @@ fn every_command_has_a_manual_page_and_every_shell_its_completions() {
     for name in ["airtally", "airtally-sensor", "airtally-ingest", "airtally-setup", "airtally-oui-update"] {
         let page = fs::read_to_string(home.path().join(format!("{name}.1"))).unwrap();
         assert!(page.contains(".SH SYNOPSIS"), "{name}: {page}");
+        // Examples keep their lines.
+        let words: Vec<&str> = name.split('-').skip(1).chain(["--help"]).collect();
+        let help = out(&run(words.as_slice()));
+        let examples = help.lines().skip_while(|line| !line.starts_with("Example")).skip(1);
+        for example in examples.take_while(|line| line.starts_with("  ")) {
+            let command = example.trim_start().split("   ").next().unwrap();
+            let escaped = command.replace('\\', "\\\\").replace('-', "\\-").replace('\'', "\\*(Aq");
+            let line = format!("\\fB{escaped}\\fR");
+            assert!(page.lines().any(|shown| shown == line), "{name} lacks {line} as a line:\n{page}");
+        }
+        assert!(page.contains(".SH EXAMPLES") && !page.contains(".SH EXTRA"), "{name}: {page}");
     }
     for completion in ["airtally.bash", "_airtally", "airtally.fish"] {
         assert!(fs::read_to_string(home.path().join(completion)).unwrap().contains("inspect"), "{completion}");
@@ -250,6 +261,15 @@ fn every_command_has_a_manual_page_and_every_shell_its_completions() {
     let output = run(["manual".as_ref(), home.path().as_os_str()]);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
     assert_eq!(fs::read(home.path().join("airtally.fish")).unwrap(), b"notes");
+}
+
+#[test]
+fn completions_are_for_every_shell() {
+    for (shell, word) in [("bash", "complete -F"), ("zsh", "#compdef airtally"), ("fish", "complete -c airtally")] {
+        let output = run(["completions", shell]);
+        assert!(output.status.success() && out(&output).contains(word) && out(&output).contains("inspect"), "{shell}");
+    }
+    assert_eq!(run(["completions", "tcsh"]).status.code(), Some(2));
 }
 
 #[test]
@@ -288,6 +308,9 @@ fn setup_writes_what_it_was_told_and_keeps_the_rest() {
     for line in ["name = \"cellar\"", "host = \"broker.lan\"", "url = \"http://db:8086\"", "username = \"me\""] {
         assert!(again.contains(line), "{line} is not in:\n{again}");
     }
+    // The configuration names files as they will be once this root is one: checked here, they are below it.
+    let staged = again.replace("/etc/airtally/", &format!("{}/", home.display()));
+    fs::write(home.join("ingest.toml"), staged).unwrap();
     let output = airtally().arg("check").arg(home.join("ingest.toml")).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
 }
