@@ -63,6 +63,7 @@
 //! * [`web`]: the HTTP server and its routes.
 //! * [`metrics`]: the text that Prometheus reads.
 //!
+//! [`provision`] makes many sensors at once, a [`bundle`] each.
 //! [`run`] is what a sensor and [`inspect`] share: the identity of a run, its batches, its key file. [`inspect`]
 //! answers what is in a capture file; [`doctor`] examines the machine that a sensor is to run on. [`sensor`] and
 //! [`ingest`] connect these modules into the two daemons; [`config`] says how; [`cli`] is the command line.
@@ -74,6 +75,8 @@
 #[cfg(feature = "sensor")]
 pub mod boot;
 pub mod bounds;
+#[cfg(feature = "sensor")]
+pub mod bundle;
 #[cfg(feature = "cli")]
 pub mod erase;
 pub mod mac;
@@ -113,6 +116,8 @@ pub mod capture;
 pub mod mqtt;
 #[cfg(all(feature = "nmsg", feature = "capture"))]
 pub mod nmsg_io;
+#[cfg(feature = "provision")]
+pub mod provision;
 #[cfg(feature = "sensor")]
 pub mod radio;
 #[cfg(feature = "config")]

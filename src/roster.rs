@@ -3,7 +3,7 @@
 
 use crate::{
     UnixNanos,
-    wire::{Info, StatusMessage},
+    wire::{Info, StatusMessage, series_budget},
 };
 use std::{
     collections::HashMap,
@@ -47,8 +47,14 @@ pub struct About {
     pub ssids: Option<bool>,
     /// The length of its windows, like `10s`.
     pub window: Option<String>,
-    /// Where its frames come from: `radio`, `interface`, `file`, `stdin`.
+    /// Where its frames come from: `radio`, `interface`, `file`, `stdin`, `none`.
     pub source: Option<String>,
+    /// What people call it.
+    pub label: Option<String>,
+    /// Where it is.
+    pub location: Option<String>,
+    /// Series that it may ask a database for.
+    pub budget: u64,
 }
 
 /// All of them.
@@ -135,6 +141,9 @@ impl About {
             ssids: info.config.pointer("/privacy/ssids").and_then(serde_json::Value::as_bool),
             window: text("/window/length"),
             source: text("/source/kind"),
+            label: text("/label"),
+            location: text("/location"),
+            budget: series_budget(&info.config),
         }
     }
 }

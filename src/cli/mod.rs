@@ -41,6 +41,8 @@ mod nmsg;
 mod oui;
 #[cfg(feature = "ingest")]
 mod password;
+#[cfg(feature = "provision")]
+mod provision;
 #[cfg(feature = "sensor")]
 mod radio;
 #[cfg(feature = "sensor")]
@@ -85,6 +87,8 @@ fn examples() -> String {
         "  sudo airtally setup                                  make this machine a sensor, or ingest",
         #[cfg(all(feature = "sensor", not(feature = "ingest")))]
         "  sudo airtally setup                                  make this machine a sensor",
+        #[cfg(feature = "provision")]
+        "  airtally provision --sensors list.csv --out fleet --broker broker.lan",
         #[cfg(feature = "config")]
         "  airtally check sensor.toml ingest.toml               what is wrong with a configuration",
         #[cfg(feature = "mqtt")]
@@ -131,6 +135,8 @@ enum Command {
     #[cfg(feature = "sensor")]
     Setup(setup::SetupArgs),
     Completions(completions::CompletionsArgs),
+    #[cfg(feature = "provision")]
+    Provision(provision::ProvisionArgs),
     #[cfg(feature = "manual")]
     Manual(manual::ManualArgs),
     #[cfg(feature = "sensor")]
@@ -176,6 +182,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         #[cfg(feature = "sensor")]
         Command::Setup(arguments) => setup::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
+        #[cfg(feature = "provision")]
+        Command::Provision(arguments) => provision::run(&arguments),
         #[cfg(feature = "manual")]
         Command::Manual(arguments) => manual::run(&arguments),
         #[cfg(feature = "sensor")]

@@ -4,7 +4,8 @@
 mod answers;
 mod ask;
 mod broker;
-mod files;
+mod bundle;
+pub(super) mod files;
 mod first;
 mod ingest;
 mod mosquitto;
@@ -33,7 +34,7 @@ use std::{
 /// How long the broker may take to answer.
 const BROKER_PATIENCE: Duration = Duration::from_secs(20);
 
-const SENSOR_SAMPLE: &str = include_str!("../../config/sensor.toml");
+pub(super) const SENSOR_SAMPLE: &str = include_str!("../../config/sensor.toml");
 const INGEST_SAMPLE: &str = include_str!("../../config/ingest.toml");
 
 /// Makes this machine a sensor, an ingest, or all of it: asks, writes the configuration, tries it, starts, and tells the
@@ -46,6 +47,7 @@ Examples:
   sudo airtally setup --role sensor --site home --sensor attic --broker mqtts://broker.lan --yes
   sudo airtally setup --role ingest --broker localhost --user ingest-1 --password-file pw --yes
   sudo airtally setup --answers answers.toml
+  sudo airtally setup --bundle attic.bundle                 what airtally provision made for it
 
 What is configured already is every question's default; run it again at any time. Each file is named before it is written,
 and what it replaces is kept beside it as FILE.before-setup, but for secrets.
@@ -65,6 +67,12 @@ pub struct SetupArgs {
     /// Never ask: a TOML file has the answers
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
+    /// A sensor's bundle, as `airtally provision` makes it: this machine becomes that sensor, and nothing is asked
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["role", "answers"])]
+    bundle: Option<PathBuf>,
+    /// Take the bundle of the boot partition, if nobody has configured this machine, and erase it there
+    #[arg(long, hide = true, conflicts_with_all = ["role", "answers", "bundle"])]
+    first_boot: bool,
     /// Never ask: what is not given is as it is, or the default
     #[arg(long)]
     yes: bool,
@@ -78,6 +86,9 @@ pub struct SetupArgs {
 
 /// Asks, tells, writes, tries, starts.
 pub fn run(arguments: &SetupArgs) -> anyhow::Result<()> {
+    if let Some(done) = bundle::run(arguments) {
+        return done;
+    }
     let answers = match &arguments.answers {
         Some(file) => arguments.given.clone().with(file)?,
         None => arguments.given.clone(),

@@ -6,10 +6,13 @@ use super::{
 };
 use crate::{
     UnixNanos,
-    config::{ConfigKind, Mqtt, load_ingest, load_sensor},
+    config::{ConfigKind, Ingest, Mqtt, load_ingest, load_sensor},
     mqtt::{self, Seen},
     units::noun,
-    wire::{Info, IngestStatus, Level, State, StatusMessage},
+    wire::{
+        Info, IngestStatus, Level, Remark, SILENT_AFTER, State, StatusMessage, budget_warning, newest, remarks,
+        series_budget,
+    },
 };
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -21,14 +24,14 @@ use std::{
 
 /// Where a configuration is, if nobody says.
 const CONFIGS: [&str; 2] = ["/etc/airtally/ingest.toml", "/etc/airtally/sensor.toml"];
-/// Who is there speaks every minute: whoever was silent for so long may not be there.
-const OLD: Duration = Duration::from_secs(180);
 
 /// Shows how the sensors and ingests of a broker are
 #[derive(Debug, Args)]
 #[command(after_help = "\
 What the broker keeps of them is read, and nothing is changed. Whoever was not heard for three minutes is 'silent',
-whatever it said last.
+whatever it said last. Below the tables stand those that are silent, deaf, behind (windows wait for the broker), old (an
+older program than ingest's) and without a radio; and, with an ingest's configuration, a warning where the series
+budgets of all sensors together pass what its database holds.
 
 Exit status: 0 where all is well, 1 where a sensor or an ingest needs a person, or the broker cannot be reached, 2 for
 usage and configuration mistakes. A sensor that was stopped counts as one that needs a person, but for one whose capture
@@ -91,6 +94,11 @@ struct SensorRow {
     last_seq: Option<u64>,
     version: Option<String>,
     source: Option<String>,
+    /// Of `silent`, `deaf`, `behind`, `old`, `no radio`.
+    remarks: Vec<&'static str>,
+    label: Option<String>,
+    location: Option<String>,
+    waiting: Option<u64>,
 }
 
 /// An ingest, as it is shown.
@@ -111,12 +119,15 @@ struct Document<'a> {
     broker: &'a str,
     sensors: &'a [SensorRow],
     ingests: &'a [IngestRow],
+    /// What is to know of all of them together.
+    warnings: &'a [String],
 }
 
 /// Looks, prints, and fails if somebody needs a person.
 pub fn run(arguments: &StatusArgs) -> anyhow::Result<()> {
-    let (mqtt, own_site) = broker(arguments.config.as_deref())?;
-    let site = arguments.site.as_deref().unwrap_or(&own_site);
+    let (mqtt, ingest) = broker(arguments.config.as_deref())?;
+    let own_site = ingest.as_ref().map_or("+", |ingest| ingest.site.as_str());
+    let site = arguments.site.as_deref().unwrap_or(own_site);
     if site != "+" && site.contains(['/', '+', '#']) {
         return Err(UsageError(format!("--site {site}: no site's name contains '/', '+' or '#'")).into());
     }
@@ -125,11 +136,14 @@ pub fn run(arguments: &StatusArgs) -> anyhow::Result<()> {
     let seen = runtime.block_on(mqtt::look(&mqtt, &client_id, site, Duration::from_secs(arguments.wait)));
     let seen = seen.map_err(Trouble)?;
     let (sensors, ingests) = rows(&seen, arguments.sensor.as_deref(), UnixNanos::now());
+    let budgets = seen.sensors.values().filter_map(|(_, info)| Some(series_budget(&info.as_ref()?.config)));
+    let warnings: Vec<String> =
+        budget_warning(budgets, ingest.as_ref().and_then(Ingest::max_series)).into_iter().collect();
     let mut out = BufWriter::new(io::stdout().lock());
     match arguments.format {
-        Format::Table => text(&mut out, &sensors, &ingests)?,
+        Format::Table => text(&mut out, &sensors, &ingests, &warnings)?,
         Format::Json => {
-            let document = Document { broker: &seen.broker, sensors: &sensors, ingests: &ingests };
+            let document = Document { broker: &seen.broker, sensors: &sensors, ingests: &ingests, warnings: &warnings };
             serde_json::to_writer_pretty(&mut out, &document)?;
             writeln!(out)?;
         }
@@ -146,8 +160,8 @@ pub fn run(arguments: &StatusArgs) -> anyhow::Result<()> {
     verdict(&seen, &sensors, &ingests)
 }
 
-/// Where the broker is, and which sensors are meant.
-fn broker(config: Option<&Path>) -> anyhow::Result<(Mqtt, String)> {
+/// Where the broker is, and what is stored where, if it is an ingest's configuration.
+fn broker(config: Option<&Path>) -> anyhow::Result<(Mqtt, Option<Ingest>)> {
     let path = match config {
         Some(path) => path.to_owned(),
         None => CONFIGS.map(Path::new).into_iter().find(|path| path.exists()).map(Path::to_owned).ok_or_else(|| {
@@ -155,17 +169,20 @@ fn broker(config: Option<&Path>) -> anyhow::Result<(Mqtt, String)> {
         })?,
     };
     Ok(match ConfigKind::of(&path)? {
-        ConfigKind::Sensor => (load_sensor(&path)?.mqtt, "+".to_owned()),
+        ConfigKind::Sensor => (load_sensor(&path)?.mqtt, None),
         ConfigKind::Ingest => {
             let config = load_ingest(&path)?;
-            (config.mqtt, config.site)
+            (config.mqtt.clone(), Some(config))
         }
     })
 }
 
 fn rows(seen: &Seen, name: Option<&str>, now: UnixNanos) -> (Vec<SensorRow>, Vec<IngestRow>) {
     let sensors = seen.sensors.iter().filter(|((_, sensor), _)| name.is_none_or(|name| name == sensor));
-    let sensors = sensors.map(|((site, sensor), (status, info))| sensor_row(site, sensor, status, info, now)).collect();
+    let versions = seen.ingests.values().filter_map(|ingest| ingest.version.as_deref());
+    let newest = newest(versions, env!("CARGO_PKG_VERSION"));
+    let sensors =
+        sensors.map(|((site, sensor), (status, info))| sensor_row(site, sensor, status, info, newest, now)).collect();
     (sensors, seen.ingests.values().map(|status| ingest_row(status, now)).collect())
 }
 
@@ -190,9 +207,13 @@ fn sensor_row(
     sensor: &str,
     message: &Option<StatusMessage>,
     info: &Option<Info>,
+    newest: &str,
     now: UnixNanos,
 ) -> SensorRow {
-    let source = info.as_ref().and_then(|info| info.config.pointer("/source/kind")?.as_str().map(str::to_owned));
+    let said = |path: &str| info.as_ref().and_then(|info| info.config.pointer(path)?.as_str().map(str::to_owned));
+    let version = info.as_ref().map(|info| info.version.clone());
+    let heard = message.as_ref().map(|message| (&message.status, now.saturating_since(message.time)));
+    let remarks = remarks(heard, version.as_deref(), newest);
     let mut row = SensorRow {
         site: site.to_owned(),
         sensor: sensor.to_owned(),
@@ -205,13 +226,17 @@ fn sensor_row(
         frames_last_window: None,
         run: None,
         last_seq: None,
-        version: info.as_ref().map(|info| info.version.clone()),
-        source,
+        version,
+        source: said("/source/kind"),
+        remarks: remarks.into_iter().map(Remark::word).collect(),
+        label: said("/label"),
+        location: said("/location"),
+        waiting: None,
     };
     let Some(StatusMessage { time, status, .. }) = message else { return row };
     let age = now.saturating_since(*time);
     let (mut state, mut level, mut meaning) = (state_word(status.state), status.level(), status.meaning().to_owned());
-    if status.state != State::Offline && age > OLD {
+    if status.state != State::Offline && age > SILENT_AFTER {
         (state, level) = ("silent", Level::Bad);
         meaning = format!(
             "it said {} and nothing since: the broker was down, or its clock is wrong",
@@ -229,7 +254,7 @@ fn sensor_row(
     row.level = word(level);
     row.meaning = meaning;
     (row.said, row.said_seconds_ago) = (Some(*time), Some(age.as_secs()));
-    row.frames_last_window = status.frames_last_window;
+    (row.frames_last_window, row.waiting) = (status.frames_last_window, status.waiting);
     (row.run, row.last_seq) = (status.run, status.last_seq);
     row
 }
@@ -251,8 +276,8 @@ fn ingest_row(status: &IngestStatus, now: UnixNanos) -> IngestRow {
         meaning.push(format!("{} {windows} missing, and nobody sends them", status.missing_windows));
     }
     let (state, bad) = match status.state {
-        State::Online if age > OLD => ("silent", Some("it said online and nothing since")),
-        State::Degraded if age > OLD => ("silent", Some("it said degraded and nothing since")),
+        State::Online if age > SILENT_AFTER => ("silent", Some("it said online and nothing since")),
+        State::Degraded if age > SILENT_AFTER => ("silent", Some("it said degraded and nothing since")),
         State::Offline if status.reason.as_deref() == Some("stopped") => ("offline", Some("it was stopped in order")),
         State::Offline => ("offline", Some("it was killed, or has no power or no network")),
         other => (state_word(other), None),
@@ -292,7 +317,24 @@ fn shown<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
-fn text(out: &mut impl Write, sensors: &[SensorRow], ingests: &[IngestRow]) -> io::Result<()> {
+/// Names that a line has of many sensors, at most; JSON has all.
+const NAMED: usize = 5;
+
+/// The sensors to know something of, a line for each kind that there is.
+fn fleet(sensors: &[SensorRow]) -> Vec<String> {
+    let of_kind = |kind: Remark| {
+        let rows: Vec<&SensorRow> = sensors.iter().filter(|row| row.remarks.contains(&kind.word())).collect();
+        let names = rows.iter().take(NAMED).map(|row| format!("{}/{}", row.site, row.sensor));
+        let names = names.collect::<Vec<_>>().join(", ");
+        let more = if rows.len() > NAMED { format!(" and {} more", rows.len() - NAMED) } else { String::new() };
+        let line =
+            || format!("{}: {} of {}: {names}{more}: {}", kind.word(), rows.len(), sensors.len(), kind.meaning());
+        (!rows.is_empty()).then(line)
+    };
+    Remark::ALL.into_iter().filter_map(of_kind).collect()
+}
+
+fn text(out: &mut impl Write, sensors: &[SensorRow], ingests: &[IngestRow], warnings: &[String]) -> io::Result<()> {
     let screen = Screen::stdout();
     let lines: Vec<Vec<String>> = sensors
         .iter()
@@ -336,16 +378,32 @@ fn text(out: &mut impl Write, sensors: &[SensorRow], ingests: &[IngestRow]) -> i
         .filter(|row| row.level != "good")
         .map(|row| format!("{}/{}: {}", row.site, row.sensor, row.meaning))
         .chain(ingests.iter().flat_map(|row| row.meaning.iter().map(|meaning| format!("{}: {meaning}", row.name))));
-    let about: Vec<String> = about.collect();
-    if !about.is_empty() {
-        writeln!(out)?;
+    for lines in [about.collect(), fleet(sensors), warnings.to_vec()] {
+        if !lines.is_empty() {
+            writeln!(out)?;
+        }
+        lines.iter().try_for_each(|line| screen.paragraph(out, line))?;
     }
-    about.iter().try_for_each(|line| screen.paragraph(out, line))
+    Ok(())
 }
 
 fn csv(out: &mut impl Write, sensors: &[SensorRow]) -> io::Result<()> {
-    let header =
-        ["site", "sensor", "state", "reason", "level", "said", "frames_last_window", "run", "last_seq", "version"];
+    let header = [
+        "site",
+        "sensor",
+        "state",
+        "reason",
+        "level",
+        "said",
+        "frames_last_window",
+        "run",
+        "last_seq",
+        "version",
+        "remarks",
+        "waiting",
+        "label",
+        "location",
+    ];
     let cell = |value: Option<String>| value.unwrap_or_default();
     let rows: Vec<Vec<String>> = sensors
         .iter()
@@ -361,6 +419,10 @@ fn csv(out: &mut impl Write, sensors: &[SensorRow]) -> io::Result<()> {
                 cell(row.run.map(|run| run.to_string())),
                 cell(row.last_seq.map(|seq| seq.to_string())),
                 cell(row.version.clone()),
+                row.remarks.join(", "),
+                cell(row.waiting.map(|waiting| waiting.to_string())),
+                cell(row.label.clone()),
+                cell(row.location.clone()),
             ]
         })
         .collect();

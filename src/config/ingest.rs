@@ -61,6 +61,12 @@ impl Default for Ingest {
 }
 
 impl Ingest {
+    /// The stations that may have a series of their own, by the database that holds the fewest; its name too.
+    #[must_use]
+    pub fn max_series(&self) -> Option<(u64, &str)> {
+        self.influx.iter().filter_map(|influx| Some((influx.series()?, influx.name.as_str()))).min()
+    }
+
     /// The embedded history: as configured, or with its defaults where no other store is.
     #[must_use]
     pub fn history(&self) -> Option<Sqlite> {
@@ -189,13 +195,24 @@ pub struct Influx {
     /// How long one write may take.
     #[serde(with = "units::duration", default = "ten_seconds")]
     pub timeout: Duration,
+    /// Stations that may have a series of their own here: where the sensors' budgets together pass it, page and status warn.
+    /// 100,000 with `v1` where absent, no bound with `v2`.
+    #[serde(default)]
+    pub max_series: Option<u64>,
     /// After a failure, what came within so long before it is stored once more: a database that was killed may have lost
     /// what it had taken.
     #[serde(with = "units::duration", default = "one_minute")]
     pub refill: Duration,
 }
 
+/// What InfluxDB 1.x takes of one tag's values unless it is told otherwise (`max-values-per-tag`).
+const INFLUX_1_VALUES: u64 = 100_000;
+
 impl Influx {
+    fn series(&self) -> Option<u64> {
+        self.max_series.or_else(|| (self.api == InfluxApi::V1).then_some(INFLUX_1_VALUES))
+    }
+
     /// Refuses keys that do not go with the API, and addresses that are none.
     pub fn check(&self, found: &mut Mistakes) {
         topic_level(found, "influx.name", &self.name);

@@ -15,7 +15,7 @@ pub use flows::Flows;
 pub use ingest::{DeadLetters, Influx, InfluxApi, Ingest, IngestSpool, Sqlite, Web};
 pub use load::{ConfigError, ConfigKind, line_of, load_ingest, load_sensor, parse_ingest, parse_sensor};
 pub use metrics::Metrics;
-pub use mqtt::{Mqtt, Tls};
+pub use mqtt::{Mqtt, Tls, topic_level};
 pub use radio::{Order, Radio, RadioMode};
 pub use secret::{SecretError, SecretFile};
 pub use sensor::{Clock, Oui, Pace, Sensor, Source, SourceKind, Spool, Sync};

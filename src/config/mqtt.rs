@@ -139,9 +139,12 @@ fn host_alone(host: &str) -> Option<String> {
 }
 
 /// One level of a topic: a name that a broker, a file system and a person can all take.
-pub(super) fn topic_level(found: &mut Mistakes, key: &str, value: &str) {
+pub fn topic_level(found: &mut Mistakes, key: &str, value: &str) {
     if value.is_empty() || value.len() > 64 {
         return found.wrong(key, format!("'{value}' must have 1 to 64 characters"));
+    }
+    if matches!(value, "." | "..") {
+        return found.wrong(key, format!("'{value}' is no name: use letters or digits too"));
     }
     match value.chars().find(|c| !c.is_alphanumeric() && !matches!(c, '-' | '_' | '.')) {
         Some(c) => found.wrong(

@@ -20,6 +20,12 @@ pub struct Sensor {
     pub site: String,
     /// This sensor's name, unique within the site; a level of every topic.
     pub sensor: String,
+    /// What people call it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub label: String,
+    /// Where it is, in words.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub location: String,
     /// Where frames come from.
     pub source: Source,
     /// The card, for source kind `radio`.
@@ -53,6 +59,8 @@ impl Default for Sensor {
         Self {
             site: "home".into(),
             sensor: "sensor-1".into(),
+            label: String::new(),
+            location: String::new(),
             source: Source::default(),
             radio: Radio::default(),
             window: Window::default(),
@@ -75,6 +83,11 @@ impl Sensor {
     pub fn check(&self, found: &mut Mistakes) {
         topic_level(found, "site", &self.site);
         topic_level(found, "sensor", &self.sensor);
+        for (key, text) in [("label", &self.label), ("location", &self.location)] {
+            if text.chars().count() > MAX_WORDS || text.contains(char::is_control) {
+                found.wrong(key, format!("it must be one line of {MAX_WORDS} characters at most"));
+            }
+        }
         self.source.check(found);
         self.radio.check(found);
         self.window.check(found);
@@ -121,6 +134,8 @@ impl Sensor {
     }
 }
 
+/// Characters of a label or a location, at most.
+const MAX_WORDS: usize = 128;
 /// Octets of a station or a flow in a message, when it has much to say.
 const ROW: u64 = 600;
 
@@ -136,6 +151,8 @@ pub enum SourceKind {
     File,
     /// A capture on standard input.
     Stdin,
+    /// Nothing: a sensor without a radio, which says that it is there and counts nothing.
+    None,
 }
 
 impl SourceKind {

@@ -91,7 +91,7 @@ pub async fn examine(host: &Host, config: &Sensor, now: UnixNanos) -> Report {
             findings.extend(card::check(host, name));
             findings.extend(rivals::check(host, name));
         }
-        SourceKind::File | SourceKind::Stdin => {}
+        SourceKind::File | SourceKind::Stdin | SourceKind::None => {}
     }
     if config.source.kind.is_live() {
         findings.push(rights::check(host));

@@ -149,6 +149,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
         roster: Arc::clone(&roster),
         recent: Arc::clone(&recent),
         vitals: Arc::new(parts.vitals()),
+        max_series: config.max_series().map(|(series, name)| (series, name.to_owned())),
     };
     let web = web::start(&config.web, sources, stopped.clone())?;
     let seeker = Seeker {

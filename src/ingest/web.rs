@@ -54,6 +54,8 @@ pub struct Sources {
     pub roster: Arc<Roster>,
     /// Metrics, and whether ingest is ready.
     pub vitals: Arc<Vitals>,
+    /// The stations that may have a series of their own, by the database that holds the fewest, and its name.
+    pub max_series: Option<(u64, String)>,
 }
 
 /// Why there is no web server: a mistake in its configuration.
@@ -227,6 +229,7 @@ impl Server {
             oui: Arc::clone(&oui),
             clock: UnixNanos::now,
             kept: Kept::default(),
+            max_series: self.sources.max_series.clone(),
         };
         let (roster, recent) = (Arc::clone(roster), Arc::clone(recent));
         let api = Api { history: history.clone(), roster, recent, clock: UnixNanos::now };

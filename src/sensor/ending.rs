@@ -2,7 +2,7 @@
 //! counted is kept, and delivered if it can be.
 
 use super::{SensorError, counting::Replay, keys, outbox::SpoolOutbox, recorder, running::Running};
-use crate::{UnixNanos, spool::SharedSpool, stop, watchdog, wire::Status};
+use crate::{UnixNanos, config::SourceKind, spool::SharedSpool, stop, watchdog, wire::Status};
 use std::{
     io,
     sync::{Arc, atomic::Ordering},
@@ -41,7 +41,8 @@ pub(super) async fn wait_and_end(running: Running) -> Result<(), SensorError> {
         }
     };
     if let Some(signal) = signal {
-        let kept = if Replay::new(&config).repeats { "" } else { ": the open window is closed and kept" };
+        let has_none = Replay::new(&config).repeats || config.source.kind == SourceKind::None;
+        let kept = if has_none { "" } else { ": the open window is closed and kept" };
         tracing::info!(signal, "stopping{kept}");
         watchdog::stopping();
         signals.stop.store(true, Ordering::Relaxed);

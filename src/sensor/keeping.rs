@@ -65,6 +65,7 @@ pub(super) async fn line(spool: &Arc<SharedSpool>, status: &watch::Receiver<Stat
         (Some(frames), Some(seq)) => {
             format!("{state}: {frames} {} in window {seq}, {waiting}", noun(frames, "frame", "frames"))
         }
+        _ if status.reason.as_deref() == Some("no_radio") => format!("{state}, {waiting}"),
         _ => format!("{state}: in the first window, {waiting}"),
     }
 }

@@ -6,7 +6,7 @@ use super::{
     anchor::{Anchoring, Reading},
     antenna::{Antenna, RadioReporter},
     clock::Clocks,
-    condition::Conditions,
+    condition::{Condition, Conditions, Part},
     counting::Signals,
     events::Events,
     keys,
@@ -79,6 +79,8 @@ pub(super) enum Counting {
     Interface(Source, Box<LiveTime>),
     /// A card of ours, by this machine's clocks.
     Card(Box<OwnCard>, Antenna, Box<LiveTime>),
+    /// Nothing, for ever.
+    Nothing,
 }
 
 /// Where frames come from, before it is known by which time.
@@ -87,6 +89,8 @@ enum Frames {
     Source(Source),
     /// A card of ours.
     Card(Box<OwnCard>, Antenna),
+    /// No radio is here.
+    Nothing,
 }
 
 /// The keeper of this machine's card.
@@ -115,7 +119,7 @@ pub(super) async fn open(config: Sensor) -> Result<Opened, SensorError> {
     let token = config.metrics.as_ref().map(metrics::token).transpose()?.flatten();
     // Before anything else: most mistakes are here, and a person is waiting for the answer.
     let source = match config.source.kind {
-        SourceKind::Radio => None,
+        SourceKind::Radio | SourceKind::None => None,
         _ => Some(open_source(&config, &signals)?),
     };
     if config.source.kind == SourceKind::Interface && config.flows.enabled && !config.flows.radio {
@@ -153,6 +157,10 @@ pub(super) async fn open(config: Sensor) -> Result<Opened, SensorError> {
     // The spool is ours alone now, and so is what an earlier run left of the card.
     let frames = match source {
         Some(source) => Frames::Source(source),
+        None if config.source.kind == SourceKind::None => {
+            conditions.report(Part::Radio, Condition::Noted("no_radio"));
+            Frames::Nothing
+        }
         None => open_card(&config, &conditions, &tell).await?,
     };
     let tracker = tracker(&spool, &runs);
@@ -169,6 +177,11 @@ pub(super) async fn open(config: Sensor) -> Result<Opened, SensorError> {
     };
     let counting = match frames {
         Frames::Card(keeper, antenna) => Counting::Card(keeper, antenna, live()?),
+        // Whatever an earlier run owes is declared; a run without windows begins none.
+        Frames::Nothing => {
+            known.start_capture(&mut spool, UnixNanos::now())?;
+            Counting::Nothing
+        }
         Frames::Source(source) if config.source.kind == SourceKind::Interface => Counting::Interface(source, live()?),
         Frames::Source(source) => {
             let now = UnixNanos::now();
@@ -224,7 +237,7 @@ pub(super) fn open_source(config: &Sensor, signals: &Arc<Signals>) -> Result<Sou
             snaplen: config.source.snaplen,
             buffer_bytes: buffer_bytes(config),
         }),
-        SourceKind::File | SourceKind::Radio => Source::open_file(&config.source.file),
+        SourceKind::File | SourceKind::Radio | SourceKind::None => Source::open_file(&config.source.file),
         SourceKind::Stdin => {
             let signals = Arc::clone(signals);
             let is_stopped = move || {
@@ -244,7 +257,9 @@ fn runs(config: &Sensor) -> Result<Runs, SensorError> {
             Ok(content) => Ok(Runs::File(content)),
             Err(source) => Err(SensorError::File { path: path.clone(), source }),
         },
-        SourceKind::Radio | SourceKind::Interface | SourceKind::Stdin => Ok(Runs::Fresh(identity::fresh())),
+        SourceKind::Radio | SourceKind::Interface | SourceKind::Stdin | SourceKind::None => {
+            Ok(Runs::Fresh(identity::fresh()))
+        }
     }
 }
 

@@ -195,6 +195,8 @@ impl Recorder {
         }
         self.said = Some(Instant::now());
         let runs = self.spool.with(|spool| spool.runs()).await;
+        let counts = self.spool.with(|spool| spool.counts()).await.and_then(Result::ok);
+        let waiting = counts.map(|counts| counts.undelivered.iter().map(|(_, entries)| *entries).sum());
         let runs = runs.and_then(Result::ok).unwrap_or_default();
         // What is held cannot be asked for yet, so nobody is told of it.
         let offered: Vec<RunInfo> = runs.into_iter().filter(|run| !self.known.holds(run)).collect();
@@ -211,6 +213,7 @@ impl Recorder {
             }
             status.runs = runs;
             status.frames_last_window = Some(frames);
+            status.waiting = waiting;
         });
     }
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     capture::Source,
-    config::Sensor,
+    config::{Sensor, SourceKind},
     mqtt::{self, MqttError, PublisherSettings},
     oui::Registry,
     run::{batches::counter_settings, key_file::PassingKeys},
@@ -100,6 +100,10 @@ pub(super) fn start(opened: Opened) -> Result<Running, SensorError> {
             let feed = listened_to(LiveSource::Interface(source), &mut keepers, &signals);
             thread.spawn(move || work.listen(feed, *time, conditions, tell))?
         }
+        Counting::Nothing => thread.spawn(move || {
+            work.wait();
+            Ok(())
+        })?,
         Counting::Capture(source) => {
             let signals = Arc::clone(&signals);
             thread.spawn(move || {
@@ -118,7 +122,9 @@ pub(super) fn start(opened: Opened) -> Result<Running, SensorError> {
     let told = Arc::clone(&spool);
     let line = statuses.clone();
     keepers.spawn(async move { watchdog::tell(stages, || keeping::line(&told, &line)).await });
-    tracing::info!(site = config.site, sensor = config.sensor, version = env!("CARGO_PKG_VERSION"), "counting");
+    let doing =
+        if config.source.kind == SourceKind::None { "here without a radio: nothing is counted" } else { "counting" };
+    tracing::info!(site = config.site, sensor = config.sensor, version = env!("CARGO_PKG_VERSION"), "{doing}");
     Ok(Running {
         config,
         signals,
@@ -199,6 +205,15 @@ impl Work {
         let listened = listening::listen(&mut feed, &mut live, &ears);
         finished.beat.done();
         Ok(listened?)
+    }
+
+    /// Keeps the place of a thread that counts until the stop: while it has it, more windows may come.
+    fn wait(self) {
+        while !self.signals.stop.load(Ordering::Relaxed) {
+            self.signals.beat.mark();
+            thread::sleep(Duration::from_millis(200));
+        }
+        self.signals.beat.done();
     }
 
     fn count(mut self, mut source: Source) -> Result<(), SensorError> {

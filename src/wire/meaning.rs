@@ -30,6 +30,7 @@ impl Status {
         match (self.state, self.reason.as_deref()) {
             (State::Online, None) => "all is well",
             (State::Online, Some("quiet")) => "nothing is heard, and nobody knows whether there is anything to hear",
+            (State::Online, Some("no_radio")) => "it has no radio, and counts nothing",
             (State::Online, Some("clock_unsynchronised")) => {
                 "its clock is no longer synchronised, and goes on by itself"
             }
@@ -71,6 +72,7 @@ mod tests {
         for (state, reason, level, word) in [
             (State::Online, None, Level::Good, "well"),
             (State::Online, Some("quiet"), Level::Note, "nothing is heard"),
+            (State::Online, Some("no_radio"), Level::Note, "no radio"),
             (State::Degraded, Some("radio_deaf"), Level::Bad, "hears nothing"),
             (State::Degraded, Some("novel"), Level::Bad, "needs a person"),
             (State::Offline, Some("stopped"), Level::Note, "stopped in order"),

@@ -3,7 +3,7 @@
 //! * `batch`: a window of a sensor; `split`: its parts; `address`: how a station is named; `exposure`: what records tell; `ssid`: how a network is.
 //! * `flow`: who spoke with whom, and what a window has of that.
 //! * `gap`: a declared loss of windows; `record`: a part of a window or a gap, as spool and sinks carry them.
-//! * `status`: how a sensor or an ingest is; `meaning`: the same in words; `info`: what a sensor is; `event`: what happened to it.
+//! * `status`: how a sensor or an ingest is; `meaning`: the same in words; `remarks`: what an operator of many looks for; `info`: what a sensor is; `event`: what happened to it.
 //! * `stored`: the word of an ingest that it has all of a run.
 //! * `request`, `response`: what a sensor is asked, and what it answers.
 //!
@@ -18,6 +18,7 @@ mod gap;
 mod info;
 mod meaning;
 mod record;
+mod remarks;
 mod request;
 mod response;
 mod split;
@@ -36,6 +37,7 @@ pub use gap::{ERASED, GAP_SCHEMA, Gap, GapReason, MISSING};
 pub use info::{INFO_SCHEMA, Info};
 pub use meaning::Level;
 pub use record::{DecodeError, Record};
+pub use remarks::{Remark, SILENT_AFTER, budget_warning, newest, remarks, series_budget};
 pub use request::ReplayRequest;
 pub use response::{REFUSAL_SCHEMA, REPLAY_SCHEMA, Refusal, RefusalReason, ReplayAnswer};
 pub use split::{number_parts, split};

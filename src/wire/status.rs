@@ -54,13 +54,24 @@ pub struct Status {
     /// Frames captured in the newest window.
     #[serde(default)]
     pub frames_last_window: Option<u64>,
+    /// Messages that wait in its spool for the broker; absent from older sensors, and where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<u64>,
 }
 
 impl Status {
     /// A sensor that has just started `run`.
     #[must_use]
     pub const fn online(run: Option<Uuid>) -> Self {
-        Self { state: State::Online, reason: None, run, last_seq: None, runs: Vec::new(), frames_last_window: None }
+        Self {
+            state: State::Online,
+            reason: None,
+            run,
+            last_seq: None,
+            runs: Vec::new(),
+            frames_last_window: None,
+            waiting: None,
+        }
     }
 }
 
@@ -139,6 +150,9 @@ pub struct IngestStatus {
     /// Which process it is: another at each start. Absent from older ingests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<Uuid>,
+    /// The program's version. Absent from older ingests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// The site that it listens to, `+` for all: those sensors hear from it when it has all of a run. Absent from ingests that
     /// say nothing of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -180,7 +194,8 @@ impl IngestStatus {
             (State::Degraded, Some("overlap".to_owned()))
         };
         let (schema, name, site) = (INGEST_SCHEMA.to_owned(), name.to_owned(), Some(site.to_owned()));
-        Self { schema, name, instance: None, site, time, state, reason, sinks, overlapping, missing_windows }
+        let version = Some(env!("CARGO_PKG_VERSION").to_owned());
+        Self { schema, name, instance: None, version, site, time, state, reason, sinks, overlapping, missing_windows }
     }
 
     /// Reads a payload of the `ingest/<name>` topic; what is none is nothing.

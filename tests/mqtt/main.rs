@@ -10,6 +10,7 @@ mod delivery;
 mod documented;
 mod faults;
 mod ingest;
+mod provision;
 mod requests;
 mod rig;
 mod sensor;

@@ -26,7 +26,8 @@ fn time(seconds_ago: i64) -> String {
 fn sensor(broker: &Broker, site: &str, name: &str, seconds_ago: i64, state: &str, reason: Option<&str>, source: &str) {
     let status = json!({
         "schema": "airtally.status/1", "site": site, "sensor": name, "time": time(seconds_ago), "state": state,
-        "reason": reason, "run": null, "last_seq": null, "runs": [], "frames_last_window": 282
+        "reason": reason, "run": null, "last_seq": null, "runs": [], "frames_last_window": 282,
+        "waiting": if name == "busy" { 60 } else { 0 }
     });
     let info = json!({
         "schema": "airtally.info/1", "site": site, "sensor": name, "version": "0.1.0", "schemas": [],
@@ -143,4 +144,57 @@ fn nobody_and_no_broker_are_failures_and_a_wrong_site_is_a_mistake() {
     drop(broker);
     let gone = status(&config, &[]);
     assert_eq!(gone.status.code(), Some(1), "{gone:?}");
+}
+
+#[test]
+fn a_fleet_has_its_silent_deaf_behind_old_and_without_a_radio_and_its_series_are_added_up() {
+    let (broker, dir) = (Broker::start(""), tempfile::tempdir().unwrap());
+    let config = config(dir.path(), broker.port);
+    let influx = |series: &str| {
+        let text = std::fs::read_to_string(&config).unwrap();
+        let text = text.split("[[influx]]").next().unwrap().to_owned();
+        let more =
+            format!("[[influx]]\nname = \"ix\"\napi = \"v1\"\nurl = \"http://localhost:1\"\ndb = \"d\"\n{series}\n");
+        std::fs::write(&config, text + &more).unwrap();
+    };
+    sensor(&broker, "home", "attic", 5, "online", None, "radio");
+    sensor(&broker, "home", "busy", 5, "online", None, "radio");
+    sensor(&broker, "home", "deaf", 5, "degraded", Some("radio_absent"), "radio");
+    sensor(&broker, "home", "none", 5, "online", Some("no_radio"), "none");
+    sensor(&broker, "home", "gone", 500, "online", None, "radio");
+    sensor(&broker, "home", "lost", 50, "offline", Some("connection_lost"), "radio");
+    for (name, version, budget, mode) in
+        [("attic", "0.1.0", 60_000, "plain"), ("busy", "9.0.0", 60_000, "plain"), ("deaf", "0.0.9", 60_000, "vendor")]
+    {
+        let info = json!({
+            "schema": "airtally.info/1", "site": "home", "sensor": name, "version": version, "schemas": [],
+            "config": {
+                "source": {"kind": "radio"}, "privacy": {"mac": mode}, "tracking": {"budget": budget},
+                "label": "The attic", "location": "Main Street 1"
+            }
+        });
+        keep(&broker, &format!("airtally/home/{name}/info"), &info);
+    }
+    keep(
+        &broker,
+        "airtally/ingest/main",
+        &json!({"schema": "airtally.ingest/1", "name": "main", "version": "0.1.0", "time": time(2), "state": "online"}),
+    );
+    influx("");
+    let table = text(&status(&config, &[]).stdout);
+    for line in [
+        "silent: 2 of 6: home/gone, home/lost: not heard",
+        "deaf: 1 of 6: home/deaf: there",
+        "behind: 1 of 6: home/busy: windows wait",
+        "old: 1 of 6: home/deaf: the program",
+        "no radio: 1 of 6: home/none: without",
+        "the series budgets of 2 sensors together are 120000, and the database 'ix' is to hold 100000",
+    ] {
+        assert!(table.contains(line), "no '{line}' in:\n{table}");
+    }
+    influx("max_series = 200000");
+    let all: Value = serde_json::from_slice(&status(&config, &["--format", "json"]).stdout).unwrap();
+    assert_eq!(all["warnings"], json!([]));
+    assert_eq!(all["sensors"][0]["location"], "Main Street 1");
+    assert_eq!(all["sensors"][3]["remarks"], json!(["silent"]), "{all}");
 }

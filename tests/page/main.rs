@@ -4,6 +4,7 @@
 mod browser;
 mod everybody;
 mod figures;
+mod fleet;
 mod live;
 #[path = "../support/mod.rs"]
 mod support;

@@ -28,6 +28,7 @@ fn config(url: &str) -> config::Influx {
         ca_file: None,
         timeout: Duration::from_secs(10),
         refill: Duration::from_secs(60),
+        max_series: None,
     }
 }
 

@@ -106,6 +106,7 @@ fn config(url: &str) -> config::Influx {
         ca_file: None,
         timeout: Duration::from_secs(2),
         refill: Duration::from_secs(60),
+        max_series: None,
     }
 }
 

@@ -25,6 +25,7 @@ fn sink(server: &Victoria) -> Influx {
         ca_file: None,
         timeout: Duration::from_secs(10),
         refill: Duration::from_secs(60),
+        max_series: None,
     })
     .unwrap()
 }

@@ -152,6 +152,7 @@ pub fn influx_v1(url: &str, db: &str) -> Influx {
         ca_file: None,
         timeout: Duration::from_secs(20),
         refill: Duration::from_secs(60),
+        max_series: None,
     }
 }
 

@@ -11,6 +11,7 @@ use std::{
 use toml_edit::{DocumentMut, Item, Table, Value};
 
 /// A configuration file being edited.
+#[derive(Clone)]
 pub struct Document {
     path: PathBuf,
     toml: DocumentMut,
@@ -27,6 +28,14 @@ impl Document {
             Err(error) if error.kind() == io::ErrorKind::NotFound => sample.to_owned(),
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         };
+        Self::parse(path, &text)
+    }
+
+    /// `text`, to be the file at `path`.
+    ///
+    /// # Errors
+    /// When it is not TOML.
+    pub fn parse(path: &Path, text: &str) -> anyhow::Result<Self> {
         let toml = text.parse().map_err(|error| anyhow!("{}: {error}", path.display()))?;
         Ok(Self { path: path.to_owned(), toml })
     }

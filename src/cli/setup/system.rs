@@ -95,6 +95,17 @@ pub fn start(unit: &str, changed: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Starts a unit soon and at every boot, and waits for nothing: for one who runs while the machine is starting.
+///
+/// # Errors
+/// When systemd refuses.
+pub fn start_soon(unit: &str) -> anyhow::Result<()> {
+    systemctl(&["enable", "--quiet", unit])?;
+    systemctl(&["restart", "--no-block", unit])?;
+    say(&format!("{unit} will run, now and after every boot"));
+    Ok(())
+}
+
 /// What a unit says of itself; nothing where it says nothing.
 pub fn says(unit: &str) -> String {
     asked("systemctl", &["show", "--value", "-p", "StatusText", unit])
@@ -116,7 +127,7 @@ pub fn own_address() -> Option<IpAddr> {
 
 /// Has the vendor registry updated every week; without a network the one that travels with the program serves.
 pub fn keep_registry_fresh() {
-    if systemctl(&["enable", "--quiet", "--now", "airtally-oui-update.timer"]).is_ok() {
+    if systemctl(&["enable", "--quiet", "--now", "--no-block", "airtally-oui-update.timer"]).is_ok() {
         say("vendor names are updated every week (airtally-oui-update.timer)");
     }
 }

@@ -51,6 +51,8 @@ pub struct Page {
     pub clock: fn() -> UnixNanos,
     /// Pages made a moment ago.
     pub kept: Kept,
+    /// The stations that may have a series of their own, by the database that holds the fewest, and its name.
+    pub max_series: Option<(u64, String)>,
 }
 
 /// The page's routes: for who may see what sensors heard, but for what every page needs.

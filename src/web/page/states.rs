@@ -2,8 +2,9 @@
 
 use super::view::Level;
 use crate::{
+    UnixNanos,
     roster::Sensor,
-    wire::{self, State, Status},
+    wire::{self, Remark, State, Status, remarks},
 };
 
 /// What a state and its reason mean, and how bad that is.
@@ -29,6 +30,34 @@ pub fn name(status: &Status) -> String {
         Some(reason) => format!("{state}: {}", super::text::foreign(reason)),
         None => state.to_owned(),
     }
+}
+
+/// What an operator of many is to know of a sensor at `now`: what it said last is as old as its own time says, or as its
+/// arrival here does, whichever is older.
+#[must_use]
+pub fn of_note(sensor: &Sensor, now: UnixNanos) -> Vec<Remark> {
+    let status = sensor.status.as_ref().map(|message| {
+        let age = now.saturating_since(sensor.heard).max(now.saturating_since(message.time));
+        (&message.status, age)
+    });
+    remarks(status, sensor.about.as_ref().map(|about| about.version.as_str()), env!("CARGO_PKG_VERSION"))
+}
+
+/// The state in one word and what it means, where a sensor that is silent is not what it said last.
+#[must_use]
+pub fn at(sensor: &Sensor, status: &Status, now: UnixNanos) -> (Level, String, String) {
+    if status.state != State::Offline && of_note(sensor, now).contains(&Remark::Silent) {
+        let meaning = format!("it said {} and nothing since", name(status));
+        return (Level::Bad, Remark::Silent.word().to_owned(), meaning);
+    }
+    let (level, words) = words(status);
+    (level, name(status), words)
+}
+
+/// Whether a sensor is to hear nothing, for it has no radio.
+#[must_use]
+pub fn has_no_radio(sensor: &Sensor) -> bool {
+    sensor.about.as_ref().and_then(|about| about.source.as_deref()) == Some("none")
 }
 
 /// What the privacy modes of these sensors withhold, a sentence each.

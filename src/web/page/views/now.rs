@@ -64,10 +64,16 @@ fn make(asking: &Asking<'_>) -> Result<View, Problem> {
         sum.add(&row.counts);
         crowd.add(&row.stations);
     }
-    (view.headline, view.level) = headline(&asking.within(&scope), &sensors, &sum, is_now);
+    (view.headline, view.level) = headline(&asking.within(&scope), &sensors, &sum, is_now, asking.now);
     view.headline_age = Some(last.end);
     view.facts = facts(&asking.place, &sensors, &sum, &crowd, range);
-    view.sections.push(Section::Table(sensor_table(&asking.place, &asking.within(&scope), &sensors, range)));
+    view.sections.push(Section::Table(sensor_table(
+        &asking.place,
+        &asking.within(&scope),
+        &sensors,
+        range,
+        asking.now,
+    )));
     let mut channels = history.channels(range, None, &scope)?.items;
     fresh.add_to_channels(&mut channels);
     view.sections.push(Section::Table(channel_table(&asking.place, &channels)));
@@ -127,7 +133,7 @@ fn nothing(sensors: &[Sensor]) -> String {
     }
 }
 
-fn headline(said: &[&Sensor], sensors: &[SensorRow], sum: &Counts, is_now: bool) -> (String, Level) {
+fn headline(said: &[&Sensor], sensors: &[SensorRow], sum: &Counts, is_now: bool, now: UnixNanos) -> (String, Level) {
     if !is_now {
         return (
             "No window came in the last minute. These are the figures of the minute before the newest one, which ended"
@@ -136,13 +142,18 @@ fn headline(said: &[&Sensor], sensors: &[SensorRow], sum: &Counts, is_now: bool)
         );
     }
     let listening = sensors.iter().filter(|row| row.counts.windows > 0).count();
-    let known = sensors.len().max(said.len());
+    // Who has no radio has no window either, and that is as it should be.
+    let without = said.iter().filter(|sensor| states::has_no_radio(sensor)).count();
+    let known = sensors.len().max(said.len().saturating_sub(without));
     let many = |number: usize| text::counted(u64::try_from(number).unwrap_or(0), "sensor", "sensors");
     let expected = sensors.iter().map(|row| row.range_ms).fold(0, u64::saturating_add);
     let share = sum.listened_ms.map(|listened| {
         format!(", {} of it listened to", text::percent(text::real(listened.min(expected)), text::real(expected)))
     });
-    let worst = said.iter().filter_map(|sensor| Some((states::words(&sensor.status.as_ref()?.status), *sensor)));
+    let worst = said.iter().filter_map(|sensor| {
+        let (level, _, words) = states::at(sensor, &sensor.status.as_ref()?.status, now);
+        Some(((level, words), *sensor))
+    });
     let worst = worst.max_by_key(|((level, _), _)| *level).filter(|((level, _), _)| *level > Level::Good);
     let (mut words, mut level) = if listening == known {
         (format!("{}, windows of {}", many(known), if known == 1 { "it" } else { "all" }), Level::Good)
@@ -151,6 +162,9 @@ fn headline(said: &[&Sensor], sensors: &[SensorRow], sum: &Counts, is_now: bool)
     };
     words += " in the last minute";
     words += &share.unwrap_or_default();
+    if without > 0 {
+        words += &format!(", and {} without a radio", many(without));
+    }
     if let Some(((bad, meaning), sensor)) = worst {
         words += &format!(". {}: {meaning}", text::foreign(&sensor.sensor));
         level = level.max(bad);
@@ -217,7 +231,7 @@ fn facts(place: &Place, sensors: &[SensorRow], sum: &Counts, crowd: &Crowd, rang
     ]
 }
 
-fn sensor_table(place: &Place, said: &[&Sensor], sensors: &[SensorRow], range: Range) -> Table {
+fn sensor_table(place: &Place, said: &[&Sensor], sensors: &[SensorRow], range: Range, now: UnixNanos) -> Table {
     let columns = vec![
         Column::text("Sensor", "sensor"),
         Column::text("State", "state"),
@@ -235,14 +249,18 @@ fn sensor_table(place: &Place, said: &[&Sensor], sensors: &[SensorRow], range: R
         let row = sensors.iter().find(|row| (row.site.as_str(), row.sensor.as_str()) == (site, name));
         let sensor = said.iter().find(|sensor| (sensor.site.as_str(), sensor.sensor.as_str()) == (site, name));
         let state = match sensor.and_then(|sensor| Some((sensor, sensor.status.as_ref()?))) {
-            Some((sensor, status)) => Cell::text(states::name(&status.status))
-                .noted(format!("{}; said", states::words(&status.status).1))
-                .aged(sensor.heard),
+            Some((sensor, status)) => {
+                let (_, name, words) = states::at(sensor, &status.status, now);
+                Cell::text(name).noted(format!("{words}; said")).aged(sensor.heard)
+            }
             None => Cell::text("unknown").noted("it has said nothing"),
         };
         let empty = Counts::default();
         let counts = row.map_or(&empty, |row| &row.counts);
         let mut listened = figures::listened(counts, length);
+        if counts.windows == 0 && sensor.is_some_and(|sensor| states::has_no_radio(sensor)) {
+            listened = Cell { value: "0".to_owned(), ..Cell::text("no radio") };
+        }
         listened.age = row.and_then(|row| row.last_end);
         table.rows.push(Row {
             cells: vec![

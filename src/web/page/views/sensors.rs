@@ -2,6 +2,7 @@
 
 use super::gap_table;
 use crate::{
+    UnixNanos,
     roster::Sensor,
     sink::history::{Counts, Order, query::SensorRow},
     web::page::{
@@ -13,8 +14,12 @@ use crate::{
         text,
         view::{Fact, Level, Section, SpanBar, Text, View},
     },
+    wire::{Remark, budget_warning},
 };
 use std::collections::BTreeMap;
+
+/// Names shown of those of one kind, at most.
+const NAMED: usize = 3;
 
 /// The view at `/sensors`.
 pub const SENSORS: Maker = Maker { parameters: &["last", "from", "to", "after"], make };
@@ -43,7 +48,7 @@ fn make(asking: &Asking<'_>) -> Result<View, Problem> {
     for row in &rows {
         known.entry((&row.site, &row.sensor)).or_default().1 = Some(row);
     }
-    (view.headline, view.level) = headline(&known);
+    (view.headline, view.level) = headline(&known, asking.now);
     if known.is_empty() {
         view.sections.push(asking.first_steps());
         return Ok(view);
@@ -59,7 +64,14 @@ fn make(asking: &Asking<'_>) -> Result<View, Problem> {
         age: rows.iter().filter_map(|row| row.last_end).max(),
         href: Some(span_link(asking)),
     }];
-    view.sections.push(Section::Table(table(&asking.place, &known)));
+    view.facts.extend(fleet(&asking.sensors, asking.now));
+    let max_series = asking.page.max_series.as_ref();
+    let budgets = asking.sensors.iter().filter_map(|sensor| Some(sensor.about.as_ref()?.budget));
+    if let Some(warning) = budget_warning(budgets, max_series.map(|(series, name)| (*series, name.as_str()))) {
+        view.level = view.level.max(Level::Note);
+        view.sections.push(Section::Text(Text { lines: vec![text::foreign(&warning)], ..Text::default() }));
+    }
+    view.sections.push(Section::Table(table(&asking.place, &known, asking.now)));
     if let Some(gaps) = gaps {
         let mut table = gap_table(&asking.place, &gaps);
         table.more = asking.more(gaps.next.as_deref());
@@ -75,20 +87,41 @@ fn make(asking: &Asking<'_>) -> Result<View, Problem> {
     Ok(view)
 }
 
+/// The sensors to know something of, a figure for each kind that there is.
+fn fleet(sensors: &[Sensor], now: UnixNanos) -> Vec<Fact> {
+    let of_kind = |kind: Remark| {
+        let names = sensors.iter().filter(|sensor| states::of_note(sensor, now).contains(&kind));
+        let names: Vec<String> = names.map(|one| text::foreign(&format!("{}/{}", one.site, one.sensor))).collect();
+        let named = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+        let more = if names.len() > NAMED { format!(" and {} more", names.len() - NAMED) } else { String::new() };
+        (!names.is_empty()).then(|| Fact {
+            label: kind.word().to_owned(),
+            value: format!("{} of {}", names.len(), sensors.len()),
+            note: format!("{}: {named}{more}", kind.meaning()),
+            age: None,
+            href: None,
+        })
+    };
+    Remark::ALL.into_iter().filter_map(of_kind).collect()
+}
+
 fn span_link(asking: &Asking<'_>) -> String {
     asking.place.at("/history", &[("after", None)])
 }
 
 /// How all of them are, or the worst one, in words.
-fn headline(known: &Known<'_>) -> (String, Level) {
+fn headline(known: &Known<'_>, now: UnixNanos) -> (String, Level) {
     if known.is_empty() {
         return ("No sensor has been heard yet.".to_owned(), Level::Note);
     }
     let all = text::counted(u64::try_from(known.len()).unwrap_or(0), "sensor", "sensors");
     let said =
         known.values().filter_map(|(sensor, _)| sensor.and_then(|sensor| Some((sensor, sensor.status.as_ref()?))));
-    let worst =
-        said.map(|(sensor, status)| (states::words(&status.status), sensor)).max_by_key(|((level, _), _)| *level);
+    let worst = said.map(|(sensor, status)| {
+        let (level, _, words) = states::at(sensor, &status.status, now);
+        ((level, words), sensor)
+    });
+    let worst = worst.max_by_key(|((level, _), _)| *level);
     match worst {
         Some(((Level::Good, _), _)) => (format!("{all}, all online."), Level::Good),
         Some(((level, words), sensor)) => (format!("{all}. {}: {words}.", text::foreign(&sensor.sensor)), level),
@@ -96,7 +129,7 @@ fn headline(known: &Known<'_>) -> (String, Level) {
     }
 }
 
-fn table(place: &Place, known: &Known<'_>) -> Table {
+fn table(place: &Place, known: &Known<'_>, now: UnixNanos) -> Table {
     let columns = vec![
         Column::text("Sensor", "sensor"),
         Column::text("State", "state"),
@@ -112,8 +145,10 @@ fn table(place: &Place, known: &Known<'_>) -> Table {
     ];
     let mut table = Table::new("sensors", "Sensors", place, columns);
     for ((site, name), (said, row)) in known {
-        let mut cells = vec![Cell::foreign(&format!("{site}/{name}")).linked(of_sensor("/history", site, name))];
-        cells.push(state_cell(*said));
+        let mut cells = vec![
+            Cell::foreign(&format!("{site}/{name}")).linked(of_sensor("/history", site, name)).noted(place_of(*said)),
+            state_cell(*said, now),
+        ];
         match row {
             Some(row) => cells.extend([
                 figures::listened(&row.counts, row.range_ms),
@@ -129,7 +164,8 @@ fn table(place: &Place, known: &Known<'_>) -> Table {
                 Cell::count(row.runs),
             ]),
             None => {
-                cells.push(Cell { value: "0".to_owned(), ..Cell::text("no window") });
+                let why = if said.is_some_and(states::has_no_radio) { "no radio" } else { "no window" };
+                cells.push(Cell { value: "0".to_owned(), ..Cell::text(why) });
                 cells.extend(std::iter::repeat_with(Cell::unknown).take(6));
             }
         }
@@ -140,12 +176,19 @@ fn table(place: &Place, known: &Known<'_>) -> Table {
     table
 }
 
-fn state_cell(said: Option<&Sensor>) -> Cell {
+/// What people call a sensor, and where it is.
+fn place_of(said: Option<&Sensor>) -> String {
+    let about = said.and_then(|sensor| sensor.about.as_ref());
+    let words = about.into_iter().flat_map(|about| [&about.label, &about.location]).flatten();
+    words.map(|words| text::foreign(words)).collect::<Vec<_>>().join(", ")
+}
+
+fn state_cell(said: Option<&Sensor>, now: UnixNanos) -> Cell {
     let Some((sensor, status)) = said.and_then(|sensor| Some((sensor, sensor.status.as_ref()?))) else {
         return Cell::text("unknown").noted("it has said nothing");
     };
-    let (_, words) = states::words(&status.status);
-    Cell::text(states::name(&status.status)).noted(format!("{words}; said")).aged(sensor.heard)
+    let (_, name, words) = states::at(sensor, &status.status, now);
+    Cell::text(name).noted(format!("{words}; said")).aged(sensor.heard)
 }
 
 /// How many windows a sensor keeps, to send them again.
