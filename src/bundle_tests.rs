@@ -31,12 +31,13 @@ fn what_was_written_is_read() {
 
 #[test]
 fn each_part_that_is_wrong_is_named() {
-    let refused = |change: &dyn Fn(&mut Bundle)| {
+    type Change = dyn Fn(&mut Bundle);
+    let refused = |change: &Change| {
         let mut bundle = bundle();
         change(&mut bundle);
         bundle.write().unwrap_err().to_string()
     };
-    let cases: Vec<(&dyn Fn(&mut Bundle), &str)> = vec![
+    let cases: Vec<(&Change, &str)> = vec![
         (&|b| b.password = Some("two\nlines".into()), "'password' is not one line"),
         (&|b| b.password = Some(String::new()), "'password' is not one line"),
         (&|b| b.ca = Some("CERTIFICATE".into()), "'ca' is no CERTIFICATE"),

@@ -132,10 +132,8 @@ fn host_alone(host: &str) -> Option<String> {
         }
         _ => {}
     }
-    match host.chars().find(|c| !c.is_alphanumeric() && !matches!(c, '-' | '_' | '.' | '%')) {
-        Some(c) => Some(format!("'{host}' has a {c:?}, which no host's name has: give the name or address alone")),
-        None => None,
-    }
+    let foreign = host.chars().find(|c| !c.is_alphanumeric() && !matches!(c, '-' | '_' | '.' | '%'));
+    foreign.map(|c| format!("'{host}' has a {c:?}, which no host's name has: give the name or address alone"))
 }
 
 /// One level of a topic: a name that a broker, a file system and a person can all take.
@@ -146,13 +144,12 @@ pub fn topic_level(found: &mut Mistakes, key: &str, value: &str) {
     if matches!(value, "." | "..") {
         return found.wrong(key, format!("'{value}' is no name: use letters or digits too"));
     }
-    match value.chars().find(|c| !c.is_alphanumeric() && !matches!(c, '-' | '_' | '.')) {
-        Some(c) => found.wrong(
+    if let Some(c) = value.chars().find(|c| !c.is_alphanumeric() && !matches!(c, '-' | '_' | '.')) {
+        found.wrong(
             key,
             format!(
                 "'{value}' has a {c:?}: it becomes a level of the MQTT topic, so use letters, digits, '-', '_' and '.'"
             ),
-        ),
-        None => {}
+        );
     }
 }

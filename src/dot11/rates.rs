@@ -58,8 +58,8 @@ impl Rates {
         self.kbps().last()
     }
 
-    fn any(self, mut is: impl FnMut(u32) -> bool) -> bool {
-        self.kbps().any(|rate| is(rate))
+    fn any(self, is: impl FnMut(u32) -> bool) -> bool {
+        self.kbps().any(is)
     }
 }
 

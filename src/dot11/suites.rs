@@ -209,8 +209,8 @@ fn keys(body: &[u8], private: bool, organisation: [u8; 3], default: u8) -> Optio
     let (akms, rest) = counted(rest)?;
     let types = if organisation == STANDARD { 1..=25 } else { 1..=2 };
     let pmf = match rest {
-        &[low, _, ..] if low & 0x40 != 0 => Pmf::Required,
-        &[low, _, ..] if low & 0x80 != 0 => Pmf::Capable,
+        [low, _, ..] if low & 0x40 != 0 => Pmf::Required,
+        [low, _, ..] if low & 0x80 != 0 => Pmf::Capable,
         _ => Pmf::No,
     };
     Some(Suites { akms: Akms(set(akms, organisation, &types)), pmf: Some(pmf), ..found })
