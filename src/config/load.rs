@@ -66,10 +66,7 @@ impl ConfigKind {
         let keys = DeTable::parse(&text).map(|table| keys(table.get_ref())).map_err(broken)?;
         let has = |known: &[&str]| keys.iter().any(|key| known.contains(&key.as_str()));
         let named = |word: &str| path.file_name().is_some_and(|name| name.to_string_lossy().contains(word));
-        let sensor =
-            ["sensor", "source", "radio", "window", "tracking", "devices", "privacy", "oui", "clock", "metrics"];
-        let ingest = ["name", "replay", "declare_after", "dead_letters", "influx", "sqlite", "web"];
-        for (for_sensor, for_ingest) in [(has(&sensor), has(&ingest)), (named("sensor"), named("ingest"))] {
+        for (for_sensor, for_ingest) in [(has(&OF_SENSOR), has(&OF_INGEST)), (named("sensor"), named("ingest"))] {
             match (for_sensor, for_ingest) {
                 (true, false) => return Ok(Self::Sensor),
                 (false, true) => return Ok(Self::Ingest),
@@ -93,6 +90,14 @@ impl ConfigKind {
         }
     }
 }
+
+/// Top-level keys that only a sensor's file has.
+const OF_SENSOR: [&str; 13] = [
+    "sensor", "label", "location", "source", "radio", "window", "tracking", "devices", "privacy", "flows", "oui",
+    "clock", "metrics",
+];
+/// Top-level keys that only an ingest's file has.
+const OF_INGEST: [&str; 7] = ["name", "replay", "declare_after", "dead_letters", "influx", "sqlite", "web"];
 
 /// Reads and checks a sensor's configuration.
 ///

@@ -1,7 +1,7 @@
 //! Every key of the configuration is in the sample file and on the page, and neither names a key that does not exist.
 //! What keys there are is asked of the code itself: of the fields that serde looks for.
 
-use airtally::config::{Ingest, Sensor};
+use airtally::config::{ConfigKind, Ingest, Sensor};
 use serde::{
     Deserialize, Deserializer,
     de::{self, Visitor, value::StrDeserializer},
@@ -164,4 +164,22 @@ fn every_key_of_ingest_is_documented() {
     let keys = keys_of_code::<Ingest>();
     assert!(keys.contains("mqtt.tls.server_name") && keys.contains("influx.refill"), "{keys:?}");
     compare("ingest.toml", &keys);
+}
+
+/// One key that only one of the daemons has says whose file it is.
+#[test]
+fn each_key_of_one_daemon_alone_tells_the_kind_of_a_file() {
+    let table = |value: String| value.parse::<toml::Table>().unwrap();
+    let sensor = table(toml::to_string(&Sensor::default()).unwrap());
+    let ingest = table(toml::to_string(&Ingest::default()).unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.toml");
+    for (own, other, kind) in [(&sensor, &ingest, ConfigKind::Sensor), (&ingest, &sensor, ConfigKind::Ingest)] {
+        for (key, value) in own.iter().filter(|(key, _)| !other.contains_key(*key)) {
+            // With a mistake in it, which is one for both.
+            let text = format!("{}\n[misspelt]\n", toml::Table::from_iter([(key.clone(), value.clone())]));
+            fs::write(&path, text).unwrap();
+            assert_eq!(ConfigKind::of(&path).unwrap(), kind, "{key}");
+        }
+    }
 }
