@@ -70,7 +70,8 @@ fn windows_show_at_once_and_the_page_says_whether_it_is_live() {
     wait_until("the address has UTC", Duration::from_secs(10), || {
         browser.run("address", json!({})).as_str().is_some_and(|address| address.contains(&sent))
     });
-    // The arrow keys read the chart.
+    // The minute that has begun is in it. The arrow keys read the chart.
+    browser.until(".facts dd", "^5,670\\s+210 a second listened");
     browser.until("figure .reading", "");
     let read = browser.run("press", json!({"selector": "figure.chart", "key": "End"}));
     assert!(read.as_str().is_some_and(|read| read.contains("Listened: ")), "{read}");

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::UnixNanos;
 use askama::Template;
+use std::time::Duration;
 
 /// A page.
 #[derive(Template)]
@@ -275,6 +276,9 @@ impl SpanBar {
             is_here: span.choice == Some(index),
         };
         let kept = place.others(&["last", "from", "to", "after"]);
+        // A form has minutes, and the one that the end is in belongs to the time: the newest windows are in it.
+        let minute = Duration::from_secs(60);
+        let last_minute = span.to.saturating_add(minute - Duration::from_nanos(1)).align_down(minute);
         Self {
             choices: CHOICES.iter().enumerate().map(choice).collect(),
             earlier: span.neighbour(place, false),
@@ -283,7 +287,7 @@ impl SpanBar {
             action: place.path().to_owned(),
             kept: kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             from: short(span.from),
-            to: short(span.to),
+            to: short(last_minute),
         }
     }
 }

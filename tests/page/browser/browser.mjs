@@ -94,7 +94,8 @@ const commands = {
     const is = ([selector, text]) => [...document.querySelectorAll(selector)].some((node) => new RegExp(text).test(node.textContent.replace(/\u00a0/g, " ")));
     await held.waitForFunction(is, [selector, text], { polling: 100, timeout: 30000 }).catch(async (error) => {
       const now = await held.$$eval(selector, (nodes) => nodes.slice(0, 5).map((node) => node.textContent));
-      throw new Error(`${error.message.split("\n")[0]}: '${selector}' never was '${text}', it is ${JSON.stringify(now)}`);
+      const page = (await held.innerText("body").catch((lost) => lost.message)).replace(/\s+/g, " ").slice(0, 1500);
+      throw new Error(`${error.message.split("\n")[0]}: '${selector}' never was '${text}', it is ${JSON.stringify(now)}; ${held.url()} shows: ${page}`);
     });
     return null;
   },
