@@ -54,6 +54,7 @@
 //! * [`oui`]: the look-up that names vendors; its `store`: registry files and the SQLite cache.
 //! * [`tally`]: frames to a window's counts, in bounded memory; privacy is applied here.
 //! * [`flow`]: packets to flows: who spoke with whom, in bounded memory.
+//! * [`alert`]: what in the air looks like an attack, in bounded memory.
 //! * [`wire`]: what travels: the messages, their JSON and their schemas.
 //! * [`nmsg`]: NMSG containers to octets and back (feature `nmsg`); [`nmsg_io`]: the files, pipes and sockets they go through.
 //! * [`spool`]: the store-and-forward log between producing a batch and delivering it.
@@ -99,6 +100,7 @@ pub mod units;
 #[cfg(any(feature = "sensor", feature = "ingest"))]
 pub mod watchdog;
 
+pub mod alert;
 pub mod dot11;
 pub mod flow;
 #[cfg(feature = "nmsg")]

@@ -92,9 +92,9 @@ impl ConfigKind {
 }
 
 /// Top-level keys that only a sensor's file has.
-const OF_SENSOR: [&str; 13] = [
-    "sensor", "label", "location", "source", "radio", "window", "tracking", "devices", "privacy", "flows", "oui",
-    "clock", "metrics",
+const OF_SENSOR: [&str; 15] = [
+    "sensor", "label", "location", "source", "radio", "window", "tracking", "devices", "networks", "alerts", "privacy",
+    "flows", "oui", "clock", "metrics",
 ];
 /// Top-level keys that only an ingest's file has.
 const OF_INGEST: [&str; 7] = ["name", "replay", "declare_after", "dead_letters", "influx", "sqlite", "web"];

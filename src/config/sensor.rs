@@ -2,6 +2,7 @@
 
 use super::{Flows, Log, Metrics, Mqtt, Radio, mqtt::topic_level};
 use crate::{
+    alert::{self, Networks},
     bounds::{DAY, MAX_PARTS, Mistakes, SECOND},
     tally::{
         devices::Devices,
@@ -36,6 +37,10 @@ pub struct Sensor {
     pub tracking: Tracking,
     /// The user's own devices.
     pub devices: Devices,
+    /// The user's own networks.
+    pub networks: Networks,
+    /// What looks like an attack.
+    pub alerts: alert::Settings,
     /// What is withheld.
     pub privacy: Privacy,
     /// Who spoke with whom.
@@ -66,6 +71,8 @@ impl Default for Sensor {
             window: Window::default(),
             tracking: Tracking::default(),
             devices: Devices::default(),
+            networks: Networks::default(),
+            alerts: alert::Settings::default(),
             privacy: Privacy::default(),
             flows: Flows::default(),
             oui: Oui::default(),
@@ -92,6 +99,8 @@ impl Sensor {
         self.radio.check(found);
         self.window.check(found);
         self.devices.check(found);
+        self.networks.check(found);
+        self.alerts.check(found);
         self.tracked().check(found);
         self.privacy.check(found);
         self.flows.check(self, found);
@@ -124,6 +133,16 @@ impl Sensor {
                     if stations > most { most } else { most - stations },
                 ),
             );
+        }
+    }
+
+    /// What a watch for attacks goes by.
+    #[must_use]
+    pub fn rules(&self) -> alert::Rules {
+        alert::Rules {
+            settings: self.alerts.clone(),
+            networks: self.networks.0.clone(),
+            devices: self.devices.0.iter().map(|device| device.address).collect(),
         }
     }
 

@@ -10,6 +10,10 @@ const PROFILE: u8 = 0;
 pub const SUPPORTED_RATES: u8 = 1;
 /// Element ID of the DSSS parameter set (9.4.2.4).
 pub const DSSS_PARAMETER_SET: u8 = 3;
+/// Element ID of the Channel Switch Announcement (9.4.2.18).
+pub const CHANNEL_SWITCH: u8 = 37;
+/// Element ID of the Extended Channel Switch Announcement (9.4.2.52).
+pub const EXTENDED_CHANNEL_SWITCH: u8 = 60;
 /// Element ID of the RSN element (9.4.2.24).
 pub const RSN: u8 = 48;
 /// Element ID of the WAPI parameter set (GB 15629.11), and of BSS AC Access Delay (9.4.2.43).

@@ -31,6 +31,20 @@ impl FrameKind {
     pub const PROBE_RESPONSE: Self = Self(0x05);
     /// Beacon.
     pub const BEACON: Self = Self(0x08);
+    /// Disassociation.
+    pub const DISASSOCIATION: Self = Self(0x0a);
+    /// Authentication.
+    pub const AUTHENTICATION: Self = Self(0x0b);
+    /// Deauthentication.
+    pub const DEAUTHENTICATION: Self = Self(0x0c);
+    /// Action.
+    pub const ACTION: Self = Self(0x0d);
+    /// PS-Poll.
+    pub const PS_POLL: Self = Self(0x1a);
+    /// Request to send.
+    pub const RTS: Self = Self(0x1b);
+    /// Clear to send.
+    pub const CTS: Self = Self(0x1c);
     /// Acknowledgement.
     pub const ACK: Self = Self(0x1d);
 

@@ -6,7 +6,7 @@
 //! [`parse`] is the one way in. A file per header: [`radiotap`], [`ppi`], [`prism`] and [`avs`] are what capture
 //! cards put before the frame, [`fcs`] is its check, [`mac_header`] its addresses, [`elements`], [`security`] and
 //! [`network`] what a management frame says; [`wired`] reads the links that are not 802.11, `carrier` what carries it.
-//! [`evidence`] judges by many frames what one bit claims.
+//! [`signs`] reads what attacks leave in a frame. [`evidence`] judges by many frames what one bit claims.
 
 pub mod avs;
 mod carrier;
@@ -23,6 +23,7 @@ pub mod prism;
 pub mod radiotap;
 pub mod rates;
 pub mod security;
+pub mod signs;
 pub mod suites;
 pub mod wired;
 
@@ -32,6 +33,7 @@ pub use link_type::LinkType;
 pub use network::Network;
 pub use rates::{Generation, Rates};
 pub use security::Security;
+pub use signs::{ChannelSwitch, Eapol};
 pub use suites::{Akms, Ciphers, Pmf, Suites, Wps};
 
 use crate::Mac;

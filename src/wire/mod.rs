@@ -1,6 +1,7 @@
 //! What travels: the messages, their JSON and the versions of their schemas. Knows no transport.
 //!
 //! * `batch`: a window of a sensor; `split`: its parts; `address`: how a station is named; `exposure`: what records tell; `ssid`: how a network is.
+//! * `alert`: one attack, from its first sign to its last.
 //! * `flow`: who spoke with whom, and what a window has of that.
 //! * `gap`: a declared loss of windows; `record`: a part of a window or a gap, as spool and sinks carry them.
 //! * `status`: how a sensor or an ingest is; `meaning`: the same in words; `remarks`: what an operator of many looks for; `info`: what a sensor is; `event`: what happened to it.
@@ -10,6 +11,7 @@
 //! `docs/mqtt.md` shows real messages; `docs/schema/` holds the JSON Schemas that they are validated against.
 
 mod address;
+mod alert;
 mod batch;
 mod event;
 mod exposure;
@@ -27,6 +29,7 @@ mod status;
 mod stored;
 
 pub use address::Address;
+pub use alert::{ALERT_SCHEMA, Alert, AlertClass, Evidence, Severity};
 pub use batch::{
     BATCH_SCHEMA, Batch, Capture, Channel, Contents, Identity, Role, STAMPING, Signal, Station, TimeSource, Vendor,
 };
@@ -41,7 +44,7 @@ pub use remarks::{Remark, SILENT_AFTER, budget_warning, newest, remarks, series_
 pub use request::ReplayRequest;
 pub use response::{REFUSAL_SCHEMA, REPLAY_SCHEMA, Refusal, RefusalReason, ReplayAnswer};
 pub use split::{number_parts, split};
-pub use ssid::ssid_text;
+pub use ssid::{ssid_octets, ssid_text};
 pub use status::{
     INGEST_SCHEMA, IngestHealth, IngestStatus, Overlap, RunRange, STATUS_SCHEMA, SinkStatus, State, Status,
     StatusMessage,

@@ -20,6 +20,31 @@ pub fn ssid_text(octets: &[u8]) -> String {
     text
 }
 
+/// The octets of a name that [`ssid_text`] wrote; `None` for text that it never writes: a backslash before anything but
+/// another, or `x` and two hexadecimal digits.
+#[must_use]
+pub fn ssid_octets(text: &str) -> Option<Vec<u8>> {
+    let mut octets = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        octets.extend_from_slice(rest.get(..at)?.as_bytes());
+        let escaped = rest.get(at + 1..)?;
+        match escaped.strip_prefix('x') {
+            Some(hex) => {
+                let digits = hex.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+                octets.push(u8::from_str_radix(digits, 16).ok()?);
+                rest = hex.get(2..)?;
+            }
+            None => {
+                rest = escaped.strip_prefix('\\')?;
+                octets.push(b'\\');
+            }
+        }
+    }
+    octets.extend_from_slice(rest.as_bytes());
+    Some(octets)
+}
+
 fn escape(text: &mut String, octets: &[u8]) {
     for octet in octets {
         let _ = write!(text, "\\x{octet:02x}"); // Writing to a String cannot fail.
@@ -32,23 +57,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Reads the text back; that it can be read at all is what makes the writing injective.
-    fn octets(text: &str) -> Vec<u8> {
-        let mut octets = Vec::new();
-        let mut rest = text.chars();
-        while let Some(character) = rest.next() {
-            if character != '\\' {
-                octets.extend(character.encode_utf8(&mut [0; 4]).as_bytes());
-                continue;
-            }
-            match rest.next() {
-                Some('x') => octets.push(u8::from_str_radix(&rest.by_ref().take(2).collect::<String>(), 16).unwrap()),
-                other => octets.extend(other.map(|_| b'\\')),
-            }
-        }
-        octets
-    }
-
     #[test]
     fn writes_names_as_a_person_reads_them() {
         assert_eq!(ssid_text("Café 5 GHz".as_bytes()), "Café 5 GHz");
@@ -58,17 +66,24 @@ mod tests {
         assert_eq!(ssid_text(b""), "");
     }
 
+    #[test]
+    fn a_lone_backslash_is_nobodys_name() {
+        for text in ["\\", "a\\n", "\\x1", "\\xg0", "\\x+1", "\\xé"] {
+            assert_eq!(ssid_octets(text), None, "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_two_names_have_one_text(name in proptest::collection::vec(any::<u8>(), 0..=32)) {
             let text = ssid_text(&name);
             prop_assert!(!text.chars().any(char::is_control));
-            prop_assert_eq!(octets(&text), name);
+            prop_assert_eq!(ssid_octets(&text), Some(name));
         }
 
         #[test]
         fn nor_names_full_of_backslashes(name in "[\\\\x0-9a-f\u{0}\u{85}é]{0,16}") {
-            prop_assert_eq!(octets(&ssid_text(name.as_bytes())), name.as_bytes());
+            prop_assert_eq!(ssid_octets(&ssid_text(name.as_bytes())), Some(name.into_bytes()));
         }
     }
 }

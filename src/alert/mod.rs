@@ -1,0 +1,105 @@
+//! Frames to alerts: what in the air looks like an attack, and on whose networks. Does no I/O and reads no clock; its memory
+//! is bounded, and nothing is allocated for a frame.
+//!
+//! * [`Watch`] is the way in: [`Watch::frame`] for each frame, [`Watch::window_closed`] at the end of each window, whatever
+//!   its length, [`Watch::finish`] when nobody watches any longer. The last two give the [`Change`]s: an alert that has opened,
+//!   goes on (once a minute at most), or has ended after a minute of watched silence.
+//! * [`Rules`] is what it goes by: [`Settings`] (`[alerts]`), [`Networks`] (`[[networks]]`), the addresses of one's devices.
+//! * [`Change::alert`] is an [`Alert`] before privacy. [`Alert::told`] makes the [`crate::wire::Alert`] that may leave.
+//! * [`Watch::counts`] says what there was, and what fell off.
+//!
+//! A file per rule, or for several that remember the same; `ledger` has the open alerts, `table` the bounded memory.
+//! `docs/alerts.md` says of each rule what it looks for, why, and what it misses.
+
+mod deauth;
+mod kind;
+mod ledger;
+mod settings;
+mod table;
+
+pub use kind::Kind;
+pub use ledger::{Alert, Change, Closed, News, Subject};
+pub use settings::{AIR, Expected, Network, Networks, Rules, Settings};
+
+use crate::{
+    UnixNanos,
+    dot11::{Class, Facts, FrameKind, Outcome},
+};
+use deauth::Deauths;
+use ledger::Ledger;
+
+/// What a watch has seen, and what fell off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Alerts opened, in the order of [`Kind::ALL`].
+    pub opened: [u64; Kind::ALL.len()],
+    /// Frames of evidence for alerts that are expected, and were not told.
+    pub silenced: u64,
+    /// Frames of evidence for alerts beyond those that may be open at the same time.
+    pub left_out: u64,
+    /// Transmitters, access points and so on that were forgotten before their time, to make room for others.
+    pub forgotten: u64,
+}
+
+/// Watches the air.
+#[derive(Debug)]
+pub struct Watch {
+    ledger: Ledger,
+    deauths: Deauths,
+}
+
+impl Watch {
+    /// A watch that goes by `rules`, and has seen nothing yet.
+    #[must_use]
+    pub fn new(rules: &Rules) -> Self {
+        let expected = rules.settings.expected.iter().filter_map(|expected| {
+            let subject = match expected.kind {
+                Kind::BeaconFlood => Subject::Air,
+                _ => Subject::Address(expected.subject.parse().ok()?),
+            };
+            Some((expected.kind, subject))
+        });
+        Self { ledger: Ledger::new(expected.collect()), deauths: Deauths::new() }
+    }
+
+    /// Looks at a frame. Those with a bad check sequence, cut before their addresses, or without a time, say nothing.
+    #[inline]
+    pub fn frame(&mut self, time: UnixNanos, facts: &Facts<'_>) {
+        if let (Outcome::Sent(_), Some(kind), true) = (facts.outcome, facts.kind, time != UnixNanos::NONE)
+            && kind.class() == Class::Management
+        {
+            self.management(time, kind, facts);
+        }
+    }
+
+    fn management(&mut self, time: UnixNanos, kind: FrameKind, facts: &Facts<'_>) {
+        let Outcome::Sent(ta) = facts.outcome else { return };
+        match kind {
+            FrameKind::DEAUTHENTICATION | FrameKind::DISASSOCIATION => {
+                self.deauths.frame(time, ta, facts, &mut self.ledger);
+            }
+            _ => {}
+        }
+    }
+
+    /// A window has closed: what became of the alerts.
+    pub fn window_closed(&mut self, closed: &Closed<'_>) -> Vec<Change> {
+        self.ledger.closed(closed)
+    }
+
+    /// Nobody watches any longer: open alerts end with what was seen.
+    pub fn finish(&mut self) -> Vec<Change> {
+        self.ledger.finish()
+    }
+
+    /// What there was so far.
+    #[must_use]
+    pub const fn counts(&self) -> Counts {
+        Counts {
+            opened: self.ledger.opened,
+            silenced: self.ledger.silenced,
+            left_out: self.ledger.left_out,
+            forgotten: self.deauths.evicted(),
+        }
+    }
+}
