@@ -55,6 +55,7 @@
 //! * [`tally`]: frames to a window's counts, in bounded memory; privacy is applied here.
 //! * [`flow`]: packets to flows: who spoke with whom, in bounded memory.
 //! * [`alert`]: what in the air looks like an attack, in bounded memory.
+//! * [`people`]: probe requests to an estimate of how many people are near, in bounded memory.
 //! * [`wire`]: what travels: the messages, their JSON and their schemas.
 //! * [`nmsg`]: NMSG containers to octets and back (feature `nmsg`); [`nmsg_io`]: the files, pipes and sockets they go through.
 //! * [`spool`]: the store-and-forward log between producing a batch and delivering it.
@@ -106,6 +107,7 @@ pub mod flow;
 #[cfg(feature = "nmsg")]
 pub mod nmsg;
 pub mod oui;
+pub mod people;
 pub mod tally;
 pub mod wire;
 

@@ -173,7 +173,7 @@ impl<'a> Body<'a> {
     /// The names of the networks that a beacon or probe response announces for other BSSIDs of the same radio, in Multiple
     /// BSSID elements (IEEE 802.11-2020, 11.1.3.8): those networks send no beacons of their own.
     pub fn other_ssids(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let bytes = if self.names_others() { self.checked_elements() } else { &[] };
+        let bytes = if self.names_others() { self.whole_elements() } else { &[] };
         let multiple = elements::iter(bytes).filter(|element| element.id == elements::MULTIPLE_BSSID);
         multiple.flat_map(|element| elements::profile_ssids(element.body))
     }
@@ -188,7 +188,7 @@ impl<'a> Body<'a> {
     /// The primary channel that the frame itself names: see [`Network::channel`].
     #[must_use]
     pub fn channel(&self) -> Option<u8> {
-        Network::read(0, self.checked_elements(), self.cut).channel
+        Network::read(0, self.whole_elements(), self.cut).channel
     }
 
     /// What a beacon or probe response announces; `None` for other frames, and those cut before they say.
@@ -196,14 +196,15 @@ impl<'a> Body<'a> {
     pub fn network(&self) -> Option<Network> {
         match self.kind {
             Some(FrameKind::BEACON | FrameKind::PROBE_RESPONSE) => {
-                self.capability.map(|capability| Network::read(capability, self.checked_elements(), self.cut))
+                self.capability.map(|capability| Network::read(capability, self.whole_elements(), self.cut))
             }
             _ => None,
         }
     }
 
     /// The elements without a check sequence after them that no capture header told of: its octets may look like one.
-    fn checked_elements(&self) -> &'a [u8] {
+    #[must_use]
+    pub fn whole_elements(&self) -> &'a [u8] {
         match self.elements.split_last_chunk::<{ fcs::LEN }>() {
             Some((elements, _)) if !self.cut && fcs::is_good(self.frame) => elements,
             _ => self.elements,
@@ -221,7 +222,7 @@ impl<'a> Body<'a> {
                 | FrameKind::ASSOCIATION_REQUEST
                 | FrameKind::REASSOCIATION_REQUEST,
             ) => {
-                let elements = self.checked_elements();
+                let elements = self.whole_elements();
                 self.capability.map(|capability| Network::read(capability, elements, self.cut).security)
             }
             _ => None,

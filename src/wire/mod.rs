@@ -2,7 +2,7 @@
 //!
 //! * `batch`: a window of a sensor; `split`: its parts; `address`: how a station is named; `exposure`: what records tell; `ssid`: how a network is.
 //! * `alert`: one attack, from its first sign to its last.
-//! * `flow`: who spoke with whom, and what a window has of that.
+//! * `flow`: who spoke with whom, and what a window has of that; `people`: an estimate of how many were near.
 //! * `gap`: a declared loss of windows; `record`: a part of a window or a gap, as spool and sinks carry them.
 //! * `status`: how a sensor or an ingest is; `meaning`: the same in words; `remarks`: what an operator of many looks for; `info`: what a sensor is; `event`: what happened to it.
 //! * `stored`: the word of an ingest that it has all of a run.
@@ -19,6 +19,7 @@ mod flow;
 mod gap;
 mod info;
 mod meaning;
+mod people;
 mod record;
 mod remarks;
 mod request;
@@ -39,6 +40,7 @@ pub use flow::{FLOW_SCHEMA, FlowContents, FlowRow, FlowSum, Flows, Metered, Pack
 pub use gap::{ERASED, GAP_SCHEMA, Gap, GapReason, MISSING};
 pub use info::{INFO_SCHEMA, Info};
 pub use meaning::Level;
+pub use people::{NoEstimate, People};
 pub use record::{DecodeError, Record};
 pub use remarks::{Remark, SILENT_AFTER, budget_warning, newest, remarks, series_budget};
 pub use request::ReplayRequest;
