@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     UnixNanos,
-    config::{ConfigKind, Ingest, Mqtt, load_ingest, load_sensor},
+    config::{ConfigKind, Ingest, Mqtt, Sites, load_ingest, load_sensor},
     mqtt::{self, Seen},
     units::noun,
     wire::{
@@ -126,14 +126,17 @@ struct Document<'a> {
 /// Looks, prints, and fails if somebody needs a person.
 pub fn run(arguments: &StatusArgs) -> anyhow::Result<()> {
     let (mqtt, ingest) = broker(arguments.config.as_deref())?;
-    let own_site = ingest.as_ref().map_or("+", |ingest| ingest.site.as_str());
-    let site = arguments.site.as_deref().unwrap_or(own_site);
-    if site != "+" && site.contains(['/', '+', '#']) {
-        return Err(UsageError(format!("--site {site}: no site's name contains '/', '+' or '#'")).into());
-    }
+    let sites = match (&arguments.site, &ingest) {
+        (Some(site), _) if site != "+" && site.contains(['/', '+', '#']) => {
+            return Err(UsageError(format!("--site {site}: no site's name contains '/', '+' or '#'")).into());
+        }
+        (Some(site), _) => Sites::from(site.as_str()),
+        (None, Some(ingest)) => ingest.site.clone(),
+        (None, None) => Sites::default(),
+    };
     let client_id = format!("airtally-status-{}", uuid::Uuid::new_v4().simple());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let seen = runtime.block_on(mqtt::look(&mqtt, &client_id, site, Duration::from_secs(arguments.wait)));
+    let seen = runtime.block_on(mqtt::look(&mqtt, &client_id, sites.names(), Duration::from_secs(arguments.wait)));
     let seen = seen.map_err(Trouble)?;
     let (sensors, ingests) = rows(&seen, arguments.sensor.as_deref(), UnixNanos::now());
     let budgets = seen.sensors.values().filter_map(|(_, info)| Some(series_budget(&info.as_ref()?.config)));

@@ -1,6 +1,6 @@
 //! `ingest.toml`: where batches come from and the databases they go to.
 
-use super::{Log, Mqtt, SecretFile, mqtt::topic_level};
+use super::{Log, Mqtt, SecretFile, Sites, mqtt::topic_level};
 use crate::{
     bounds::{DAY, Mistakes, SECOND},
     units,
@@ -19,8 +19,8 @@ use std::{
 pub struct Ingest {
     /// This ingest's name: its MQTT client identifier is derived from it, so that the broker keeps its queue.
     pub name: String,
-    /// The site to subscribe to; `+` is every site.
-    pub site: String,
+    /// The sites to subscribe to: one, a list, or `+` for all.
+    pub site: Sites,
     /// Ask sensors to send again what is missing.
     pub replay: bool,
     /// Windows that are missing for so long, and that nobody sent or declared lost, are declared lost by this ingest.
@@ -46,7 +46,7 @@ impl Default for Ingest {
     fn default() -> Self {
         Self {
             name: "ingest-1".into(),
-            site: "+".into(),
+            site: Sites::default(),
             replay: true,
             declare_after: Duration::from_secs(60),
             mqtt: Mqtt::default(),
@@ -76,9 +76,7 @@ impl Ingest {
     /// Refuses what serde cannot: values out of bounds, and values that do not fit together.
     pub fn check(&self, found: &mut Mistakes) {
         topic_level(found, "name", &self.name);
-        if self.site != "+" {
-            topic_level(found, "site", &self.site);
-        }
+        self.site.check(found);
         found.between("declare_after", self.declare_after, SECOND, DAY * 30);
         for (index, influx) in self.influx.iter().enumerate() {
             found.at(index);

@@ -10,6 +10,7 @@ mod mqtt;
 mod radio;
 mod secret;
 mod sensor;
+mod sites;
 
 pub use flows::Flows;
 pub use ingest::{DeadLetters, Influx, InfluxApi, Ingest, IngestSpool, Sqlite, Web};
@@ -19,6 +20,7 @@ pub use mqtt::{Mqtt, Tls, topic_level};
 pub use radio::{Order, Radio, RadioMode};
 pub use secret::{SecretError, SecretFile};
 pub use sensor::{Clock, Oui, Pace, Sensor, Source, SourceKind, Spool, Sync};
+pub use sites::Sites;
 
 use serde::{Deserialize, Serialize};
 

@@ -144,6 +144,16 @@ pub fn topic_level(found: &mut Mistakes, key: &str, value: &str) {
     if matches!(value, "." | "..") {
         return found.wrong(key, format!("'{value}' is no name: use letters or digits too"));
     }
+    if value.starts_with("$share") {
+        return found.wrong(
+            key,
+            format!(
+                "'{value}' is not shared among subscribers: the broker would give each of them a part of every sensor's \
+                 windows, and each would ask the sensors for the others'; divide the sites among ingests instead, \
+                 site = [\"shop-1\", \"shop-2\"]"
+            ),
+        );
+    }
     if let Some(c) = value.chars().find(|c| !c.is_alphanumeric() && !matches!(c, '-' | '_' | '.')) {
         found.wrong(
             key,

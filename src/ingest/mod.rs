@@ -127,7 +127,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
         SubscriberSettings {
             mqtt: config.mqtt.clone(),
             name: config.name.clone(),
-            site: config.site.clone(),
+            sites: config.site.clone(),
             commit_within: config.spool.commit_within,
             beat: stages.add("subscriber"),
         },
@@ -156,6 +156,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
         asks: config.replay,
         patience: config.declare_after,
         name: config.name.clone(),
+        sites: config.site.clone(),
         spool: Arc::clone(&spool),
         received,
         hearsay,
@@ -166,7 +167,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
     let seeker = tokio::spawn(seeker.seek(stages.add("seeker")));
     let told = Arc::clone(&spool);
     let heart = tokio::spawn(async move { watchdog::tell(stages, || line(&told)).await });
-    tracing::info!(name = config.name, site = config.site, version = env!("CARGO_PKG_VERSION"), "storing");
+    tracing::info!(name = config.name, site = %config.site, version = env!("CARGO_PKG_VERSION"), "storing");
 
     let (mut subscriber, mut damage) = (subscriber, None);
     let ended = tokio::select! {

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     UnixNanos,
+    config::Sites,
     mqtt::Outgoing,
     pace::Seldom,
     spool::{Missing, SharedSpool, Spool, SpoolError},
@@ -35,6 +36,8 @@ pub struct Seeker {
     pub patience: Duration,
     /// This ingest's name.
     pub name: String,
+    /// Whose windows are missed here, whatever the ledger remembers of others.
+    pub sites: Sites,
     /// Where the ledger is, and what is declared goes.
     pub spool: Arc<SharedSpool>,
     /// What is not on disk yet.
@@ -82,7 +85,8 @@ impl Seeker {
         let runs = self.spool.with(|spool| spool.incomplete_runs(RECALLED)).await;
         let (now, time) = (Instant::now(), UnixNanos::now());
         let mut holes = self.holes.lock().unwrap_or_else(PoisonError::into_inner);
-        for (site, sensor, run, last_seq) in runs.and_then(Result::ok).unwrap_or_default() {
+        let runs = runs.and_then(Result::ok).unwrap_or_default().into_iter();
+        for (site, sensor, run, last_seq) in runs.filter(|(site, ..)| self.sites.contains(site)) {
             holes.recall(now, &(site, sensor), run, last_seq, time);
         }
     }

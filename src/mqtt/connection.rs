@@ -46,6 +46,9 @@ const SIGNAL_BYTES: usize = 64 << 20;
 /// How long the broker may leave something of ours without any acknowledgement before we start afresh.
 const STALL: Duration = Duration::from_secs(60);
 
+/// Filters of one SUBSCRIBE, at most: AWS IoT Core takes no more (its documentation of quotas).
+const FILTERS_AT_ONCE: usize = 8;
+
 /// What is particular to a connection.
 pub(super) struct Plan {
     pub(super) client_id: String,
@@ -126,7 +129,10 @@ pub(super) struct Connection<T> {
     task: JoinHandle<()>,
     queued: VecDeque<T>,
     sent: HashMap<u16, T>,
+    /// Filters asked for in the SUBSCRIBE that waits for its answer, and those that come after it.
     filters: Vec<String>,
+    more_filters: VecDeque<(String, bool)>,
+    refused: Vec<String>,
     window: usize,
     max_packet: Option<u32>,
     waiting_since: Option<Instant>,
@@ -170,6 +176,8 @@ impl<T> Connection<T> {
             queued: VecDeque::new(),
             sent: HashMap::new(),
             filters: Vec::new(),
+            more_filters: VecDeque::new(),
+            refused: Vec::new(),
             window: usize::from(window),
             max_packet: None,
             waiting_since: None,
@@ -239,8 +247,13 @@ impl<T> Connection<T> {
             }
             Raw::Subscribed(granted) => {
                 self.progress();
-                let refused = std::mem::take(&mut self.filters).into_iter().zip(granted);
-                Signal::Subscribed { refused: refused.filter(|(_, ok)| !ok).map(|(filter, _)| filter).collect() }
+                let answered = std::mem::take(&mut self.filters).into_iter().zip(granted);
+                self.refused.extend(answered.filter(|(_, ok)| !ok).map(|(filter, _)| filter));
+                if !self.more_filters.is_empty() {
+                    self.subscribe_more();
+                    return None;
+                }
+                Signal::Subscribed { refused: std::mem::take(&mut self.refused) }
             }
             Raw::Sent(pkid) => {
                 self.sent.extend(self.queued.pop_front().map(|token| (pkid, token)));
@@ -297,8 +310,17 @@ impl<T> Connection<T> {
         self.waiting_since.get_or_insert_with(Instant::now);
     }
 
-    /// Subscribes with QoS 1; `retained` says whether messages kept by the broker are wanted.
+    /// Subscribes with QoS 1; beside a filter stands whether messages kept by the broker are wanted. The answer to all of them
+    /// is one signal.
     pub(super) fn subscribe(&mut self, filters: Vec<(String, bool)>) {
+        self.more_filters = filters.into();
+        self.subscribe_more();
+    }
+
+    /// Sends the next SUBSCRIBE.
+    fn subscribe_more(&mut self) {
+        let filters: Vec<(String, bool)> =
+            self.more_filters.drain(..self.more_filters.len().min(FILTERS_AT_ONCE)).collect();
         let wanted = filters.iter().map(|(path, retained)| {
             let mut filter = Filter::new(path, QoS::AtLeastOnce);
             filter.retain_forward_rule =
@@ -308,6 +330,11 @@ impl<T> Connection<T> {
         let _ = self.client.try_subscribe_many(wanted);
         self.filters = filters.into_iter().map(|(filter, _)| filter).collect();
         self.waiting_since.get_or_insert_with(Instant::now);
+    }
+
+    /// Ends a subscription, if there is one. The broker's answer is of no interest.
+    pub(super) fn unsubscribe(&self, filter: String) {
+        let _ = self.client.try_unsubscribe(filter);
     }
 
     /// Acknowledges a message of this connection.

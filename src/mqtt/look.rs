@@ -31,11 +31,11 @@ pub struct Seen {
     pub refused: Vec<String>,
 }
 
-/// Looks at the sensors of `site` (`+`: of all) and at all ingests, as `client_id`; `patience` is for all of it.
+/// Looks at the sensors of `sites` (`+`: of all) and at all ingests, as `client_id`; `patience` is for all of it.
 ///
 /// # Errors
 /// A sentence that says why the broker cannot be reached, or does not accept this client.
-pub async fn look(mqtt: &Mqtt, client_id: &str, site: &str, patience: Duration) -> Result<Seen, String> {
+pub async fn look(mqtt: &Mqtt, client_id: &str, sites: &[String], patience: Duration) -> Result<Seen, String> {
     let plan = Plan {
         client_id: client_id.to_owned(),
         session: None,
@@ -57,8 +57,9 @@ pub async fn look(mqtt: &Mqtt, client_id: &str, site: &str, patience: Duration) 
             Err(_) if subscribed => break,
             Err(_) => return Err(late),
             Ok(Signal::Connected { .. }) => {
-                let leaves = [Leaf::Status, Leaf::Info].map(|leaf| topics.of(site, "+", &leaf));
-                link.subscribe(leaves.into_iter().chain([topics.ingests()]).map(|filter| (filter, true)).collect());
+                let leaves =
+                    sites.iter().flat_map(|site| [Leaf::Status, Leaf::Info].map(|leaf| topics.of(site, "+", &leaf)));
+                link.subscribe(leaves.chain([topics.ingests()]).map(|filter| (filter, true)).collect());
             }
             Ok(Signal::Subscribed { refused }) => (seen.refused, subscribed) = (refused, true),
             Ok(Signal::Arrived(delivery)) => seen.take(&topics, &delivery.topic, &delivery.payload),

@@ -9,12 +9,13 @@ use super::{
 };
 use crate::{
     UnixNanos,
-    config::Mqtt,
+    config::{Mqtt, Sites},
+    pace::Seldom,
     stop::stopped,
     watchdog::Beat,
     wire::{INGEST_SCHEMA, IngestHealth, IngestStatus, REPLAY_SCHEMA, ReplayRequest, STORED_SCHEMA, Stored, encode},
 };
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{collections::HashSet, future::Future, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep_until},
@@ -35,6 +36,8 @@ const MAX_PACKET: u32 = (16 << 20) + (64 << 10);
 const WINDOW: u16 = 8;
 /// The status is said at least this often.
 const STATUS_PERIOD: Duration = Duration::from_secs(60);
+/// Sites of former times whose subscriptions are ended on one connection, at most.
+const MOST_FOREIGN: usize = 1_000;
 /// How long a stop waits for acknowledgements to leave.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -94,8 +97,8 @@ pub struct SubscriberSettings {
     pub mqtt: Mqtt,
     /// This ingest's name: the broker keeps its queue under it.
     pub name: String,
-    /// The site to listen to, or `+` for all.
-    pub site: String,
+    /// The sites to listen to.
+    pub sites: Sites,
     /// One commit takes what came within so long. The first one after a pause of that length comes at once, and so does one
     /// for many messages.
     pub commit_within: Duration,
@@ -133,6 +136,16 @@ struct Subscriber<I> {
     twin: Twin,
     /// When the inbox last committed.
     committed: Option<Instant>,
+    foreign: Foreign,
+}
+
+/// Sites that are not ours, and that the broker's session for us is still subscribed to: from before the configuration was
+/// changed.
+#[derive(Default)]
+struct Foreign {
+    /// Those that were unsubscribed from on this connection.
+    ended: HashSet<String>,
+    told: Seldom,
 }
 
 /// Messages of one connection that wait for a commit, and then for their acknowledgement.
@@ -176,6 +189,7 @@ pub async fn subscribe<I: Inbox>(
         known: false,
         twin: Twin::new(),
         committed: None,
+        foreign: Foreign::default(),
     };
     let mut link = subscriber.open()?; // Only the first failure is the caller's: later ones may be a file being renewed.
     loop {
@@ -280,23 +294,30 @@ impl<I: Inbox> Subscriber<I> {
             match signal {
                 Signal::Connected { session_present } => {
                     session = session_present;
-                    let filters = self.topics.from_sensors(&self.settings.site);
+                    self.foreign.ended.clear();
+                    if session_present && !self.settings.sites.is_all() {
+                        self.topics.from_sensors("+").into_iter().for_each(|filter| link.unsubscribe(filter));
+                    }
+                    let sites = self.settings.sites.names().iter();
+                    let filters = sites.flat_map(|site| self.topics.from_sensors(site));
                     let own = self.topics.ingest(&self.settings.name);
-                    link.subscribe(filters.into_iter().chain([own]).map(|filter| (filter, true)).collect());
+                    link.subscribe(filters.chain([own]).map(|filter| (filter, true)).collect());
                 }
                 Signal::Subscribed { refused } => {
                     // Who may not read what ingests say of themselves sees no other of its name, and does its work. Flows are
                     // published where somebody wants them, and rules from before there were any do not name them.
                     let own = self.topics.ingest(&self.settings.name);
-                    let flows = self.topics.of(&self.settings.site, "+", &Leaf::Flow);
-                    if refused.contains(&flows) {
+                    let is_flows = |filter: &String| {
+                        self.settings.sites.names().iter().any(|site| *filter == self.topics.of(site, "+", &Leaf::Flow))
+                    };
+                    if let Some(flows) = refused.iter().find(|filter| is_flows(filter)) {
                         tracing::warn!(
                             "the broker at {} refuses our subscription to {flows}: where sensors publish flows, their windows stay \
                              incomplete here until this client may read it in the broker's ACL",
                             link.broker().address()
                         );
                     }
-                    if let Some(filter) = refused.iter().find(|filter| **filter != own && **filter != flows) {
+                    if let Some(filter) = refused.iter().find(|filter| **filter != own && !is_flows(filter)) {
                         link.leave(STOP_PATIENCE).await;
                         return End::Lost(format!(
                             "the broker at {} refuses our subscription to {filter}: allow this client to read it in the broker's ACL",
@@ -349,9 +370,18 @@ impl<I: Inbox> Subscriber<I> {
             if let Some((site, sensor, leaf)) = self.topics.parse(&delivery.topic) {
                 let (site, sensor) = (site.to_owned(), sensor.to_owned());
                 let payload = std::mem::take(&mut delivery.payload);
-                uncommitted.bytes += payload.len();
-                uncommitted.messages += 1;
-                messages.push(Incoming { site, sensor, leaf, payload, retained: delivery.retain });
+                if self.settings.sites.contains(&site) {
+                    uncommitted.bytes += payload.len();
+                    uncommitted.messages += 1;
+                    messages.push(Incoming { site, sensor, leaf, payload, retained: delivery.retain });
+                } else {
+                    self.end(link, site);
+                    if uncommitted.held.is_empty() {
+                        delivery.ack.into_iter().for_each(|ack| link.acknowledge(ack));
+                        next = link.try_next();
+                        continue;
+                    }
+                }
             } else if delivery.topic == own {
                 self.twin.heard(&delivery.payload);
                 // There is nothing to commit of it. Acknowledgements go in the order of messages (MQTT 5.0, 4.6).
@@ -373,6 +403,22 @@ impl<I: Inbox> Subscriber<I> {
             self.settle(link, uncommitted).await?;
         }
         Ok(next)
+    }
+
+    /// A message came of a site that is not ours: another ingest's, since the configuration was changed. The broker's session
+    /// for us still has the subscription.
+    fn end(&mut self, link: &Connection<()>, site: String) {
+        if self.foreign.ended.len() >= MOST_FOREIGN || self.foreign.ended.contains(&site) {
+            return;
+        }
+        if self.foreign.told.due(std::time::Instant::now()).is_some() {
+            tracing::info!(
+                site,
+                "what the broker still had for us of a site that is not ours (any more) is left out; our subscription to it ends"
+            );
+        }
+        self.topics.from_sensors(&site).into_iter().for_each(|filter| link.unsubscribe(filter));
+        self.foreign.ended.insert(site);
     }
 
     /// When what waits is to be committed.
@@ -408,8 +454,12 @@ impl<I: Inbox> Subscriber<I> {
 
     /// The status now, or that this ingest is not there any more for this reason.
     fn status(&self, gone: Option<&str>) -> Message {
-        let mut status =
-            IngestStatus::new(&self.settings.name, &self.settings.site, UnixNanos::now(), self.health.borrow().clone());
+        let mut status = IngestStatus::new(
+            &self.settings.name,
+            self.settings.sites.names(),
+            UnixNanos::now(),
+            self.health.borrow().clone(),
+        );
         status.instance = Some(self.twin.instance);
         let status = match gone {
             Some(reason) => status.offline(reason),

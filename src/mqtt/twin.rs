@@ -68,7 +68,8 @@ mod tests {
     use crate::wire::{IngestHealth, encode};
 
     fn says(instance: Uuid, second: i64, state: State) -> Vec<u8> {
-        let mut status = IngestStatus::new("one", "+", UnixNanos(second * 1_000_000_000), IngestHealth::default());
+        let mut status =
+            IngestStatus::new("one", &["+".to_owned()], UnixNanos(second * 1_000_000_000), IngestHealth::default());
         (status.instance, status.state) = (Some(instance), state);
         encode(&status)
     }

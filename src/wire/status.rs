@@ -153,10 +153,13 @@ pub struct IngestStatus {
     /// The program's version. Absent from older ingests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// The site that it listens to, `+` for all: those sensors hear from it when it has all of a run. Absent from ingests that
-    /// say nothing of that.
+    /// The site that it listens to, `+` for all: those sensors hear from it when it has all of a run. Absent where it listens
+    /// to several, and from ingests that say nothing of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<String>,
+    /// The sites that it listens to, where they are several: the same for each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sites: Vec<String>,
     /// When this was written. A last will was written when its connection began.
     pub time: UnixNanos,
     /// Whether it does its work.
@@ -182,9 +185,9 @@ const fn is_none(number: &u64) -> bool {
 }
 
 impl IngestStatus {
-    /// The status of an ingest that is so, and listens to `site`.
+    /// The status of an ingest that is so, and listens to `sites`; one that is `+` is all.
     #[must_use]
-    pub fn new(name: &str, site: &str, time: UnixNanos, health: IngestHealth) -> Self {
+    pub fn new(name: &str, sites: &[String], time: UnixNanos, health: IngestHealth) -> Self {
         let IngestHealth { sinks, overlapping, missing_windows } = health;
         let (state, reason) = if sinks.iter().any(|sink| sink.state != State::Online) {
             (State::Degraded, Some("sink".to_owned()))
@@ -193,9 +196,26 @@ impl IngestStatus {
         } else {
             (State::Degraded, Some("overlap".to_owned()))
         };
-        let (schema, name, site) = (INGEST_SCHEMA.to_owned(), name.to_owned(), Some(site.to_owned()));
+        let (site, sites) = match sites {
+            [site] => (Some(site.clone()), Vec::new()),
+            several => (None, several.to_vec()),
+        };
+        let (schema, name) = (INGEST_SCHEMA.to_owned(), name.to_owned());
         let version = Some(env!("CARGO_PKG_VERSION").to_owned());
-        Self { schema, name, instance: None, version, site, time, state, reason, sinks, overlapping, missing_windows }
+        Self {
+            schema,
+            name,
+            instance: None,
+            version,
+            site,
+            sites,
+            time,
+            state,
+            reason,
+            sinks,
+            overlapping,
+            missing_windows,
+        }
     }
 
     /// Reads a payload of the `ingest/<name>` topic; what is none is nothing.
@@ -207,7 +227,8 @@ impl IngestStatus {
     /// Whether it is there and tells the sensors of `site` when it has all of a run.
     #[must_use]
     pub fn confirms(&self, site: &str) -> bool {
-        self.state != State::Offline && self.site.as_deref().is_some_and(|own| own == "+" || own == site)
+        let is_its = self.site.iter().chain(&self.sites).any(|own| own == "+" || own == site);
+        self.state != State::Offline && is_its
     }
 
     /// The same ingest, which is not there any more.

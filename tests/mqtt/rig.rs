@@ -310,7 +310,7 @@ impl Ingest {
         let (requests, requests_receiver) = mpsc::channel(8);
         let (stop, stop_receiver) = watch::channel(false);
         let settings =
-            SubscriberSettings { mqtt, name: "one".into(), site: "+".into(), commit_within, beat: Beat::default() };
+            SubscriberSettings { mqtt, name: "one".into(), sites: "+".into(), commit_within, beat: Beat::default() };
         let (health, health_receiver) = watch::channel(IngestHealth::default());
         let subscriber = subscribe(settings, Arc::clone(inbox), requests_receiver, health_receiver, stop_receiver);
         Self { inbox: Arc::clone(inbox), requests, health, stop, task: tokio::spawn(subscriber) }

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod commits;
+mod divided;
 mod faults;
 mod flows;
 mod grafana;
