@@ -92,6 +92,7 @@ fn window(sensor: u64, seq: u64, stations: u64, start: UnixNanos, length: i64) -
         part: 0,
         parts: 1,
         flow_parts: None,
+        alert_parts: None,
         start,
         end,
         clock: TimeSource::System,

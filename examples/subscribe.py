@@ -92,8 +92,8 @@ class Run:
         self.ended |= batch.get("final", False)
         came = self.open.setdefault(seq, set())
         came.add(part)
-        # The window's flows, if its sensor tells them, are on another topic.
-        if len(came) < parts - batch.get("flow_parts", 0):
+        # The window's flows and alerts, if its sensor tells them, are on other topics.
+        if len(came) < parts - batch.get("flow_parts", 0) - batch.get("alert_parts", 0):
             return False
         del self.open[seq]
         self.whole.add(seq, seq)

@@ -125,8 +125,9 @@ impl Run {
         self.ended |= batch.last;
         let came = self.open.entry(seq).or_default();
         came.insert(part);
-        // The window's flows, if its sensor tells them, are on another topic.
-        if came.len() < batch.parts.saturating_sub(batch.flow_parts.unwrap_or(0)) as usize {
+        // The window's flows and alerts, if its sensor tells them, are on other topics.
+        let elsewhere = batch.flow_parts.unwrap_or(0).saturating_add(batch.alert_parts.unwrap_or(0));
+        if came.len() < batch.parts.saturating_sub(elsewhere) as usize {
             return Ok(false);
         }
         self.open.remove(&seq);
@@ -215,7 +216,7 @@ impl Subscriber {
                 );
             }
             // On a topic that is not subscribed to here.
-            Ok(Record::Flows(_)) => {}
+            Ok(Record::Flows(_) | Record::Alerts(_)) => {}
             // News, and no count.
             Err(DecodeError::Schema(schema)) if schema == EVENT_SCHEMA => {}
             Err(error) => return Err(error.into()),

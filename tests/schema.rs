@@ -64,6 +64,10 @@ fn encoded(mut record: Record) -> Value {
             flows.identity.site = "home".into();
             flows.identity.sensor = "attic".into();
         }
+        Record::Alerts(alerts) => {
+            alerts.identity.site = "home".into();
+            alerts.identity.sensor = "attic".into();
+        }
         Record::Gap(gap) => {
             gap.site = "home".into();
             gap.sensor = "attic".into();
@@ -176,6 +180,7 @@ fn asyncapi_names_every_topic_and_every_schema() {
     let leaves = [
         Leaf::Batch,
         Leaf::Flow,
+        Leaf::Alert,
         Leaf::Event,
         Leaf::Status,
         Leaf::Info,

@@ -67,6 +67,22 @@ impl Looked {
                 }
             }
         }
+        for (index, webhook) in config.webhook.iter().enumerate() {
+            #[cfg(feature = "sink-webhook")]
+            if let Err(error) = crate::sink::Webhook::open(webhook) {
+                let text = error.to_string();
+                let key = if webhook.ca_file.is_some() && text.contains("ca_file") {
+                    "webhook.ca_file"
+                } else if text.contains("allow_private: ") {
+                    "webhook.allow_private"
+                } else {
+                    "webhook.url"
+                };
+                let files: Vec<&Path> = webhook.ca_file.as_deref().into_iter().collect();
+                found.add(key, Some(index), &files, text);
+            }
+            found.secret("webhook.secret_file", Some(index), &webhook.secret_file);
+        }
         found.web(config);
         found
     }

@@ -10,7 +10,10 @@ use crate::{
         History,
         history::{
             Order, Paging, Range, Scope,
-            query::{FlowFilter, FlowRow, GapRow, SensorRow, StationFilter, StationRow, StationSort},
+            query::{
+                AlertFilter, AlertRow, AlertState, FlowFilter, FlowRow, GapRow, SensorRow, StationFilter, StationRow,
+                StationSort,
+            },
         },
     },
     units::noun,
@@ -30,6 +33,7 @@ Examples:
   airtally history --since 2026-11-20T00:00:00Z --until 2026-11-27T00:00:00Z --sensor pi-1
   airtally history --gaps --format csv > gaps.csv
   airtally history --flows --top 100
+  airtally history --alerts --since 2026-11-27T00:00:00Z
 
 Over a long time, minutes and hours are told by their sums: only tracked stations and access points have names there.
 
@@ -59,7 +63,10 @@ pub struct HistoryArgs {
     /// Who spoke with whom, in place of the stations: where sensors tell flows (docs/flows.md)
     #[arg(long, conflicts_with_all = ["sensors", "gaps"])]
     flows: bool,
-    /// How many stations, gaps or flows
+    /// What looked like an attack, in place of the stations: where sensors tell alerts (docs/alerts.md)
+    #[arg(long, conflicts_with_all = ["sensors", "gaps", "flows"])]
+    alerts: bool,
+    /// How many stations, gaps, flows or alerts
     #[arg(long, default_value_t = 20)]
     top: usize,
     /// Form of the output
@@ -72,9 +79,9 @@ enum Format {
     /// Aligned columns, and the totals in sentences.
     #[default]
     Table,
-    /// One JSON object: 'totals', and 'stations', 'sensors', 'gaps' or 'flows', an array. What nobody knows is null.
+    /// One JSON object: 'totals', and 'stations', 'sensors', 'gaps', 'flows' or 'alerts', an array. What nobody knows is null.
     Json,
-    /// Comma-separated values with a header: the stations, sensors, gaps or flows.
+    /// Comma-separated values with a header: the stations, sensors, gaps, flows or alerts.
     Csv,
 }
 
@@ -105,6 +112,9 @@ pub fn run(arguments: &HistoryArgs) -> anyhow::Result<()> {
         gaps(&history.gaps(range, &scope, Order::Descending, &paging)?.items)?
     } else if arguments.flows {
         flows(&history.flows(range, &scope, &FlowFilter::default(), &paging)?.items)?
+    } else if arguments.alerts {
+        let filter = AlertFilter::default();
+        alerts(&history.alerts(range, &scope, &filter, Order::Descending, &paging)?.items)?
     } else if arguments.sensors {
         sensors(&history.sensors(range, &scope)?.items)?
     } else {
@@ -459,4 +469,62 @@ fn totals(out: &mut impl Write, history: &History, range: Range, scope: &Scope) 
 
 fn number_of(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", noun(count, one, many))
+}
+
+fn alerts(rows: &[AlertRow]) -> anyhow::Result<List> {
+    let until = |row: &AlertRow| match (row.end, row.state) {
+        (Some(end), _) => end.to_string(),
+        (None, AlertState::Lost) => "unknown".to_owned(),
+        (None, _) => "goes on".to_owned(),
+    };
+    let sensors = |row: &AlertRow| {
+        let mut names: Vec<&str> = row.sensors.iter().map(|seen| seen.sensor.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.join(" ")
+    };
+    let evidence = |row: &AlertRow| row.sensors.first().map(|seen| seen.evidence.to_string()).unwrap_or_default();
+    let cells = rows.iter().map(|row| {
+        vec![
+            row.kind.clone(),
+            row.subject.clone(),
+            row.start.to_string(),
+            until(row),
+            row.frames.to_string(),
+            row.severity.clone(),
+            format!("{}/{}", row.site, sensors(row)),
+        ]
+    });
+    let csv = rows.iter().map(|row| {
+        vec![
+            row.site.clone(),
+            row.kind.clone(),
+            row.class.clone(),
+            row.severity.clone(),
+            row.subject.clone(),
+            row.start.to_string(),
+            maybe(row.end),
+            row.frames.to_string(),
+            evidence(row),
+            sensors(row),
+        ]
+    });
+    Ok(List {
+        name: "alerts",
+        columns: const {
+            &[
+                Column::new("kind"),
+                Column::new("about").cut(),
+                Column::new("from").leaves(2),
+                Column::new("until").leaves(3),
+                Column::new("frames").number().leaves(1),
+                Column::new("severity").leaves(5),
+                Column::new("sensors").leaves(4),
+            ]
+        },
+        cells: cells.collect(),
+        csv_header: &["site", "kind", "class", "severity", "subject", "start", "end", "frames", "evidence", "sensors"],
+        csv: csv.collect(),
+        json: serde_json::to_value(rows)?,
+    })
 }

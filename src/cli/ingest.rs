@@ -60,7 +60,7 @@ Run it as the daemon's user, whose files these are (sudo -u airtally-ingest …)
 stored already is overwritten by itself: nothing doubles. The spool keeps what was stored
 until it needs the space (spool.max_bytes).")]
     Refill {
-        /// The sink: the name of an [[influx]] table, or sqlite
+        /// The sink: the name of an [[influx]] or [[webhook]] table, or sqlite
         sink: String,
         /// Only what came to ingest at this time or later; without it, everything
         #[arg(long, value_name = "TIME")]

@@ -1,6 +1,6 @@
 //! `ingest.toml`: where batches come from and the databases they go to.
 
-use super::{Log, Mqtt, SecretFile, Sites, mqtt::topic_level};
+use super::{Log, Mqtt, SecretFile, Sites, Webhook, mqtt::topic_level};
 use crate::{
     bounds::{DAY, Mistakes, SECOND},
     units,
@@ -34,6 +34,8 @@ pub struct Ingest {
     pub dead_letters: DeadLetters,
     /// InfluxDB databases.
     pub influx: Vec<Influx>,
+    /// Receivers of alerts.
+    pub webhook: Vec<Webhook>,
     /// The embedded history.
     pub sqlite: Option<Sqlite>,
     /// The web server.
@@ -53,6 +55,7 @@ impl Default for Ingest {
             spool: IngestSpool::default(),
             dead_letters: DeadLetters::default(),
             influx: Vec::new(),
+            webhook: Vec::new(),
             sqlite: None,
             web: Web::default(),
             log: Log::default(),
@@ -84,6 +87,18 @@ impl Ingest {
             if influx.name == "sqlite" || self.influx.iter().take(index).any(|other| other.name == influx.name) {
                 found
                     .wrong("influx.name", format!("'{}' is taken: each sink keeps its place by its name", influx.name));
+            }
+        }
+        for (index, webhook) in self.webhook.iter().enumerate() {
+            found.at(index);
+            webhook.check(found);
+            let taken = ["sqlite"].into_iter().chain(self.influx.iter().map(|influx| influx.name.as_str()));
+            let mut taken = taken.chain(self.webhook.iter().take(index).map(|other| other.name.as_str()));
+            if taken.any(|name| name == webhook.name) {
+                found.wrong(
+                    "webhook.name",
+                    format!("'{}' is taken: each sink keeps its place by its name", webhook.name),
+                );
             }
         }
         found.at(None);

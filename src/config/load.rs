@@ -97,7 +97,7 @@ const OF_SENSOR: [&str; 15] = [
     "flows", "oui", "clock", "metrics",
 ];
 /// Top-level keys that only an ingest's file has.
-const OF_INGEST: [&str; 7] = ["name", "replay", "declare_after", "dead_letters", "influx", "sqlite", "web"];
+const OF_INGEST: [&str; 8] = ["name", "replay", "declare_after", "dead_letters", "influx", "webhook", "sqlite", "web"];
 
 /// Reads and checks a sensor's configuration.
 ///

@@ -11,6 +11,7 @@ mod radio;
 mod secret;
 mod sensor;
 mod sites;
+mod webhook;
 
 pub use flows::Flows;
 pub use ingest::{DeadLetters, Influx, InfluxApi, Ingest, IngestSpool, Sqlite, Web};
@@ -21,6 +22,7 @@ pub use radio::{Order, Radio, RadioMode};
 pub use secret::{SecretError, SecretFile};
 pub use sensor::{Clock, Oui, Pace, Sensor, Source, SourceKind, Spool, Sync};
 pub use sites::Sites;
+pub use webhook::Webhook;
 
 use serde::{Deserialize, Serialize};
 

@@ -190,7 +190,7 @@ impl Inbox for SpoolInbox {
             let Incoming { site, sensor, leaf, payload, retained } = message;
             // Windows and events are told once. What the broker kept, somebody else had it keep, and it comes again at each
             // connection: an old one would be taken for new.
-            if retained && matches!(leaf, Leaf::Batch | Leaf::Flow | Leaf::Event) {
+            if retained && matches!(leaf, Leaf::Batch | Leaf::Flow | Leaf::Alert | Leaf::Event) {
                 if lock(&self.complaints).due(&format!("retained of {site}/{sensor}"), Instant::now()).is_some() {
                     tracing::warn!(
                         site,
@@ -201,7 +201,7 @@ impl Inbox for SpoolInbox {
                 continue;
             }
             match leaf {
-                Leaf::Batch | Leaf::Flow => match Self::read(&site, &sensor, payload) {
+                Leaf::Batch | Leaf::Flow | Leaf::Alert => match Self::read(&site, &sensor, payload) {
                     Ok((record, entry)) => self.accept(record, entry),
                     Err((reason, payload)) => self.refuse(&site, &sensor, reason, payload),
                 },

@@ -26,12 +26,16 @@ use uuid::Uuid;
 
 /// Sensors told of, at most.
 const MOST_SENSORS: usize = 2_000;
+/// Kinds of alerts told apart, by state, at most: more than there are.
+const MOST_KINDS: usize = 64;
 
 /// What came, counted since the start.
 #[derive(Default)]
 pub struct Figures {
     batches: AtomicU64,
     flows: AtomicU64,
+    /// States of alerts, by kind and whether it was open.
+    alerts: Mutex<BTreeMap<(String, &'static str), u64>>,
     refused: AtomicU64,
     connected: AtomicBool,
     connections: AtomicU64,
@@ -67,6 +71,16 @@ impl Figures {
             Record::Flows(flows) => {
                 self.batches.fetch_add(1, Relaxed);
                 self.flows.fetch_add(flows.flows.len() as u64, Relaxed);
+            }
+            Record::Alerts(alerts) => {
+                self.batches.fetch_add(1, Relaxed);
+                let mut counts = lock(&self.alerts);
+                for alert in &alerts.alerts {
+                    let state = if alert.end.is_none() { "open" } else { "ended" };
+                    let known = counts.keys().any(|(kind, _)| *kind == alert.kind);
+                    let kind = if known || counts.len() < MOST_KINDS { alert.kind.as_str() } else { "other" };
+                    *counts.entry((kind.to_owned(), state)).or_default() += 1;
+                }
             }
             Record::Gap(gap) => {
                 let reason = serde_json::to_value(gap.reason).ok();
@@ -183,12 +197,17 @@ impl Parts {
         page.family(
             name,
             Counter,
-            "Messages on batch, flow and event: parts of windows that were taken, and what was none.",
+            "Messages on batch, flow, alert and event: parts of windows that were taken, and what was none.",
         );
         page.sample(name, &[("result", "taken")], number(figures.batches.load(Relaxed)));
         page.sample(name, &[("result", "refused")], number(figures.refused.load(Relaxed)));
         let flows = number(figures.flows.load(Relaxed));
         page.one("airtally_ingest_flow_records_total", Counter, "Records of flows that came.", &[], flows);
+        let name = "airtally_ingest_alerts_total";
+        page.family(name, Counter, "Alerts that sensors told of, by kind and whether each was open or had ended.");
+        for ((kind, state), count) in lock(&figures.alerts).iter() {
+            page.sample(name, &[("kind", kind), ("state", state)], number(*count));
+        }
         let name = "airtally_ingest_gaps_total";
         page.family(name, Counter, "Declared losses that came.");
         let gaps = lock(&figures.gaps).clone();

@@ -120,6 +120,7 @@ mod tests {
             part: 0,
             parts: 1,
             flow_parts: None,
+            alert_parts: None,
             start: UnixNanos(0),
             end: UnixNanos(1),
             clock: TimeSource::System,

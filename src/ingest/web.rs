@@ -310,6 +310,14 @@ fn told(arrival: &Arrival) -> (&'static str, serde_json::Value) {
             });
             ("flows", what)
         }
+        Record::Alerts(alerts) => {
+            let identity = &alerts.identity;
+            let what = serde_json::json!({
+                "arrival": id, "site": identity.site, "sensor": identity.sensor, "seq": identity.seq, "part": alerts.part,
+                "parts": alerts.parts, "start": alerts.start, "end": alerts.end, "alerts": alerts.alerts,
+            });
+            ("alerts", what)
+        }
         Record::Gap(gap) => {
             let what = serde_json::json!({
                 "arrival": id, "site": gap.site, "sensor": gap.sensor, "start": gap.start, "end": gap.end,

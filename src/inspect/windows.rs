@@ -10,7 +10,7 @@ use crate::{
     dot11::{self, Reading},
     oui::Registry,
     run::{
-        batches::{Batches, Runs, counter_settings},
+        batches::{Batches, Beside, Runs, counter_settings},
         identity,
         key_file::PassingKeys,
     },
@@ -67,8 +67,9 @@ pub fn batches(
     let survey = Survey::begin(&mut source);
     let verdict = survey.verdict();
     let mut survey = Some(survey);
-    let mut hand_over =
-        |window: Closed, last| batches.records(window, None, TimeSource::Capture, last).try_for_each(&mut *take);
+    let mut hand_over = |window: Closed, last| {
+        batches.records(window, Beside::default(), TimeSource::Capture, last).try_for_each(&mut *take)
+    };
     let ended = loop {
         let mut failure = None::<WindowsError>;
         let mut count = |packet: Packet<'_>| {

@@ -12,6 +12,8 @@ pub enum OfferKind {
     Batch,
     /// A part of a window that is flows, on `flow`.
     Flows,
+    /// A part of a window that is alerts, on `alert`.
+    Alerts,
     /// A declared loss, on `event`.
     Gap,
 }
@@ -22,6 +24,7 @@ impl OfferKind {
         match self {
             Self::Batch => Leaf::Batch,
             Self::Flows => Leaf::Flow,
+            Self::Alerts => Leaf::Alert,
             Self::Gap => Leaf::Event,
         }
     }

@@ -65,6 +65,7 @@ pub(super) struct Session<'a, O> {
     link: &'a mut Connection<Item>,
     batches: Lane,
     flows: Lane,
+    alerts: Lane,
     gaps: Lane,
     flying_bytes: usize,
     /// Something waits that this broker does not take because of its size.
@@ -89,6 +90,7 @@ impl<'a, O: Outbox> Session<'a, O> {
             link,
             batches: Lane::new(),
             flows: Lane::new(),
+            alerts: Lane::new(),
             gaps: Lane::new(),
             flying_bytes: 0,
             too_large: false,
@@ -182,6 +184,7 @@ impl<'a, O: Outbox> Session<'a, O> {
                 () = outbox.changed() => {
                     self.batches.changed();
                     self.flows.changed();
+                    self.alerts.changed();
                     self.gaps.changed();
                 }
                 changed = publisher.status.changed(), if self.status_open => {
@@ -208,7 +211,7 @@ impl<'a, O: Outbox> Session<'a, O> {
             .map_or_else(Instant::now, |(at, ..)| *at + if self.status_due { STATUS_PAUSE } else { STATUS_PERIOD });
         // Without a place in the window, an acknowledgement is what to wait for.
         let status = (!self.status_flying && self.link.room() > 0).then_some(status);
-        [status, self.batches.wake(), self.flows.wake(), self.gaps.wake(), self.outbox_rests_until]
+        [status, self.batches.wake(), self.flows.wake(), self.alerts.wake(), self.gaps.wake(), self.outbox_rests_until]
             .into_iter()
             .flatten()
             .min()
@@ -236,10 +239,12 @@ impl<'a, O: Outbox> Session<'a, O> {
         }
         self.outbox_rests_until = None;
         let gaps = self.fill_offers(OfferKind::Gap).await;
+        // They are few, and urgent.
+        let alerts = self.fill_offers(OfferKind::Alerts).await;
         let batches = self.fill_offers(OfferKind::Batch).await;
         // After them: who only wants windows never waits for flows.
         let flows = self.fill_offers(OfferKind::Flows).await;
-        gaps || batches || flows
+        gaps || alerts || batches || flows
     }
 
     fn fill_status(&mut self) {
@@ -261,7 +266,8 @@ impl<'a, O: Outbox> Session<'a, O> {
     /// The sensor's own status, degraded by what only the publisher sees.
     fn overlaid(&self) -> Status {
         let mut status = self.publisher.status.borrow().clone();
-        let trouble = match self.batches.trouble().or(self.gaps.trouble()).or(self.flows.trouble()) {
+        let lanes = [&self.batches, &self.gaps, &self.alerts, &self.flows];
+        let trouble = match lanes.into_iter().find_map(Lane::trouble) {
             Some(Trouble::NoSubscriber) => Some("no_subscriber"),
             Some(Trouble::Refused) => Some("refused"),
             None => self.too_large.then_some("too_large"),
@@ -277,6 +283,7 @@ impl<'a, O: Outbox> Session<'a, O> {
         match kind {
             OfferKind::Batch => &mut self.batches,
             OfferKind::Flows => &mut self.flows,
+            OfferKind::Alerts => &mut self.alerts,
             OfferKind::Gap => &mut self.gaps,
         }
     }

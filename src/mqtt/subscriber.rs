@@ -304,20 +304,25 @@ impl<I: Inbox> Subscriber<I> {
                     link.subscribe(filters.chain([own]).map(|filter| (filter, true)).collect());
                 }
                 Signal::Subscribed { refused } => {
-                    // Who may not read what ingests say of themselves sees no other of its name, and does its work. Flows are
-                    // published where somebody wants them, and rules from before there were any do not name them.
+                    // Who may not read what ingests say of themselves sees no other of its name, and does its work. Flows and
+                    // alerts are published where somebody wants them, and rules from before there were any do not name them.
                     let own = self.topics.ingest(&self.settings.name);
-                    let is_flows = |filter: &String| {
-                        self.settings.sites.names().iter().any(|site| *filter == self.topics.of(site, "+", &Leaf::Flow))
-                    };
-                    if let Some(flows) = refused.iter().find(|filter| is_flows(filter)) {
+                    let wanted: Vec<(&str, String)> = [("flows", Leaf::Flow), ("alerts", Leaf::Alert)]
+                        .iter()
+                        .flat_map(|(what, leaf)| {
+                            let sites = self.settings.sites.names().iter();
+                            sites.map(|site| (*what, self.topics.of(site, "+", leaf)))
+                        })
+                        .collect();
+                    for (what, filter) in wanted.iter().filter(|(_, filter)| refused.contains(filter)) {
                         tracing::warn!(
-                            "the broker at {} refuses our subscription to {flows}: where sensors publish flows, their windows stay \
+                            "the broker at {} refuses our subscription to {filter}: where sensors publish {what}, their windows stay \
                              incomplete here until this client may read it in the broker's ACL",
                             link.broker().address()
                         );
                     }
-                    if let Some(filter) = refused.iter().find(|filter| **filter != own && !is_flows(filter)) {
+                    let may_be_refused = |filter: &String| *filter == own || wanted.iter().any(|(_, of)| of == filter);
+                    if let Some(filter) = refused.iter().find(|filter| !may_be_refused(filter)) {
                         link.leave(STOP_PATIENCE).await;
                         return End::Lost(format!(
                             "the broker at {} refuses our subscription to {filter}: allow this client to read it in the broker's ACL",

@@ -7,6 +7,8 @@ pub enum Leaf {
     Batch,
     /// Parts of windows that are flows: who spoke with whom.
     Flow,
+    /// Parts of windows that are alerts: those whose state changed.
+    Alert,
     /// Declared losses, and things worth knowing.
     Event,
     /// Retained: whether the sensor is there, and how far it has come.
@@ -41,6 +43,7 @@ impl Topics {
         match leaf {
             Leaf::Batch => format!("{base}/{site}/{sensor}/batch"),
             Leaf::Flow => format!("{base}/{site}/{sensor}/flow"),
+            Leaf::Alert => format!("{base}/{site}/{sensor}/alert"),
             Leaf::Event => format!("{base}/{site}/{sensor}/event"),
             Leaf::Status => format!("{base}/{site}/{sensor}/status"),
             Leaf::Info => format!("{base}/{site}/{sensor}/info"),
@@ -78,7 +81,7 @@ impl Topics {
     /// The filters for all that the sensors of `site` (`+`: of every site) send. No topic matches two of them.
     #[must_use]
     pub fn from_sensors(&self, site: &str) -> Vec<String> {
-        ["batch", "flow", "event", "status", "info", "response/+"]
+        ["batch", "flow", "alert", "event", "status", "info", "response/+"]
             .iter()
             .map(|leaf| format!("{}/{site}/+/{leaf}", self.base))
             .collect()
@@ -95,6 +98,7 @@ impl Topics {
         let leaf = match (leaf, name) {
             ("batch", None) => Leaf::Batch,
             ("flow", None) => Leaf::Flow,
+            ("alert", None) => Leaf::Alert,
             ("event", None) => Leaf::Event,
             ("status", None) => Leaf::Status,
             ("info", None) => Leaf::Info,
@@ -146,6 +150,7 @@ mod tests {
         prop_oneof![
             Just(Leaf::Batch),
             Just(Leaf::Flow),
+            Just(Leaf::Alert),
             Just(Leaf::Event),
             Just(Leaf::Status),
             Just(Leaf::Info),

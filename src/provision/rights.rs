@@ -5,7 +5,7 @@
 pub fn sensor(user: &str, base: &str, site: &str, name: &str) -> String {
     let own = format!("{base}/{site}/{name}");
     let mut block = format!("\nuser {user}\n");
-    for topic in ["status", "info", "batch", "flow", "event", "response/+"] {
+    for topic in ["status", "info", "batch", "flow", "alert", "event", "response/+"] {
         block.push_str(&format!("topic write {own}/{topic}\n"));
     }
     for topic in ["request/+", "stored"] {

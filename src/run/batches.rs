@@ -5,15 +5,15 @@ use super::identity;
 use crate::{
     config::Sensor,
     tally::{Closed, CounterSettings},
-    wire::{FlowContents, Flows, Identity, Record, TimeSource, number_parts, split},
+    wire::{Alert, Alerts, FlowContents, Flows, Identity, Record, TimeSource, number_parts, split},
 };
 use std::sync::Arc;
 use uuid::Uuid;
 
 /// Room in a message for the topic and properties beside the batch.
 const ENVELOPE: u64 = 1024;
-/// Octets of `"flow_parts":…,` in a batch.
-const FLOW_PARTS: usize = 32;
+/// Octets of `"flow_parts":…,` or `"alert_parts":…,` in a batch.
+const OTHER_PARTS: usize = 32;
 
 /// Which run each pass over the source is.
 #[derive(Clone, Debug)]
@@ -41,6 +41,15 @@ impl Runs {
 #[must_use]
 pub fn counter_settings(config: &Sensor, live: bool) -> CounterSettings {
     CounterSettings { window: config.window.clone(), tracking: config.tracked(), privacy: config.privacy.clone(), live }
+}
+
+/// What a window has besides counts.
+#[derive(Debug, Default)]
+pub struct Beside {
+    /// Where flows are told.
+    pub flows: Option<FlowContents>,
+    /// The alerts whose state changed.
+    pub alerts: Vec<Alert>,
 }
 
 /// Gives windows their places in their run.
@@ -77,12 +86,12 @@ impl Batches {
         self.run
     }
 
-    /// The records of the next window, whose times come from `clock`; `last` if it is the last of its pass. `flows` where
-    /// flows are told.
+    /// The records of the next window, whose times come from `clock`; `last` if it is the last of its pass. `beside` is what
+    /// the window has besides counts.
     pub fn records(
         &mut self,
         window: Closed,
-        flows: Option<FlowContents>,
+        beside: Beside,
         clock: TimeSource,
         last: bool,
     ) -> impl Iterator<Item = Record> + use<> {
@@ -90,11 +99,14 @@ impl Batches {
         let identity = Identity { site, sensor, run: self.run, seq: self.seq };
         let room = usize::try_from(self.config.mqtt.max_message.0.saturating_sub(ENVELOPE)).unwrap_or(usize::MAX);
         let (start, end) = (window.start, window.end);
-        let room_of_batches = if flows.is_some() { room.saturating_sub(FLOW_PARTS) } else { room };
+        let Beside { flows, alerts } = beside;
+        let others = usize::from(flows.is_some()) + usize::from(!alerts.is_empty());
+        let room_of_batches = room.saturating_sub(OTHER_PARTS * others);
         let mut batches = split(&identity, start, end, clock, last, window.contents, room_of_batches);
         let mut flows =
             flows.map_or_else(Vec::new, |flows| Flows::split(&identity, (start, end), clock, last, flows, room));
-        number_parts(&mut batches, &mut flows);
+        let mut alerts = Alerts::split(&identity, (start, end), clock, last, alerts, room);
+        number_parts(&mut batches, &mut flows, &mut alerts);
         self.seq += 1;
         if last {
             self.pass += 1;
@@ -102,6 +114,7 @@ impl Batches {
             self.run = self.run_of_pass();
         }
         let batches = batches.into_iter().map(|batch| Record::Batch(Box::new(batch)));
-        batches.chain(flows.into_iter().map(|flows| Record::Flows(Box::new(flows))))
+        let flows = flows.into_iter().map(|flows| Record::Flows(Box::new(flows)));
+        batches.chain(flows).chain(alerts.into_iter().map(|alerts| Record::Alerts(Box::new(alerts))))
     }
 }

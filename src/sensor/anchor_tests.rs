@@ -6,7 +6,10 @@ use crate::{
     UnixNanos,
     dot11::{self, LinkType},
     oui::Registry,
-    sensor::live::{LiveCounter, Step},
+    sensor::{
+        beside::Besides,
+        live::{LiveCounter, Step},
+    },
     tally::{
         Counter, CounterSettings, NoKeys, Tracker,
         settings::{Privacy, PrivacyMac, Tracking, Window},
@@ -172,7 +175,7 @@ proptest! {
         let counter = Counter::new(settings, Arc::new(Registry::default()), Tracker::default(), Box::new(NoKeys));
         let (mut boot, mut offset, mut synced) = (30 * SECOND, first, synced);
         let anchoring = Anchoring::start(read(boot, offset, synced), 60 * SECOND, never, 0, None);
-        let mut live = LiveCounter::new(counter, None, anchoring, read(boot, offset, synced));
+        let mut live = LiveCounter::new(counter, Besides::default(), anchoring, read(boot, offset, synced));
         live.begin().unwrap();
         let mut database = Database::default();
         let mut sent = 0;

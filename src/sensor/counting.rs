@@ -1,19 +1,19 @@
 //! The hot path over a capture: one thread that takes frames from the source, parses and counts them, and hands over
 //! closed windows. `listening` is the same over an interface.
 
-use super::flows::FlowWindows;
+use super::beside::Besides;
 use crate::{
     UnixNanos,
     capture::{CaptureError, Packet, Polled, Source, survey::Survey},
     config::{self, Pace, SourceKind},
     dot11::{self, Reading, Verdict},
     oui::Registry,
-    run::identity::is_repeatable,
+    run::{batches::Beside, identity::is_repeatable},
     spool::Held,
     tally::{Closed, Counter, KeyError},
     time::LEAP,
     watchdog::Beat,
-    wire::{FlowContents, TimeSource},
+    wire::TimeSource,
 };
 use std::{
     sync::{
@@ -37,8 +37,8 @@ pub enum Counted {
     Window {
         /// What was counted.
         closed: Box<Closed>,
-        /// What it has of flows, where they are told.
-        flows: Option<Box<FlowContents>>,
+        /// What it has besides.
+        beside: Box<Beside>,
         /// Whether it is the last of a run that ends cleanly.
         last: bool,
         /// Where its times come from.
@@ -109,7 +109,7 @@ pub struct Signals {
 /// When the source fails, or not one packet has a time; what was counted before is handed over all the same.
 pub fn count(
     source: &mut Source,
-    (counter, flows): (&mut Counter, Option<FlowWindows>),
+    (counter, besides): (&mut Counter, Besides),
     replay: Replay,
     signals: &Arc<Signals>,
     windows: &mpsc::Sender<Counted>,
@@ -117,7 +117,7 @@ pub fn count(
     let survey = Survey::begin(source);
     let verdict = survey.verdict();
     verdict.warnings().iter().for_each(|warning| tracing::warn!("the capture is not what it says: {warning}"));
-    let mut sheet = CaptureCounting { counter, flows, windows, signals, failure: None, verdict };
+    let mut sheet = CaptureCounting { counter, besides, windows, signals, failure: None, verdict };
     let ended = take(source, survey, &mut sheet, replay);
     let last = sheet.counter.finish(None);
     if let (true, Ok(Polled::More), Some(open)) = (replay.repeats, &ended, &last) {
@@ -172,7 +172,7 @@ fn take(
 /// The counter and where its windows go.
 struct CaptureCounting<'a> {
     counter: &'a mut Counter,
-    flows: Option<FlowWindows>,
+    besides: Besides,
     windows: &'a mpsc::Sender<Counted>,
     signals: &'a Signals,
     failure: Option<KeyError>,
@@ -199,15 +199,15 @@ impl CaptureCounting<'_> {
         if packet.mended {
             self.counter.time_was_mended();
         }
-        if let (Some(flows), None) = (&mut self.flows, &self.failure) {
-            flows.packet(time, packet, reading);
+        if self.failure.is_none() {
+            self.besides.packet(time, packet, reading);
         }
     }
 
     fn hand_over(&mut self, closed: Closed, last: bool) {
-        let flows = self.flows.as_mut().map(|flows| Box::new(flows.window(closed.end, last)));
+        let beside = self.besides.window(&closed, last);
         let (closed, clock) = (Box::new(closed), TimeSource::Capture);
-        let counted = Counted::Window { closed, flows, last, clock, held: None, taken: Vec::new() };
+        let counted = Counted::Window { closed, beside, last, clock, held: None, taken: Vec::new() };
         hand_over(counted, self.windows, self.signals);
     }
 }

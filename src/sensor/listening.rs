@@ -177,7 +177,7 @@ impl Listener {
 
     fn hand_over(&self, step: Step, live: &mut LiveCounter, last: bool) {
         let counted = match step {
-            Step::Window { mut closed, flows, standing, anchor } => {
+            Step::Window { mut closed, beside, standing, anchor } => {
                 if let Some(airtime) = &self.airtime {
                     expose(airtime, &mut closed.contents, closed.end.0.saturating_sub(anchor));
                 }
@@ -191,7 +191,7 @@ impl Listener {
                     ),
                 };
                 let taken = live.counter().taken().collect();
-                Counted::Window { closed, flows, last, clock, held, taken }
+                Counted::Window { closed, beside, last, clock, held, taken }
             }
             Step::Moved { anchor, restamp: true, .. } => {
                 let time = UnixNanos(clock::times().boot.saturating_add(anchor));
@@ -258,7 +258,7 @@ mod tests {
         config::Sensor,
         oui::Registry,
         run::batches::counter_settings,
-        sensor::anchor::Anchoring,
+        sensor::{anchor::Anchoring, beside::Besides},
         tally::{Counter, Keys, Tracker, settings::PrivacyMac},
         wire::Status,
     };
@@ -322,7 +322,8 @@ mod tests {
             Tracker::default(),
             Box::new(FailingKeys(Arc::clone(&keys))),
         );
-        let mut live = LiveCounter::new(counter, None, Anchoring::start(reading, 0, true, 0, None), reading);
+        let mut live =
+            LiveCounter::new(counter, Besides::default(), Anchoring::start(reading, 0, true, 0, None), reading);
         let (windows, mut heard) = mpsc::channel(32);
         let (events, _events) = Events::new(None);
         let ears = Listener {

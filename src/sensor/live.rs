@@ -3,14 +3,14 @@
 
 use super::{
     anchor::{Anchoring, News, Reading, Stamps, Standing},
-    flows::FlowWindows,
+    beside::Besides,
 };
 use crate::{
     UnixNanos,
     capture::Packet,
     dot11::{self, Facts},
+    run::batches::Beside,
     tally::{Closed, Counter, KeyError},
-    wire::FlowContents,
 };
 
 /// What comes out, in this order.
@@ -20,8 +20,8 @@ pub enum Step {
     Window {
         /// What was counted.
         closed: Box<Closed>,
-        /// What it has of flows, where they are told.
-        flows: Option<Box<FlowContents>>,
+        /// What it has besides.
+        beside: Box<Beside>,
         /// What its times are worth.
         standing: Standing,
         /// The anchor they were made with.
@@ -41,7 +41,7 @@ pub enum Step {
 /// A live counter.
 pub struct LiveCounter {
     counter: Counter,
-    flows: Option<FlowWindows>,
+    besides: Besides,
     anchoring: Anchoring,
     stamps: Stamps,
     /// When the run began, since boot.
@@ -51,8 +51,8 @@ pub struct LiveCounter {
 impl LiveCounter {
     /// A live counter before its first window. `reading` is the look at the clocks that `anchoring` began with.
     #[must_use]
-    pub fn new(counter: Counter, flows: Option<FlowWindows>, anchoring: Anchoring, reading: Reading) -> Self {
-        Self { counter, flows, anchoring, stamps: Stamps::new(reading), began: reading.boot }
+    pub fn new(counter: Counter, besides: Besides, anchoring: Anchoring, reading: Reading) -> Self {
+        Self { counter, besides, anchoring, stamps: Stamps::new(reading), began: reading.boot }
     }
 
     /// Opens the first window, when the run began.
@@ -104,13 +104,11 @@ impl LiveCounter {
         Ok(())
     }
 
-    /// A packet that was counted just now goes into its flow.
+    /// A packet that was counted just now is looked at for what there is besides.
     #[inline]
     pub fn meter(&mut self, boot: i64, packet: &Packet<'_>, reading: dot11::Reading) {
         let time = self.time(boot);
-        if let Some(flows) = &mut self.flows {
-            flows.packet(time, packet, reading);
-        }
+        self.besides.packet(time, packet, reading);
     }
 
     /// Closes every window that is over `boot` after boot. The anchor moves where the first of them ends, if it is to.
@@ -156,8 +154,8 @@ impl LiveCounter {
     }
 
     fn window(&mut self, closed: Closed, last: bool) -> Step {
-        let flows = self.flows.as_mut().map(|flows| Box::new(flows.window(closed.end, last)));
+        let beside = self.besides.window(&closed, last);
         let closed = Box::new(closed);
-        Step::Window { closed, flows, standing: self.anchoring.standing(), anchor: self.anchoring.anchor() }
+        Step::Window { closed, beside, standing: self.anchoring.standing(), anchor: self.anchoring.anchor() }
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod anchor;
 mod antenna;
+pub mod beside;
 pub mod clock;
 pub mod condition;
 mod counting;

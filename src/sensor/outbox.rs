@@ -5,8 +5,8 @@ use crate::{
     mqtt::{Offer, OfferKind, Outbox, OutboxError},
     spool::{Entry, EntryKind, NewEntry, SharedSpool, Spool, SpoolError, Want},
     wire::{
-        BATCH_SCHEMA, FLOW_SCHEMA, GAP_SCHEMA, Gap, GapReason, IngestStatus, Record, ReplayAnswer, ReplayRequest,
-        STAMPING, Stored,
+        ALERT_SCHEMA, BATCH_SCHEMA, FLOW_SCHEMA, GAP_SCHEMA, Gap, GapReason, IngestStatus, Record, ReplayAnswer,
+        ReplayRequest, STAMPING, Stored,
     },
 };
 use std::{
@@ -97,6 +97,7 @@ fn offer(entry: Entry) -> Offer {
         EntryKind::Gap(_) => (OfferKind::Gap, GAP_SCHEMA),
         EntryKind::Batch => (OfferKind::Batch, BATCH_SCHEMA),
         EntryKind::Flows => (OfferKind::Flows, FLOW_SCHEMA),
+        EntryKind::Alerts => (OfferKind::Alerts, ALERT_SCHEMA),
     };
     Offer { id: entry.id, kind, run: entry.key.run, seq: entry.key.seq, part: entry.key.part, schema, body: entry.body }
 }
@@ -152,6 +153,7 @@ impl Outbox for SpoolOutbox {
         let want = match kind {
             OfferKind::Batch => Want::Batches,
             OfferKind::Flows => Want::Flows,
+            OfferKind::Alerts => Want::Alerts,
             OfferKind::Gap => Want::Gaps,
         };
         let entries = self

@@ -96,16 +96,16 @@ impl Recorder {
             let mut page = Page::default();
             for counted in ready.drain(..) {
                 match counted {
-                    Counted::Window { closed, flows, last, clock, held, taken } => {
+                    Counted::Window { closed, beside, last, clock, held, taken } => {
                         self.figures.window(closed.start, closed.end, &closed.contents);
-                        self.figures.flows(flows.as_deref());
+                        self.figures.flows(beside.flows.as_ref());
                         page.frames = closed.contents.capture.frames;
                         if let Some(condition) = worth(&closed.contents.capture) {
                             self.conditions.report(Part::Frames, condition);
                         }
                         page.tracked = closed.tracker.clone().or(page.tracked);
                         page.taken = (!taken.is_empty()).then_some(taken).or(page.taken);
-                        for record in self.batches.records(*closed, flows.map(|flows| *flows), clock, last) {
+                        for record in self.batches.records(*closed, *beside, clock, last) {
                             page.entries.push(NewEntry { held, ..NewEntry::encode(&record)? });
                         }
                     }

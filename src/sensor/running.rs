@@ -3,10 +3,10 @@
 use super::{
     SensorError,
     antenna::LiveSource,
+    beside::Besides,
     condition::Conditions,
     counting::{self, Counted, Replay, Signals},
     events::Events,
-    flows::FlowWindows,
     keeping, keys,
     listening::{self, Listener},
     live::LiveCounter,
@@ -196,9 +196,9 @@ impl Work {
         let tracker = std::mem::take(&mut self.tracker);
         let mut counter = self.counter(true, tracker);
         counter.take(&earlier);
-        let flows = FlowWindows::new(&self.config.flows);
+        let besides = Besides::new(&self.config);
         let Self { signals, windows, .. } = self;
-        let mut live = LiveCounter::new(counter, flows, anchoring, reading);
+        let mut live = LiveCounter::new(counter, besides, anchoring, reading);
         let finished = Arc::clone(&signals);
         let airtime = feed.airtime().cloned();
         let ears = Listener { clocks, boot, signals, windows, conditions, events, airtime };
@@ -221,8 +221,8 @@ impl Work {
         let mut counter = self.counter(false, tracker);
         loop {
             let replay = Replay::new(&self.config);
-            let flows = FlowWindows::new(&self.config.flows);
-            counting::count(&mut source, (&mut counter, flows), replay, &self.signals, &self.windows)?;
+            let besides = Besides::new(&self.config);
+            counting::count(&mut source, (&mut counter, besides), replay, &self.signals, &self.windows)?;
             let stopped = self.signals.stop.load(Ordering::Relaxed);
             if !stopped {
                 source.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));

@@ -3,6 +3,7 @@
 //! Knows records and databases; knows nothing of MQTT, and of the spool only the [`Feed`] it is read through.
 //!
 //! * [`influx`]: InfluxDB 1.x, 2 and 3, VictoriaMetrics, and the points that records become.
+//! * `webhook`: alerts, to a receiver of one's own.
 //! * [`history`]: the embedded history in SQLite, and how it is read.
 //! * [`follow`]: one sink, one feed, in order, with retries; [`dead_letters`]: what was refused for good;
 //!   [`redrive`]: offers that again.
@@ -14,6 +15,8 @@ pub mod dead_letters;
 mod follow;
 #[cfg(feature = "sink-sqlite")]
 pub mod history;
+#[cfg(any(feature = "sink-influx", feature = "sink-webhook"))]
+mod http;
 pub mod influx;
 #[cfg(feature = "ingest")]
 mod recent;
@@ -23,6 +26,8 @@ mod redrive;
 mod refill;
 #[cfg(any(feature = "ingest", feature = "sink-sqlite"))]
 mod sqlite_file;
+#[cfg(feature = "sink-webhook")]
+pub mod webhook;
 
 #[cfg(feature = "ingest")]
 pub use dead_letters::{DeadLetterError, DeadLetters, Letter};
@@ -36,6 +41,8 @@ pub use influx::Influx;
 pub use recent::{Arrival, News, Recent, Stage};
 #[cfg(feature = "ingest")]
 pub use redrive::{Redriven, redrive};
+#[cfg(feature = "sink-webhook")]
+pub use webhook::Webhook;
 
 #[cfg(feature = "ingest")]
 use crate::config;
@@ -123,6 +130,12 @@ pub fn open(config: &config::Ingest) -> Result<Vec<Box<dyn Sink>>, OpenError> {
         #[cfg(not(feature = "sink-influx"))]
         return Err(OpenError::Absent { name: influx.name.clone(), feature: "sink-influx" });
     }
+    for webhook in &config.webhook {
+        #[cfg(feature = "sink-webhook")]
+        sinks.push(Box::new(Webhook::open(webhook)?));
+        #[cfg(not(feature = "sink-webhook"))]
+        return Err(OpenError::Absent { name: webhook.name.clone(), feature: "sink-webhook" });
+    }
     if let Some(sqlite) = &config.history() {
         #[cfg(feature = "sink-sqlite")]
         sinks.push(Box::new(Sqlite::open(sqlite)?));
@@ -167,9 +180,9 @@ pub struct Rejected {
 /// Why a sink cannot be opened: a mistake in the configuration, or a file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// An InfluxDB sink's settings do not work.
+    /// The settings of a sink that speaks HTTP do not work.
     #[error("sink '{name}': {reason}")]
-    Influx {
+    Settings {
         /// The sink's name.
         name: String,
         /// What is wrong and what would do.

@@ -21,6 +21,8 @@ pub enum EntryKind {
     Batch,
     /// Part of a window: flows. It has a place among the window's parts, and goes another way out.
     Flows,
+    /// Part of a window: alerts. It has a place among the window's parts, and goes another way out.
+    Alerts,
     /// A declared loss.
     Gap(GapReason),
 }
@@ -29,7 +31,7 @@ impl EntryKind {
     /// Whether it is a part of a window.
     #[must_use]
     pub const fn is_window(self) -> bool {
-        matches!(self, Self::Batch | Self::Flows)
+        matches!(self, Self::Batch | Self::Flows | Self::Alerts)
     }
 }
 
@@ -122,6 +124,18 @@ impl NewEntry {
                 held: None,
                 body,
             },
+            Record::Alerts(alerts) => Self {
+                kind: EntryKind::Alerts,
+                key: Key { site, sensor, run, seq: alerts.identity.seq, part: alerts.part },
+                parts: alerts.parts,
+                last_seq: None,
+                start: alerts.start,
+                end: alerts.end,
+                frames: 0,
+                last: alerts.last,
+                held: None,
+                body,
+            },
             Record::Gap(gap) => Self {
                 kind: EntryKind::Gap(gap.reason),
                 key: Key { site, sensor, run, seq: gap.first_seq, part: 0 },
@@ -173,10 +187,12 @@ impl NewEntry {
 pub enum Want {
     /// All of them.
     Everything,
-    /// Parts of windows, but flows.
+    /// Parts of windows that are batches.
     Batches,
     /// Parts of windows that are flows.
     Flows,
+    /// Parts of windows that are alerts.
+    Alerts,
     /// Declared losses.
     Gaps,
 }
@@ -228,10 +244,17 @@ pub(super) mod code {
     pub(in crate::spool) const MISSING_HERE: i64 = 7;
 }
 
+/// How the ways out of parts of windows are written in the store.
+pub(super) mod way {
+    pub(in crate::spool) const BATCH: i64 = 0;
+    pub(in crate::spool) const FLOWS: i64 = 1;
+    pub(in crate::spool) const ALERTS: i64 = 2;
+}
+
 impl EntryKind {
     pub(super) const fn code(self) -> i64 {
         match self {
-            Self::Batch | Self::Flows => code::BATCH,
+            Self::Batch | Self::Flows | Self::Alerts => code::BATCH,
             Self::Gap(GapReason::Evicted) => code::EVICTED,
             Self::Gap(GapReason::Crash) => code::CRASH,
             Self::Gap(GapReason::Unavailable) => code::UNAVAILABLE,
@@ -239,9 +262,19 @@ impl EntryKind {
         }
     }
 
-    const fn from_code(code: i64, flows: bool) -> Self {
+    /// Which way a part of a window goes out.
+    const fn way(self) -> i64 {
+        match self {
+            Self::Batch | Self::Gap(_) => way::BATCH,
+            Self::Flows => way::FLOWS,
+            Self::Alerts => way::ALERTS,
+        }
+    }
+
+    const fn from_code(code: i64, way: i64) -> Self {
         match code {
-            code::BATCH if flows => Self::Flows,
+            code::BATCH if way == way::FLOWS => Self::Flows,
+            code::BATCH if way == way::ALERTS => Self::Alerts,
             code::BATCH => Self::Batch,
             code::CRASH => Self::Gap(GapReason::Crash),
             code::UNAVAILABLE | code::ERASED_HERE | code::MISSING_HERE => Self::Gap(GapReason::Unavailable),
@@ -256,8 +289,8 @@ impl EntryKind {
 pub(super) struct PackedEntry {
     pub id: u64,
     pub code: i64,
-    /// Of a part of a window, whether it is flows.
-    pub flows: bool,
+    /// Of a part of a window, which way it goes out.
+    pub way: i64,
     pub key: Key,
     pub parts: u32,
     pub last_seq: Option<u64>,
@@ -282,7 +315,7 @@ impl PackedEntry {
         Self {
             id: 0,
             code: entry.kind.code(),
-            flows: entry.kind == EntryKind::Flows,
+            way: entry.kind.way(),
             key: entry.key.clone(),
             parts: entry.parts,
             last_seq: entry.last_seq,
@@ -303,7 +336,7 @@ impl PackedEntry {
         let body = zstd::bulk::decompress(&self.body, usize::try_from(self.size).ok()?.min(MAX_BODY)).ok()?;
         (body.len() as u64 == self.size).then_some(Entry {
             id: self.id,
-            kind: EntryKind::from_code(self.code, self.flows),
+            kind: EntryKind::from_code(self.code, self.way),
             key: self.key,
             parts: self.parts,
             start: self.start,

@@ -136,12 +136,12 @@ impl Rows<'_> {
         let seq = signed(entry.key.seq);
         match entry.kind {
             EntryKind::Gap(_) => self.add_range(run_id, seq, entry.last_seq.map_or(i64::MAX, signed)),
-            EntryKind::Batch | EntryKind::Flows
+            EntryKind::Batch | EntryKind::Flows | EntryKind::Alerts
                 if entry.parts == 1 || self.parts_stored(run_id, seq)? == i64::from(entry.parts) =>
             {
                 self.add_range(run_id, seq, seq)
             }
-            EntryKind::Batch | EntryKind::Flows => Ok(()),
+            EntryKind::Batch | EntryKind::Flows | EntryKind::Alerts => Ok(()),
         }
     }
 

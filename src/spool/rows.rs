@@ -115,8 +115,9 @@ impl Rows<'_> {
     pub fn pending(&self, mask: u64, want: Want, after: u64, limit: usize, held: bool) -> SqlResult<Vec<Head>> {
         let from = match want {
             Want::Everything => "INDEXED BY undelivered WHERE pending <> 0",
-            Want::Batches => "INDEXED BY undelivered WHERE pending <> 0 AND kind = 0 AND NOT flows",
-            Want::Flows => "INDEXED BY undelivered WHERE pending <> 0 AND kind = 0 AND flows",
+            Want::Batches => "INDEXED BY undelivered WHERE pending <> 0 AND kind = 0 AND way = 0",
+            Want::Flows => "INDEXED BY undelivered WHERE pending <> 0 AND kind = 0 AND way = 1",
+            Want::Alerts => "INDEXED BY undelivered WHERE pending <> 0 AND kind = 0 AND way = 2",
             Want::Gaps => "INDEXED BY gaps WHERE kind <> 0",
         };
         let held = if held { "" } else { "AND boot IS NULL" };
@@ -188,7 +189,7 @@ impl Rows<'_> {
     pub fn load(&self, id: u64) -> SqlResult<Option<PackedEntry>> {
         let mut statement = self.conn.prepare_cached(
             "SELECT e.id, e.kind, r.site, r.sensor, r.run, e.seq, e.part, e.parts, e.last_seq, e.start, e.end,
-                    e.frames, e.last, e.added, e.pending, e.size, b.body, e.boot, e.boot_start, e.flows
+                    e.frames, e.last, e.added, e.pending, e.size, b.body, e.boot, e.boot_start, e.way
              FROM entries AS e JOIN runs AS r ON r.id = e.run_id LEFT JOIN bodies AS b ON b.id = e.body
              WHERE e.id = ?",
         )?;
@@ -214,7 +215,7 @@ impl Rows<'_> {
                 size: unsigned(row.get(15)?),
                 body: row.get::<_, Option<Vec<u8>>>(16)?.unwrap_or_default(),
                 held: held(row, 17)?,
-                flows: row.get(19)?,
+                way: row.get(19)?,
             })
         });
         Ok(row.optional()?)
@@ -228,7 +229,7 @@ impl Rows<'_> {
         let body = self.conn.last_insert_rowid();
         self.change(
             "INSERT INTO entries (id, run_id, kind, seq, part, parts, last_seq, start, end, frames, last, added,
-                                  pending, size, stored, body, boot, boot_start, flows)
+                                  pending, size, stored, body, boot, boot_start, way)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 signed(row.id),
@@ -249,7 +250,7 @@ impl Rows<'_> {
                 body,
                 row.held.map(|held| held.boot.into_bytes()),
                 row.held.map(|held| held.start),
-                row.flows,
+                row.way,
             ],
         )?;
         Ok(())

@@ -24,7 +24,7 @@ pub(super) const APPLICATION_ID: i32 = 0x6174_7370;
 pub(super) const FIRST_TABLE: &str = "CREATE TABLE runs (\n    id INTEGER PRIMARY KEY, site TEXT NOT NULL, sensor TEXT";
 /// The format of the file (`PRAGMA user_version`). It rises only together with a change of the tables: a file that has
 /// exactly these tables has this format, and another number in it is damage.
-const FORMAT: i64 = 3;
+const FORMAT: i64 = 4;
 /// Octets of a page of a new file: small, because a commit rewrites a page of each index for some dozen octets.
 const PAGE: u64 = 1024;
 /// Octets overwritten in one transaction.
@@ -42,7 +42,7 @@ CREATE TABLE entries (
     part INTEGER NOT NULL, parts INTEGER NOT NULL, last_seq INTEGER, start INTEGER NOT NULL, end INTEGER NOT NULL,
     frames INTEGER NOT NULL, last INTEGER NOT NULL, added INTEGER NOT NULL, pending INTEGER NOT NULL,
     size INTEGER NOT NULL, stored INTEGER NOT NULL, body INTEGER NOT NULL, boot BLOB, boot_start INTEGER,
-    flows INTEGER NOT NULL DEFAULT 0
+    way INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE UNIQUE INDEX identity ON entries (run_id, kind, seq, part);
 CREATE INDEX undelivered ON entries (id, pending) WHERE pending <> 0;
@@ -68,6 +68,10 @@ CREATE INDEX held ON entries (id) WHERE boot IS NOT NULL;
 /// From format 2: parts of windows went one way.
 const TO_FORMAT_3: &str = "
 ALTER TABLE entries ADD COLUMN flows INTEGER NOT NULL DEFAULT 0;
+";
+/// From format 3: parts of windows went two ways.
+const TO_FORMAT_4: &str = "
+ALTER TABLE entries RENAME COLUMN flows TO way;
 ";
 
 /// What a commit must survive.
@@ -192,8 +196,9 @@ impl Store {
                 let tx = conn.unchecked_transaction()?;
                 let steps: &[&str] = match found {
                     0 => &[SCHEMA],
-                    1 => &[TO_FORMAT_2, TO_FORMAT_3],
-                    _ => &[TO_FORMAT_3],
+                    1 => &[TO_FORMAT_2, TO_FORMAT_3, TO_FORMAT_4],
+                    2 => &[TO_FORMAT_3, TO_FORMAT_4],
+                    _ => &[TO_FORMAT_4],
                 };
                 steps.iter().try_for_each(|sql| tx.execute_batch(sql))?;
                 tx.pragma_update(None, "user_version", FORMAT)?;
@@ -390,11 +395,12 @@ mod tests {
 
     #[test]
     fn a_file_of_an_earlier_format_is_brought_up_to_date_with_what_it_holds() {
+        let to_3 = "ALTER TABLE entries RENAME COLUMN way TO flows; PRAGMA user_version = 3;";
         let to_2 = "ALTER TABLE entries DROP COLUMN flows; PRAGMA user_version = 2;";
         let to_1 = "DROP INDEX held; ALTER TABLE runs DROP COLUMN boot; ALTER TABLE runs DROP COLUMN anchor;
                     ALTER TABLE entries DROP COLUMN boot; ALTER TABLE entries DROP COLUMN boot_start;
                     PRAGMA user_version = 1;";
-        for back in [&[to_2][..], &[to_2, to_1]] {
+        for back in [&[to_3][..], &[to_3, to_2], &[to_3, to_2, to_1]] {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("spool.sqlite");
             File::create(&path).unwrap();

@@ -237,6 +237,9 @@ pub struct Batch {
     /// How many of these are on the topic `flow`; absent where none is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flow_parts: Option<u32>,
+    /// How many of these are on the topic `alert`; absent where none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert_parts: Option<u32>,
     /// When the window began.
     pub start: UnixNanos,
     /// When it ended (exclusive).

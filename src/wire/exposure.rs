@@ -1,6 +1,6 @@
 //! What records may tell of those who were on the air: the order of the privacy modes. Knows no configuration.
 
-use super::{Address, Record, Role, Station};
+use super::{Address, Alert, Evidence, Record, Role, Station};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -57,9 +57,25 @@ impl Exposure {
             Record::Batch(batch) => batch,
             // Addresses of who speaks with whom are never withheld in part: see `config::Flows`.
             Record::Flows(_) => return Self { addresses: Addresses::Plain, sought: false },
+            Record::Alerts(alerts) => return alerts.alerts.iter().map(Self::of_alert).fold(Self::NOTHING, Self::and),
             Record::Gap(_) => return Self::NOTHING,
         };
         batch.stations.iter().map(Self::of_station).fold(Self::NOTHING, Self::and)
+    }
+
+    /// Names in evidence are those of networks, which access points announce.
+    fn of_alert(alert: &Alert) -> Self {
+        let texts = alert.evidence.values().flat_map(|evidence| match evidence {
+            Evidence::Text(text) => std::slice::from_ref(text),
+            Evidence::Texts(texts) => texts.as_slice(),
+            Evidence::Number(_) | Evidence::Numbers(_) => &[],
+        });
+        let addresses = texts.chain([&alert.subject]).map(|text| match text.parse() {
+            Ok(Address::Mac(_)) => Addresses::Plain,
+            Ok(Address::Pseudonym(_)) => Addresses::Pseudonym,
+            Err(_) => Addresses::Vendor,
+        });
+        Self { addresses: addresses.max().unwrap_or(Addresses::Vendor), sought: false }
     }
 
     fn of_station(station: &Station) -> Self {

@@ -1,6 +1,8 @@
 //! What a sensor is: its version, its schemas, its configuration without secrets.
 
-use super::{BATCH_SCHEMA, EVENT_SCHEMA, FLOW_SCHEMA, GAP_SCHEMA, REFUSAL_SCHEMA, REPLAY_SCHEMA, STATUS_SCHEMA};
+use super::{
+    ALERT_SCHEMA, BATCH_SCHEMA, EVENT_SCHEMA, FLOW_SCHEMA, GAP_SCHEMA, REFUSAL_SCHEMA, REPLAY_SCHEMA, STATUS_SCHEMA,
+};
 use serde::{Deserialize, Serialize};
 
 /// The schema of [`Info`].
@@ -27,8 +29,16 @@ impl Info {
     /// The info of this program with this configuration, from which the caller has left out every secret.
     #[must_use]
     pub fn new(site: &str, sensor: &str, config: serde_json::Value) -> Self {
-        let schemas =
-            [BATCH_SCHEMA, FLOW_SCHEMA, GAP_SCHEMA, STATUS_SCHEMA, EVENT_SCHEMA, REPLAY_SCHEMA, REFUSAL_SCHEMA];
+        let schemas = [
+            BATCH_SCHEMA,
+            FLOW_SCHEMA,
+            ALERT_SCHEMA,
+            GAP_SCHEMA,
+            STATUS_SCHEMA,
+            EVENT_SCHEMA,
+            REPLAY_SCHEMA,
+            REFUSAL_SCHEMA,
+        ];
         Self {
             schema: INFO_SCHEMA.to_owned(),
             site: site.to_owned(),

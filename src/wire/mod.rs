@@ -1,7 +1,7 @@
 //! What travels: the messages, their JSON and the versions of their schemas. Knows no transport.
 //!
 //! * `batch`: a window of a sensor; `split`: its parts; `address`: how a station is named; `exposure`: what records tell; `ssid`: how a network is.
-//! * `alert`: one attack, from its first sign to its last.
+//! * `alert`: one attack, from its first sign to its last; `alerts`: what changed of them in a window.
 //! * `flow`: who spoke with whom, and what a window has of that; `people`: an estimate of how many were near.
 //! * `gap`: a declared loss of windows; `record`: a part of a window or a gap, as spool and sinks carry them.
 //! * `status`: how a sensor or an ingest is; `meaning`: the same in words; `remarks`: what an operator of many looks for; `info`: what a sensor is; `event`: what happened to it.
@@ -12,6 +12,7 @@
 
 mod address;
 mod alert;
+mod alerts;
 mod batch;
 mod event;
 mod exposure;
@@ -31,6 +32,7 @@ mod stored;
 
 pub use address::Address;
 pub use alert::{ALERT_SCHEMA, Alert, AlertClass, Evidence, Severity};
+pub use alerts::Alerts;
 pub use batch::{
     BATCH_SCHEMA, Batch, Capture, Channel, Contents, Identity, Role, STAMPING, Signal, Station, TimeSource, Vendor,
 };

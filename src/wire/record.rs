@@ -1,6 +1,6 @@
 //! A part of a window or a gap: what spool, broker and sinks carry. Reads and writes their JSON.
 
-use super::{BATCH_SCHEMA, Batch, FLOW_SCHEMA, Flows, GAP_SCHEMA, Gap, TimeSource};
+use super::{ALERT_SCHEMA, Alert, Alerts, BATCH_SCHEMA, Batch, FLOW_SCHEMA, Flows, GAP_SCHEMA, Gap, TimeSource};
 use crate::UnixNanos;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -12,6 +12,8 @@ pub enum Record {
     Batch(Box<Batch>),
     /// Part of a window: flows.
     Flows(Box<Flows>),
+    /// Part of a window: alerts.
+    Alerts(Box<Alerts>),
     /// A declared loss.
     Gap(Gap),
 }
@@ -23,7 +25,7 @@ pub enum DecodeError {
     #[error("not a batch: {0}")]
     Shape(#[from] serde_json::Error),
     /// Another schema, or a major version that this program does not read.
-    #[error("schema '{0}' is not one this version reads ({BATCH_SCHEMA}, {FLOW_SCHEMA}, {GAP_SCHEMA})")]
+    #[error("schema '{0}' is not one this version reads ({BATCH_SCHEMA}, {FLOW_SCHEMA}, {ALERT_SCHEMA}, {GAP_SCHEMA})")]
     Schema(String),
     /// Well-formed, but impossible.
     #[error("not a batch: {0}")]
@@ -65,6 +67,21 @@ impl Record {
                 }
                 Ok(Self::Flows(Box::new(flows)))
             }
+            ALERT_SCHEMA => {
+                let alerts: Alerts = serde_json::from_slice(payload)?;
+                if alerts.part == 0 || alerts.part >= alerts.parts {
+                    return Err(DecodeError::Impossible("its part number is not between 1 and its number of parts"));
+                }
+                if alerts.end < alerts.start {
+                    return Err(DecodeError::Impossible("it ends before it starts"));
+                }
+                let is_name = |text: &str, longest| (1..=longest).contains(&text.len());
+                let is_right = |alert: &Alert| is_name(&alert.kind, 64) && is_name(&alert.subject, 256);
+                if !alerts.alerts.iter().all(is_right) {
+                    return Err(DecodeError::Impossible("an alert has a kind or a subject that is empty or too long"));
+                }
+                Ok(Self::Alerts(Box::new(alerts)))
+            }
             GAP_SCHEMA => Ok(Self::Gap(serde_json::from_slice(payload)?)),
             _ => Err(DecodeError::Schema(schema.chars().take(64).collect())),
         }
@@ -76,6 +93,7 @@ impl Record {
         match self {
             Self::Batch(batch) => serde_json::to_vec(batch),
             Self::Flows(flows) => serde_json::to_vec(flows),
+            Self::Alerts(alerts) => serde_json::to_vec(alerts),
             Self::Gap(gap) => serde_json::to_vec(gap),
         }
         .unwrap_or_default() // These types have string keys and finite numbers: nothing in them can fail.
@@ -104,6 +122,15 @@ impl Record {
                     flow.first_time.as_mut().into_iter().chain(&mut flow.last_time).for_each(moved);
                 }
             }
+            Self::Alerts(alerts) => {
+                alerts.clock = TimeSource::System;
+                moved(&mut alerts.start);
+                moved(&mut alerts.end);
+                for alert in &mut alerts.alerts {
+                    moved(&mut alert.start);
+                    alert.end.as_mut().map(moved);
+                }
+            }
             Self::Gap(gap) => {
                 moved(&mut gap.start);
                 moved(&mut gap.end);
@@ -118,6 +145,7 @@ impl Record {
         match self {
             Self::Batch(batch) => &batch.identity.site,
             Self::Flows(flows) => &flows.identity.site,
+            Self::Alerts(alerts) => &alerts.identity.site,
             Self::Gap(gap) => &gap.site,
         }
     }
@@ -128,6 +156,7 @@ impl Record {
         match self {
             Self::Batch(batch) => &batch.identity.sensor,
             Self::Flows(flows) => &flows.identity.sensor,
+            Self::Alerts(alerts) => &alerts.identity.sensor,
             Self::Gap(gap) => &gap.sensor,
         }
     }
@@ -138,6 +167,7 @@ impl Record {
         match self {
             Self::Batch(batch) => batch.identity.run,
             Self::Flows(flows) => flows.identity.run,
+            Self::Alerts(alerts) => alerts.identity.run,
             Self::Gap(gap) => gap.run,
         }
     }

@@ -1,6 +1,6 @@
 //! A window's contents as parts that fit a message. Knows sizes, not transports.
 
-use super::{BATCH_SCHEMA, Batch, Contents, Flows, Identity, STAMPING, Station, TimeSource, Vendor};
+use super::{Alerts, BATCH_SCHEMA, Batch, Contents, Flows, Identity, STAMPING, Station, TimeSource, Vendor};
 use crate::UnixNanos;
 use serde::Serialize;
 use std::{collections::BTreeMap, io, mem};
@@ -29,6 +29,7 @@ pub fn split(
         part: u32::MAX,
         parts: u32::MAX,
         flow_parts: None,
+        alert_parts: None,
         start,
         end,
         clock,
@@ -58,19 +59,24 @@ pub fn split(
         }
     }
     parts.push(part);
-    number_parts(&mut parts, &mut []);
+    number_parts(&mut parts, &mut [], &mut []);
     parts
 }
 
-/// Numbers the parts of one window: its batches, then what it has of flows.
-pub fn number_parts(batches: &mut [Batch], flows: &mut [Flows]) {
-    let of_flows = u32::try_from(flows.len()).unwrap_or(u32::MAX);
-    let count = u32::try_from(batches.len()).unwrap_or(u32::MAX).saturating_add(of_flows);
+/// Numbers the parts of one window: its batches, then what it has of flows and of alerts.
+pub fn number_parts(batches: &mut [Batch], flows: &mut [Flows], alerts: &mut [Alerts]) {
+    let [of_batches, of_flows, of_alerts] =
+        [batches.len(), flows.len(), alerts.len()].map(|len| u32::try_from(len).unwrap_or(u32::MAX));
+    let first_of_alerts = of_batches.saturating_add(of_flows);
+    let count = first_of_alerts.saturating_add(of_alerts);
     for (part, number) in batches.iter_mut().zip(0..) {
-        (part.part, part.parts, part.flow_parts) = (number, count, (of_flows > 0).then_some(of_flows));
+        (part.part, part.parts) = (number, count);
+        (part.flow_parts, part.alert_parts) = (Some(of_flows).filter(|n| *n > 0), Some(of_alerts).filter(|n| *n > 0));
     }
-    let first = u32::try_from(batches.len()).unwrap_or(u32::MAX);
-    for (part, number) in flows.iter_mut().zip(first..) {
+    for (part, number) in flows.iter_mut().zip(of_batches..) {
+        (part.part, part.parts) = (number, count);
+    }
+    for (part, number) in alerts.iter_mut().zip(first_of_alerts..) {
         (part.part, part.parts) = (number, count);
     }
 }

@@ -1,7 +1,7 @@
 //! docs/influxdb.md says what is so: its queries are asked of a real InfluxDB 1.6 and give the answers printed
 //! there, and its tables list exactly the fields there are.
 use crate::{filled::filled, records::neighbourhood};
-use airtally::wire::Address;
+use airtally::wire::{Address, Alerts, Record, TimeSource};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -50,13 +50,15 @@ fn next_example(text: &str) -> Option<(&str, &str, &str, &str)> {
 #[tokio::test]
 async fn the_tables_list_the_fields_there_are() {
     let mut records = neighbourhood();
-    let airtally::wire::Record::Batch(batch) = &mut records[0] else { panic!() };
+    let Record::Batch(batch) = &mut records[0] else { panic!() };
     batch.stations[0].bssid = Some(Address::Pseudonym(1));
     batch.capture.as_mut().unwrap().mended_times = Some(1);
-    let gap = records
-        .iter_mut()
-        .find_map(|record| if let airtally::wire::Record::Gap(gap) = record { Some(gap) } else { None });
+    let gap = records.iter_mut().find_map(|record| if let Record::Gap(gap) = record { Some(gap) } else { None });
     gap.unwrap().ingest = Some("ingest-1".into());
+    let Record::Batch(batch) = &records[0] else { panic!() };
+    let (window, changed) = ((batch.start, batch.end), crate::records::alerts(15, 1, batch.start));
+    let alerts = Alerts::split(&batch.identity, window, TimeSource::System, false, changed, 1 << 20).remove(0);
+    records.push(Record::Alerts(Box::new(Alerts { part: 1, parts: 2, ..alerts })));
     let server = filled(&records).await;
 
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

@@ -33,6 +33,7 @@ fn seq(record: &Record) -> u64 {
     match record {
         Record::Batch(batch) => batch.identity.seq,
         Record::Flows(flows) => flows.identity.seq,
+        Record::Alerts(alerts) => alerts.identity.seq,
         Record::Gap(gap) => gap.first_seq,
     }
 }

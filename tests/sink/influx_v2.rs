@@ -305,7 +305,7 @@ fn settings_that_cannot_work_are_said_at_once() {
         let mut config = config("http://localhost:8086");
         change(&mut config);
         match Influx::open(&config) {
-            Err(error @ OpenError::Influx { .. }) => error.to_string(),
+            Err(error @ OpenError::Settings { .. }) => error.to_string(),
             other => panic!("{other:?}"),
         }
     };

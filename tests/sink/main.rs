@@ -25,3 +25,4 @@ mod records;
 mod sqlite;
 mod upgrade;
 mod victoria;
+mod webhook;

@@ -35,7 +35,7 @@ proptest! {
         let all: Vec<Point> = records.iter().flat_map(|record| points(record).unwrap()).collect();
         let batches = || records.iter().filter_map(|record| match record {
             Record::Batch(batch) => Some(batch),
-            Record::Flows(_) | Record::Gap(_) => None,
+            Record::Flows(_) | Record::Alerts(_) | Record::Gap(_) => None,
         });
         let captured: u64 = batches().filter_map(|batch| batch.capture.as_ref()).map(|c| c.station_frames).sum();
         for measurement in ["wifi_station", "wifi_vendor"] {

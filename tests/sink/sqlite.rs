@@ -141,7 +141,7 @@ async fn the_history_answers_with_the_sums_of_the_records() {
         .iter()
         .filter_map(|record| match record {
             Record::Batch(batch) => Some(batch),
-            Record::Flows(_) | Record::Gap(_) => None,
+            Record::Flows(_) | Record::Alerts(_) | Record::Gap(_) => None,
         })
         .collect();
     let captures: Vec<_> = batches.iter().filter_map(|batch| batch.capture.as_ref()).collect();

@@ -3,7 +3,10 @@ use airtally::{
     UnixNanos, config,
     sink::{
         History, Sink, Sqlite,
-        history::{Order, Paging, Range, Scope, Totals, query::StationFilter, query::StationSort},
+        history::{
+            Order, Paging, Range, Scope, Totals,
+            query::{AlertFilter, StationFilter, StationSort},
+        },
     },
     wire::Record,
 };
@@ -115,7 +118,8 @@ async fn a_history_from_before_flows_takes_them() {
     let windows: Vec<_> = records.iter().filter(|record| !matches!(record, Record::Flows(_))).cloned().collect();
     Sqlite::open(&config).unwrap().store(&windows).await.unwrap();
     let before = totals(&path);
-    let tables = "DROP TABLE flows; DROP TABLE flow_sums; DROP TABLE flow_windows; PRAGMA user_version = 2;";
+    let tables =
+        "DROP TABLE flows; DROP TABLE flow_sums; DROP TABLE flow_windows; DROP TABLE alerts; PRAGMA user_version = 2;";
     Connection::open(&path).unwrap().execute_batch(tables).unwrap();
     let mut sink = Sqlite::open(&config).unwrap();
     assert_eq!(totals(&path), before);
@@ -133,4 +137,40 @@ async fn a_history_from_before_flows_takes_them() {
     assert_eq!((number("SELECT count(*) FROM flows"), number("SELECT sum(records) FROM flow_sums")), (told, told));
     let after = totals(&path);
     assert_eq!((after.frames, after.stations, after.incomplete), (before.frames, before.stations, 0));
+}
+
+#[tokio::test]
+async fn a_history_from_before_alerts_takes_them_whatever_their_order_and_however_often() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("history.sqlite");
+    let config = config::Sqlite { path: path.clone(), ..config::Sqlite::default() };
+    let records = crate::records::sample(crate::records::records(40));
+    let others: Vec<_> = records.iter().filter(|record| !matches!(record, Record::Alerts(_))).cloned().collect();
+    Sqlite::open(&config).unwrap().store(&others).await.unwrap();
+    let before = totals(&path);
+    Connection::open(&path).unwrap().execute_batch("DROP TABLE alerts; PRAGMA user_version = 3;").unwrap();
+    let mut sink = Sqlite::open(&config).unwrap();
+    assert_eq!(totals(&path), before);
+    sink.store(&records).await.unwrap();
+    let after = totals(&path);
+    assert_eq!((after.frames, after.stations, after.incomplete), (before.frames, before.stations, 0));
+    let told = || {
+        let history = History::open(&path).unwrap();
+        let (filter, paging) = (AlertFilter::default(), Paging { limit: 10_000, cursor: None });
+        history.alerts(Range::ALL, &Scope::default(), &filter, Order::Ascending, &paging).unwrap().items
+    };
+    let first = told();
+    let expected: usize = records
+        .iter()
+        .map(|record| match record {
+            Record::Alerts(alerts) => alerts.alerts.len(),
+            _ => 0,
+        })
+        .sum();
+    assert!(expected > 0);
+    assert_eq!(first.iter().map(|row| row.sensors.len()).sum::<usize>(), expected);
+    let mut backwards = records.clone();
+    backwards.reverse();
+    sink.store(&backwards).await.unwrap();
+    assert_eq!(told(), first);
 }

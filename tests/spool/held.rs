@@ -25,6 +25,7 @@ fn window(run: Uuid, seq: u64, held: bool) -> NewEntry {
         part: 0,
         parts: 1,
         flow_parts: None,
+        alert_parts: None,
         start: UnixNanos(began + GUESS),
         end: UnixNanos(began + 10 * SECOND + GUESS),
         clock: TimeSource::Unsynced,

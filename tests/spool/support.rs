@@ -169,6 +169,7 @@ pub fn heard(seq: u64, mac: Address, role: Role, names: usize) -> NewEntry {
         part: 0,
         parts: 1,
         flow_parts: None,
+        alert_parts: None,
         start: at(seq as i64),
         end: at(seq as i64 + 1),
         clock: TimeSource::System,

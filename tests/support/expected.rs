@@ -49,6 +49,24 @@ pub fn tables(records: &[Record]) -> Tables {
                 }
                 continue;
             }
+            Record::Alerts(alerts) => {
+                for alert in &alerts.alerts {
+                    add(
+                        "wifi_alert",
+                        &alert.kind,
+                        &[
+                            ("open", alert.end.is_none().into()),
+                            ("ended", alert.end.is_some().into()),
+                            ("frames", alert.frames),
+                            ("not_watched_ms", alert.not_watched_ms),
+                        ],
+                    );
+                    if let Some(listened) = alert.listened_ms {
+                        add("wifi_alert", &alert.kind, &[("listened_ms", listened)]);
+                    }
+                }
+                continue;
+            }
             Record::Batch(batch) => batch,
         };
         if let Some(capture) = &batch.capture {
@@ -65,7 +83,7 @@ pub fn tables(records: &[Record]) -> Tables {
                     ("group_ta", capture.group_ta),
                     ("overflow_frames", capture.overflow_frames),
                     ("late", capture.late),
-                    ("parts", (batch.parts - batch.flow_parts.unwrap_or(0)).into()),
+                    ("parts", (batch.parts - batch.flow_parts.unwrap_or(0) - batch.alert_parts.unwrap_or(0)).into()),
                 ],
             );
             if let Some(mended) = capture.mended_times {
@@ -135,10 +153,11 @@ pub fn own_tag(measurement: &str) -> &'static str {
         "wifi_channel" => "freq_mhz",
         "wifi_gap" => "reason",
         "net_flow" => "proto",
+        "wifi_alert" => "kind",
         _ => "",
     }
 }
 
 /// Measurements of the schema.
-pub const MEASUREMENTS: [&str; 6] =
-    ["wifi_sensor", "wifi_station", "wifi_vendor", "wifi_channel", "wifi_gap", "net_flow"];
+pub const MEASUREMENTS: [&str; 7] =
+    ["wifi_sensor", "wifi_station", "wifi_vendor", "wifi_channel", "wifi_gap", "net_flow", "wifi_alert"];

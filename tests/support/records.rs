@@ -5,9 +5,9 @@
 use airtally::{
     Mac, UnixNanos,
     wire::{
-        Address, BATCH_SCHEMA, Batch, Capture, Channel, FlowContents, FlowRow, FlowSum, Flows, GAP_SCHEMA, Gap,
-        GapReason, Identity, Metered, PacketSum, PortClass, Record, Role, STAMPING, Signal, Station, TimeSource,
-        Vendor, number_parts,
+        Address, Alert, AlertClass, Alerts, BATCH_SCHEMA, Batch, Capture, Channel, Evidence, FlowContents, FlowRow,
+        FlowSum, Flows, GAP_SCHEMA, Gap, GapReason, Identity, Metered, PacketSum, PortClass, Record, Role, STAMPING,
+        Severity, Signal, Station, TimeSource, Vendor, number_parts,
     },
 };
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
@@ -176,6 +176,7 @@ fn window() -> impl Strategy<Value = Vec<Batch>> {
                 part: part as u32,
                 parts: parts as u32,
                 flow_parts: None,
+                alert_parts: None,
                 start: UnixNanos(0),
                 end: UnixNanos(0),
                 clock: if last { TimeSource::Capture } else { TimeSource::System },
@@ -239,9 +240,12 @@ pub fn records(windows: usize) -> impl Strategy<Value = Vec<Record>> {
                         4_096,
                     ),
                 };
-                number_parts(&mut batches, &mut flows);
+                let changed = alerts(bits >> (seq % 16), seq as u64, start);
+                let mut alerts = Alerts::split(&identity, (start, end), TimeSource::Capture, false, changed, 2_048);
+                number_parts(&mut batches, &mut flows, &mut alerts);
                 records.extend(batches.into_iter().map(|batch| Record::Batch(Box::new(batch))));
                 records.extend(flows.into_iter().map(|flows| Record::Flows(Box::new(flows))));
+                records.extend(alerts.into_iter().map(|alerts| Record::Alerts(Box::new(alerts))));
                 start = end;
             }
             records.push(Record::Gap(Gap {
@@ -263,6 +267,29 @@ pub fn records(windows: usize) -> impl Strategy<Value = Vec<Record>> {
         }
         records
     })
+}
+
+/// Alerts that change in a window: of one kind several subjects, in some windows none.
+pub fn alerts(bits: u64, seq: u64, time: UnixNanos) -> Vec<Alert> {
+    let alert = |n: u64| Alert {
+        kind: if n.is_multiple_of(3) { "beacon_flood".into() } else { "deauth_flood".into() },
+        class: AlertClass::Air,
+        severity: Severity::High,
+        subject: format!("02:00:00:00:00:{n:02x}"),
+        start: time,
+        end: n.is_multiple_of(2).then_some(time),
+        frames: n + seq,
+        evidence: [
+            ("reasons".to_owned(), Evidence::Numbers(vec![1, 7])),
+            ("deauths".to_owned(), Evidence::Number(n.cast_signed())),
+            ("receivers".to_owned(), Evidence::Texts(vec!["02:00:00:00:00:09".into()])),
+            ("ssid".to_owned(), Evidence::Text("\"naïve\" \\x01".into())),
+        ]
+        .into(),
+        listened_ms: (bits & 1 == 1).then_some(1_000 * n),
+        not_watched_ms: n,
+    };
+    (0..bits % 20).map(alert).collect()
 }
 
 /// What a window has of flows: some records, and their sum.
@@ -321,6 +348,7 @@ pub fn simple(site: &str, sensor: &str, seq: u64, station: Station) -> Batch {
         part: 0,
         parts: 1,
         flow_parts: None,
+        alert_parts: None,
         start,
         end: start.saturating_add(Duration::from_secs(10)),
         clock: TimeSource::System,

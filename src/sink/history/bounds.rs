@@ -38,6 +38,7 @@ pub(super) fn expire(transaction: &Transaction<'_>, config: &config::Sqlite, now
         forget(transaction, tier, &ids(transaction, &sql, before(age), EXPIRED_AT_ONCE)?)?;
     }
     transaction.prepare_cached("DELETE FROM gaps WHERE stored_ns < ?1")?.execute([before(config.hours)])?;
+    transaction.prepare_cached("DELETE FROM alerts WHERE stored_ns < ?1")?.execute([before(config.hours)])?;
     transaction.prepare_cached("DELETE FROM summed WHERE stored_ns < ?1")?.execute([before(config.hours)])?;
     Ok(())
 }
@@ -66,8 +67,7 @@ pub(super) fn evict(transaction: &Transaction<'_>, used: u64, now: UnixNanos) ->
             return Ok(true);
         }
     }
-    for table in ["gaps", "summed"] {
-        let order = if table == "gaps" { "id" } else { "stored_ns" };
+    for (table, order) in [("gaps", "id"), ("alerts", "id"), ("summed", "stored_ns")] {
         let sql = format!(
             "DELETE FROM {table} WHERE {order} IN (SELECT {order} FROM {table} ORDER BY {order} LIMIT {EVICTED_AT_ONCE})"
         );

@@ -16,6 +16,7 @@ pub(super) fn shell(flows: &Flows) -> Batch {
         part: flows.part,
         parts: flows.parts,
         flow_parts: None,
+        alert_parts: None,
         start: flows.start,
         end: flows.end,
         clock: flows.clock,

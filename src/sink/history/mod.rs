@@ -4,8 +4,9 @@
 //!   minutes and hours, `detail` what is packed in them.
 //! * `read` opens it for reading, and [`query`] has the questions. They are asked of `cells`, which makes one of the tiers; `raw`
 //!   reads windows. `range` is what questions and answers are framed in.
-//! * `flows` stores who spoke with whom. `counts` and `station` are the sums.
+//! * `flows` stores who spoke with whom, `alerts` what looked like an attack. `counts` and `station` are the sums.
 
+mod alerts;
 mod bounds;
 mod cells;
 mod coarse;

@@ -1,7 +1,7 @@
 //! The SQLite sink: the embedded history, bounded in size and age. Owns the writing side: `roll` makes the
 //! coarser tiers, `bounds` says what gives way. Tables and views: `schema.sql`, `tiers.sql`.
 
-use super::{bounds, coarse, counts::Kinds, flows, roll};
+use super::{alerts, bounds, coarse, counts::Kinds, flows, roll};
 use crate::{
     UnixNanos, config,
     sink::{
@@ -25,12 +25,19 @@ pub(super) const HISTORY: FileMark = FileMark {
     name: "a history",
     application_id: sqlite_file::HISTORY_MARK,
     table: "windows",
-    schema: &[include_str!("tiers.sql"), include_str!("schema.sql"), include_str!("flows.sql")],
+    schema: &[
+        include_str!("tiers.sql"),
+        include_str!("schema.sql"),
+        include_str!("flows.sql"),
+        include_str!("alerts.sql"),
+    ],
     // Version 1 kept windows for 30 days where the configuration did not say.
     upgrades: &[
         &[include_str!("from_1.sql"), include_str!("tiers.sql"), "INSERT INTO progress VALUES ('retention', 2592000);"],
         // Version 2 had no flows.
         &[include_str!("flows.sql")],
+        // Version 3 had no alerts.
+        &[include_str!("alerts.sql")],
     ],
 };
 
@@ -198,6 +205,10 @@ impl Writer {
                     if let Some(window) = store_part(&transaction, &flows::shell(flows), now)? {
                         flows::store(&transaction, flows, window)?;
                     }
+                }
+                Record::Alerts(told) => {
+                    store_part(&transaction, &alerts::shell(told), now)?;
+                    alerts::store(&transaction, told, now)?;
                 }
                 Record::Gap(gap) => store_gap(&transaction, gap, now)?,
             }

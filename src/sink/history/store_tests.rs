@@ -57,6 +57,7 @@ fn window(seq: u64, stations: u64) -> Record {
         part: 0,
         parts: 1,
         flow_parts: None,
+        alert_parts: None,
         start: UnixNanos(0), // Windows of long ago are as new as any: they were stored today.
         end: UnixNanos(1),
         clock: TimeSource::Capture,

@@ -100,6 +100,7 @@ fn part(sensor: u8, seq: u64, part: u32, parts: u32, seed: u64) -> Batch {
         part,
         parts,
         flow_parts: None,
+        alert_parts: None,
         start,
         end,
         clock: TimeSource::System,

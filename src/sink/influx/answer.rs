@@ -3,7 +3,11 @@
 //! The contract is InfluxDB's: `/write` of 1.x and `/api/v2/write` of 2 and 3 as their documentation describes
 //! them, and as InfluxDB 1.6.7 and VictoriaMetrics were seen to answer.
 
-use crate::{UnixNanos, config::InfluxApi};
+use crate::{
+    UnixNanos,
+    config::InfluxApi,
+    sink::http::{excerpt, retry_after},
+};
 use std::time::Duration;
 
 /// The phrases of the statuses with which a database may refuse data (RFC 9110, 15.5 and 15.6; 422 had another before).
@@ -131,26 +135,6 @@ fn dropped(reason: &str) -> Option<u64> {
     number.trim().parse().ok()
 }
 
-/// The beginning of a text from outside, on one line.
-pub(super) fn excerpt(text: &[u8]) -> String {
-    const LONGEST: usize = 500;
-    let text = String::from_utf8_lossy(text);
-    let mut words = text.split(|c: char| c.is_control()).map(str::trim).filter(|part| !part.is_empty());
-    let line = words.by_ref().take(20).collect::<Vec<_>>().join(" ");
-    if line.chars().count() > LONGEST { line.chars().take(LONGEST).chain("…".chars()).collect() } else { line }
-}
-
-/// `Retry-After`: seconds, or a date (RFC 9110, 10.2.3).
-fn retry_after(text: &str, now: UnixNanos) -> Option<Duration> {
-    if let Ok(seconds) = text.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    // An HTTP date is RFC 2822's with the zone written GMT.
-    let date = jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp();
-    let date = UnixNanos::new(date.as_second(), 0);
-    Some(date.saturating_since(now))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -226,16 +210,6 @@ mod tests {
         }
         assert_eq!(answer(413, "<html>"), Verdict::TooLarge);
         assert_eq!(answer(204, ""), Verdict::Stored);
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        assert_eq!(retry_after("120", NOW), Some(Duration::from_secs(120)));
-        assert_eq!(retry_after("Tue, 14 Nov 2023 22:13:50 GMT", NOW), Some(Duration::from_secs(30)));
-        assert_eq!(retry_after("Tue, 14 Nov 2023 22:13:00 GMT", NOW), Some(Duration::ZERO));
-        for text in ["", "soon", "-1", "99999999999999999999999"] {
-            assert_eq!(retry_after(text, NOW), None, "{text}");
-        }
     }
 
     #[test]

@@ -2,20 +2,22 @@
 //! exactly what a database refuses. Owns reqwest; knows the schema only as text.
 
 use super::{
-    answer::{Answer, Verdict, excerpt, judge},
+    answer::{Answer, Verdict, judge},
     points,
     server::{self, Server},
 };
 use crate::{
-    UnixNanos,
     config::{self, InfluxApi},
-    sink::{OpenError, Rejected, Sink, SinkError, Storing},
+    sink::{
+        OpenError, Rejected, Sink, SinkError, Storing,
+        http::{deepest, excerpt, now},
+    },
     tls::{self, Authorities, Peer, Settings},
     wire::Record,
 };
 use flate2::{Compression, write::GzEncoder};
 use reqwest::{Client, RequestBuilder, Url, header, redirect};
-use std::{collections::BTreeMap, error::Error as _, io::Write as _, ops::Range};
+use std::{collections::BTreeMap, io::Write as _, ops::Range};
 
 /// Lines in one request, at most.
 const LINES_AT_ONCE: usize = 5_000;
@@ -146,7 +148,7 @@ impl Influx {
     /// # Errors
     /// When the URL cannot be used or `ca_file` cannot be read.
     pub fn open(config: &config::Influx) -> Result<Self, OpenError> {
-        let fail = |reason: String| OpenError::Influx { name: config.name.clone(), reason };
+        let fail = |reason: String| OpenError::Settings { name: config.name.clone(), reason };
         let mut url: Url = config.url.parse().map_err(|error| fail(format!("url cannot be read: {error}")))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(fail("url must not hold user or password: use user and password_file, or token_file".into()));
@@ -345,19 +347,4 @@ fn cause(error: reqwest::Error, config: &config::Influx) -> String {
         (false, true) => "",
     };
     format!("{}{hint}", deepest(&error.without_url()))
-}
-
-fn deepest(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text = source.to_string();
-        next = source.source();
-    }
-    text
-}
-
-fn now() -> UnixNanos {
-    let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
-    UnixNanos::default().saturating_add(since)
 }

@@ -5,7 +5,7 @@ use super::line_protocol::{Point, Value};
 use crate::{
     UnixNanos,
     sink::word,
-    wire::{Address, Batch, Flows, Gap, Record, STAMPING, Signal, Station},
+    wire::{Address, Alerts, Batch, Flows, Gap, Record, STAMPING, Signal, Station},
 };
 use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 use uuid::Uuid;
@@ -50,6 +50,7 @@ pub fn points(record: &Record) -> Result<Vec<Point>, Unwritable> {
             points
         }
         Record::Flows(flows) => flow_points(flows),
+        Record::Alerts(alerts) => alert_points(alerts),
         Record::Gap(gap) => vec![gap_point(gap)],
     })
 }
@@ -129,7 +130,8 @@ fn sensor_point(batch: &Batch) -> Point {
     if let Some(capture) = &batch.capture {
         // These belong to the window, not to a part: once each, so that sums over points are exact.
         // Of its parts those that are points of this measurement.
-        let parts = batch.parts.saturating_sub(batch.flow_parts.unwrap_or(0));
+        let others = batch.flow_parts.unwrap_or(0).saturating_add(batch.alert_parts.unwrap_or(0));
+        let parts = batch.parts.saturating_sub(others);
         fields.push(("parts", Value::Count(parts.into())));
         fields.push(("window_ms", milliseconds(batch.start, batch.end)));
         let counts = [
@@ -395,6 +397,38 @@ fn flow_points(flows: &Flows) -> Vec<Point> {
             ],
             fields: names.into_iter().zip(counts).map(|(name, count)| (name, Value::Count(count))).collect(),
             time,
+        })
+        .collect()
+}
+
+/// Sums of a message by kind and class: an address is no tag, since a database does not forget a series.
+fn alert_points(alerts: &Alerts) -> Vec<Point> {
+    let start = below_millisecond(alerts.start, alerts.identity.run, 0);
+    let time = part_stamp((alerts.start, alerts.end), start, (alerts.part, alerts.parts));
+    let mut sums: BTreeMap<(String, String), ([u64; 4], Option<u64>)> = BTreeMap::new();
+    for alert in &alerts.alerts {
+        let (counts, listened) = sums.entry((alert.kind.clone(), word(&alert.class))).or_default();
+        let more = [alert.end.is_none().into(), alert.end.is_some().into(), alert.frames, alert.not_watched_ms];
+        counts.iter_mut().zip(more).for_each(|(all, more)| *all = all.saturating_add(more));
+        if let Some(more) = alert.listened_ms {
+            *listened = Some(listened.unwrap_or(0).saturating_add(more));
+        }
+    }
+    let names = ["open", "ended", "frames", "not_watched_ms"];
+    sums.into_iter()
+        .map(|((kind, class), (counts, listened))| {
+            let counts = names.into_iter().zip(counts).map(|(name, count)| (name, Value::Count(count)));
+            Point {
+                measurement: "wifi_alert",
+                tags: vec![
+                    ("site", alerts.identity.site.clone()),
+                    ("sensor", alerts.identity.sensor.clone()),
+                    ("kind", kind),
+                    ("class", class),
+                ],
+                fields: counts.chain(listened.map(|count| ("listened_ms", Value::Count(count)))).collect(),
+                time,
+            }
         })
         .collect()
 }

@@ -1,4 +1,4 @@
-//! Lists: sensors, stations, networks, vendors, gaps, flows.
+//! Lists: sensors, stations, networks, vendors, gaps, flows, alerts.
 
 use super::{Api, answer::Problem, exposure::Expected, parameters::Asked};
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     roster::Sensor,
     sink::history::{
         Counts, Crowd, Page,
-        query::{FlowFilter, NetworkSort, SensorRow, StationFilter, StationSort},
+        query::{AlertFilter, AlertState, FlowFilter, NetworkSort, SensorRow, StationFilter, StationSort},
     },
     web::Response,
     wire::State,
@@ -161,6 +161,9 @@ const FLOW_COLUMNS: &[&str] = &[
     "layer7",
     "layer7_info",
 ];
+
+const ALERT_COLUMNS: &[&str] =
+    &["site", "kind", "class", "severity", "subject", "state", "start", "end", "frames", "sensors"];
 
 /// One sensor over the time, and what it said last.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -329,4 +332,14 @@ pub(super) fn flows(api: &Api, asked: &Asked<'_>) -> Result<Response, Problem> {
     let filter = FlowFilter { proto: asked.get("proto").map(str::to_lowercase), host };
     let page = history.flows(asked.range, &asked.scope, &filter, &asked.paging())?;
     Ok(asked.list(&page, &Expected::new(&history, asked.range, &asked.scope)?.in_all(), FLOW_COLUMNS))
+}
+
+pub(super) fn alerts(api: &Api, asked: &Asked<'_>) -> Result<Response, Problem> {
+    let history = api.open()?;
+    let text = |name| asked.get(name).map(str::to_owned);
+    let filter =
+        AlertFilter { kind: text("kind"), subject: text("subject"), state: asked.get("state").map(word::<AlertState>) };
+    let (_, order) = asked.sort("-start");
+    let page = history.alerts(asked.range, &asked.scope, &filter, order, &asked.paging())?;
+    Ok(asked.list(&page, &Expected::new(&history, asked.range, &asked.scope)?.in_all(), ALERT_COLUMNS))
 }

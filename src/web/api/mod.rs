@@ -164,9 +164,20 @@ const FLOWS: Endpoint = Endpoint {
     answer: lists::flows,
 };
 
+const ALERTS: Endpoint = Endpoint {
+    path: "/api/v1/alerts",
+    id: "alerts",
+    about: "What looked like an attack in this time, as far as sensors tell alerts; what several sensors of a site saw of the same \
+            is one.",
+    parameters: &[P::KIND, P::SUBJECT, P::STATE, P::sort(lists::START), P::LIMIT, P::CURSOR],
+    items: &[item::<query::AlertRow>],
+    is_one: false,
+    answer: lists::alerts,
+};
+
 /// All of them.
-const ENDPOINTS: [&Endpoint; 9] =
-    [&SENSORS, &STATIONS, &STATION, &NETWORKS, &VENDORS, &CHANNELS, &WINDOWS, &GAPS, &FLOWS];
+const ENDPOINTS: [&Endpoint; 10] =
+    [&SENSORS, &STATIONS, &STATION, &NETWORKS, &VENDORS, &CHANNELS, &WINDOWS, &GAPS, &FLOWS, &ALERTS];
 
 macro_rules! routes {
     ($($endpoint:ident),*) => {
@@ -179,7 +190,7 @@ macro_rules! routes {
 
 /// The API's routes, for who may see what sensors heard.
 pub const ROUTES: &[Route<Api>] =
-    routes!(SENSORS, STATIONS, STATION, NETWORKS, VENDORS, CHANNELS, WINDOWS, GAPS, FLOWS);
+    routes!(SENSORS, STATIONS, STATION, NETWORKS, VENDORS, CHANNELS, WINDOWS, GAPS, FLOWS, ALERTS);
 
 fn answer(api: &Api, request: &Request, endpoint: &Endpoint) -> Response {
     let asked = Asked::read(request, endpoint.parameters, (api.clock)()).map_err(Problem::Wrong);

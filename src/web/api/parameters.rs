@@ -92,6 +92,10 @@ impl Parameter {
     pub(super) const PROTO: Self =
         Self::new("proto", "The protocol, like tcp, udp, icmp, or its number.", Form::Text(LONGEST_TEXT));
     pub(super) const HOST: Self = Self::new("host", "An IP address at either end.", Form::Text(LONGEST_TEXT));
+    pub(super) const KIND: Self = Self::new("kind", "The kind of alert, like deauth_flood.", Form::Text(LONGEST_TEXT));
+    pub(super) const SUBJECT: Self =
+        Self::new("subject", "Whom an alert is about, as it is printed.", Form::Text(LONGEST_TEXT));
+    pub(super) const STATE: Self = Self::new("state", "Whether it goes on.", Form::Word(&["open", "ended", "lost"]));
     pub(super) const ADDRESS: Self = Self::new("address", "Its address or pseudonym.", Form::Address(true));
 
     /// What the rows are sorted by: one of `words`, each also with `-` in front for the largest first.

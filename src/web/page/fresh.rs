@@ -34,7 +34,7 @@ impl Fresh {
             Record::Batch(batch) => {
                 is_meant(&scope.site, &batch.identity.site) && is_meant(&scope.sensor, &batch.identity.sensor)
             }
-            Record::Flows(_) | Record::Gap(_) => false,
+            Record::Flows(_) | Record::Alerts(_) | Record::Gap(_) => false,
         });
         let mut fresh = Self { arrivals: arrivals.collect() };
         // A message may come twice before it is stored.
@@ -141,7 +141,7 @@ impl Fresh {
 fn batch(arrival: &Arrival) -> Option<&Batch> {
     match &*arrival.record {
         Record::Batch(batch) => Some(batch),
-        Record::Flows(_) | Record::Gap(_) => None,
+        Record::Flows(_) | Record::Alerts(_) | Record::Gap(_) => None,
     }
 }
 

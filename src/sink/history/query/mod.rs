@@ -1,6 +1,7 @@
 //! The questions that the history answers: one file a noun. Each call reads one moment and blocks meanwhile; callers of the
 //! async side give it a thread. The answer says which tier it was made of; which one that is, is chosen here.
 
+mod alerts;
 mod channels;
 mod flows;
 mod gaps;
@@ -11,6 +12,7 @@ mod stations;
 mod vendors;
 mod windows;
 
+pub use alerts::{AlertFilter, AlertRow, AlertSeen, AlertState};
 pub use channels::{ChannelRow, ChannelStep};
 pub use flows::{FlowFilter, FlowRow};
 pub use gaps::GapRow;
