@@ -2,6 +2,7 @@
 
 use super::{
     format::{UsageError, tell},
+    inspect_people,
     inspect_progress::Bar,
     inspect_table::{self, By, Form, View},
 };
@@ -54,6 +55,8 @@ Examples:
   zstdcat big.pcap.zst | airtally inspect - --format json
   airtally inspect capture.pcap --filter 'wlan type mgt subtype beacon' --by ssid
   airtally inspect capture.pcap --window 10s          the batches that a sensor would publish
+  airtally inspect capture.pcap --people --format json
+                                                      how many people were near, by an estimate: docs/people.md
   airtally inspect --watch /srv/captures | jq .frames
 Captures are pcap and pcapng, also in gzip, zstd, lz4 or xz. Names do not matter: airtally looks at the content.
 docs/inspect.md describes every column and key.")]
@@ -79,7 +82,10 @@ pub struct InspectArgs {
     /// Print the batches that a sensor would publish, one JSON object a line, with windows of this length
     #[arg(long, value_name = "LENGTH", value_parser = humantime::parse_duration)]
     window: Option<Duration>,
-    /// The sensor's configuration, for --window and --format influx
+    /// Estimate how many people were near, every five minutes, in each capture by itself: an interval, and never a count
+    #[arg(long, conflicts_with_all = ["by", "top", "sort", "each", "window", "max_stations", "oui", "watch"])]
+    people: bool,
+    /// The sensor's configuration, for --window, --format influx and --people
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Count only packets that match, as tcpdump has it: pcap-filter(7)
@@ -119,11 +125,11 @@ pub struct InspectArgs {
 
 /// The form of the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum FormatArg {
+pub(super) enum FormatArg {
     /// A summary, and aligned columns.
     #[default]
     Table,
-    /// One JSON object; with --by, an array of rows; with --each, a line for each capture.
+    /// One JSON object; with --by, an array of rows; with --each, a line for each capture; with --people, for each five minutes.
     Json,
     /// Comma-separated values with a header.
     Csv,
@@ -192,6 +198,10 @@ pub fn run(arguments: InspectArgs) -> anyhow::Result<()> {
     let options = arguments.options()?;
     if let Some(directory) = &arguments.watch {
         return watch(directory, &arguments, &options);
+    }
+    if arguments.people {
+        let config = arguments.config.as_deref().map(load_sensor).transpose()?.unwrap_or_default();
+        return inspect_people::run(&arguments.paths, &options, &config, arguments.format);
     }
     if arguments.window.is_some() || arguments.format == FormatArg::Influx {
         return print_windows(&arguments, &options);
@@ -292,8 +302,13 @@ impl InspectArgs {
         if self.window.is_some() && self.format == FormatArg::Csv {
             return Err(UsageError("batches have no CSV form: use --format json or influx with --window".into()).into());
         }
-        if self.config.is_some() && self.window.is_none() && self.format != FormatArg::Influx {
-            return Err(UsageError("--config is for --window and --format influx".into()).into());
+        if self.people && self.format == FormatArg::Influx {
+            let message =
+                "--people has no form for InfluxDB by itself: with [people] in --config, --format influx has it";
+            return Err(UsageError(message.into()).into());
+        }
+        if self.config.is_some() && self.window.is_none() && self.format != FormatArg::Influx && !self.people {
+            return Err(UsageError("--config is for --window, --format influx and --people".into()).into());
         }
         let defaults = Options::default();
         Ok(Options {

@@ -25,6 +25,8 @@ mod inspect;
 #[cfg(feature = "inspect")]
 mod inspect_overview;
 #[cfg(feature = "inspect")]
+mod inspect_people;
+#[cfg(feature = "inspect")]
 mod inspect_progress;
 #[cfg(feature = "inspect")]
 mod inspect_table;

@@ -92,9 +92,9 @@ impl ConfigKind {
 }
 
 /// Top-level keys that only a sensor's file has.
-const OF_SENSOR: [&str; 15] = [
+const OF_SENSOR: [&str; 16] = [
     "sensor", "label", "location", "source", "radio", "window", "tracking", "devices", "networks", "alerts", "privacy",
-    "flows", "oui", "clock", "metrics",
+    "flows", "people", "oui", "clock", "metrics",
 ];
 /// Top-level keys that only an ingest's file has.
 const OF_INGEST: [&str; 8] = ["name", "replay", "declare_after", "dead_letters", "influx", "webhook", "sqlite", "web"];

@@ -7,6 +7,7 @@ mod ingest;
 mod load;
 mod metrics;
 mod mqtt;
+mod people;
 mod radio;
 mod secret;
 mod sensor;
@@ -18,6 +19,7 @@ pub use ingest::{DeadLetters, Influx, InfluxApi, Ingest, IngestSpool, Sqlite, We
 pub use load::{ConfigError, ConfigKind, line_of, load_ingest, load_sensor, parse_ingest, parse_sensor};
 pub use metrics::Metrics;
 pub use mqtt::{Mqtt, Tls, topic_level};
+pub use people::People;
 pub use radio::{Order, Radio, RadioMode};
 pub use secret::{SecretError, SecretFile};
 pub use sensor::{Clock, Oui, Pace, Sensor, Source, SourceKind, Spool, Sync};

@@ -1,6 +1,6 @@
 //! `sensor.toml`: what to listen to, how to count it, what to withhold, where to send it.
 
-use super::{Flows, Log, Metrics, Mqtt, Radio, mqtt::topic_level};
+use super::{Flows, Log, Metrics, Mqtt, People, Radio, mqtt::topic_level};
 use crate::{
     alert::{self, Networks},
     bounds::{DAY, MAX_PARTS, Mistakes, SECOND},
@@ -45,6 +45,8 @@ pub struct Sensor {
     pub privacy: Privacy,
     /// Who spoke with whom.
     pub flows: Flows,
+    /// How many people are near, by an estimate.
+    pub people: People,
     /// The vendor registry.
     pub oui: Oui,
     /// How the time is known.
@@ -75,6 +77,7 @@ impl Default for Sensor {
             alerts: alert::Settings::default(),
             privacy: Privacy::default(),
             flows: Flows::default(),
+            people: People::default(),
             oui: Oui::default(),
             clock: Clock::default(),
             spool: Spool::default(),
@@ -104,6 +107,7 @@ impl Sensor {
         self.tracked().check(found);
         self.privacy.check(found);
         self.flows.check(self, found);
+        self.people.check(found);
         self.clock.check(found);
         self.spool.check(found);
         if let Some(metrics) = &self.metrics {

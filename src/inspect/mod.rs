@@ -2,7 +2,7 @@
 //!
 //! * [`files`]: which captures were meant; `read` counts one, `parallel` many, or one in segments.
 //! * [`Report`]: what was counted; [`rows`] are the views of it, [`document`] is its JSON.
-//! * [`flows`]: the flows of captures, by `flow`'s meter.
+//! * [`flows`]: the flows of captures, by `flow`'s meter; [`people`]: estimates of people, by the sensor's.
 //! * [`windows`]: the batches that the sensor would publish; [`watch`]: captures that appear in a directory.
 
 pub mod document;
@@ -10,6 +10,7 @@ pub mod files;
 pub mod flows;
 mod groups;
 mod parallel;
+pub mod people;
 mod read;
 mod report;
 pub mod rows;

@@ -19,6 +19,9 @@ pub struct Device {
     /// Whether it always has a time series of its own.
     #[serde(default)]
     pub track: bool,
+    /// Whether it says nothing of people: a computer of the room, and nobody's.
+    #[serde(default)]
+    pub ignore: bool,
 }
 
 /// The list.
@@ -74,7 +77,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn device(name: &str, last: u8, track: bool) -> Device {
-        Device { name: name.to_owned(), address: Mac([0x3c, 0x22, 0xfb, 0, 0, last]), track }
+        Device { name: name.to_owned(), address: Mac([0x3c, 0x22, 0xfb, 0, 0, last]), track, ignore: false }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod corpus;
 mod differential;
 mod flows;
 mod flows_live;
+mod people;
 mod strangers;
 #[path = "../support/mod.rs"]
 mod support;
