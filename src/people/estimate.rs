@@ -1,9 +1,9 @@
-//! From the number of devices to an interval of people. The constants were chosen on one half of the recorded days and
-//! confirmed on the other: `docs/people.md`.
+//! From the number of devices to an interval of people. The constants were chosen on recorded days: `docs/people.md` says on
+//! which, and what they are worth on others.
 
 /// How much stronger (dB) than the weakest that is taken one request must be, for the room not to be empty. Devices of a
 /// neighbouring room reach a threshold now and then; where people are in this one, somebody is nearer than that.
-pub(super) const NEAR: i8 = 10;
+pub(super) const NEAR: i8 = 12;
 
 /// From so many times the estimate to so many the truth was in nine of ten intervals.
 const LOW: f64 = 0.6;
@@ -20,18 +20,19 @@ pub struct Guess {
     pub high: u32,
 }
 
-/// How many people there are where `devices` are told apart. Where none of them is [near](NEAR), they are of one person at
-/// most, who may as well be next door.
+/// How many people there are where `devices` are told apart. Where none of them is [near](NEAR), they are likely next door:
+/// one person at most is taken to be here, and that all of them are is not ruled out.
 #[must_use]
 pub fn guess(devices: usize, is_one_near: bool, people_per_device: f64) -> Guess {
-    let devices = if is_one_near { devices } else { devices.min(1) };
     #[allow(clippy::cast_precision_loss)] // Devices are some thousands.
-    let people = devices as f64 * people_per_device;
+    let people = |devices: usize| devices as f64 * people_per_device;
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // A cast holds it at the edges of what fits.
     let whole = |people: f64| people.round() as u32;
+    let here = if is_one_near { devices } else { devices.min(1) };
     // One device is as often nobody as somebody.
-    let low = if devices <= 1 { 0 } else { whole(LOW * people) };
-    Guess { low, estimate: whole(people), high: whole(HIGH * people).max(1) }
+    let low = if here <= 1 { 0 } else { whole(LOW * people(here)) };
+    let high = whole(HIGH * people(here)).max(whole(people(devices))).max(1);
+    Guess { low, estimate: whole(people(here)), high }
 }
 
 #[cfg(test)]
@@ -46,7 +47,7 @@ mod tests {
             (low, estimate, high)
         };
         assert_eq!([of(0, false), of(1, true), of(1, false)], [(0, 0, 1), (0, 1, 2), (0, 1, 2)]);
-        assert_eq!([of(2, true), of(10, true), of(7, false)], [(1, 2, 4), (6, 10, 20), (0, 1, 2)]);
+        assert_eq!([of(2, true), of(10, true), of(7, false)], [(1, 2, 4), (6, 10, 20), (0, 1, 7)]);
     }
 
     proptest! {
