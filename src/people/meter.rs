@@ -8,6 +8,7 @@ use super::{
 use crate::{
     UnixNanos,
     dot11::{Facts, FrameKind, Outcome},
+    time::LEAP,
     wire::{NoEstimate, People},
 };
 use std::{collections::HashSet, mem, time::Duration};
@@ -98,13 +99,13 @@ impl Meter {
         }
     }
 
-    /// A frame captured at `time`; one from before the open interval belongs to that all the same.
+    /// A frame captured at `time`; one from a little before the open interval belongs to that all the same.
     #[inline]
     pub fn frame(&mut self, time: UnixNanos, facts: &Facts<'_>) {
         if time == UnixNanos::NONE {
             return;
         }
-        if self.open.as_ref().is_none_or(|open| time.0 >= open.end()) {
+        if self.open.as_ref().is_none_or(|open| time.0 >= open.end() || open.is_long_after(time.0)) {
             self.reach(time.0);
         }
         self.latest = self.latest.max(time);
@@ -176,10 +177,17 @@ impl Meter {
         self.fingerprints.clear();
     }
 
-    /// Goes to the interval that `time` is in. Those before it are over; after a day without a frame, there are none.
+    /// Goes to the interval that `time` is in. Those before it are over; after a day without a frame, there are none. Nor are
+    /// there where a clock was set back.
     fn reach(&mut self, time: i64) {
         while let Some(open) = &self.open {
             let (start, end) = (open.start, open.end());
+            if open.is_long_after(time) {
+                let latest = self.latest.0;
+                self.close(latest);
+                self.latest = UnixNanos::NONE;
+                break;
+            }
             if time < end {
                 return;
             }
@@ -233,6 +241,11 @@ impl Meter {
 impl Open {
     const fn end(&self) -> i64 {
         self.start.saturating_add(NANOS)
+    }
+
+    /// Whether `time` is so long before it that a clock was set in between.
+    const fn is_long_after(&self, time: i64) -> bool {
+        time < self.start.saturating_sub(LEAP)
     }
 }
 

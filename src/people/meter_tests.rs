@@ -106,6 +106,17 @@ fn a_quiet_room_is_zero_and_what_a_capture_does_not_cover_is_unknown() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_begins_anew_and_a_late_frame_does_not() {
+    let mut meter = meter();
+    [100, 700, 590, 899, -7_190, -6_900].into_iter().for_each(|second| beacon(&mut meter, second));
+    let people = finish(&mut meter);
+    let times: Vec<i64> = people.iter().map(|one| one.start.0 / SECOND - BEGIN).collect();
+    assert_eq!(times, [0, 300, 600, -7_200, -6_900]);
+    let unknown = Err(NoEstimate::Coverage);
+    assert_eq!(estimates(&people), [Ok(0), Ok(0), Ok(0), Ok(0), unknown]);
+}
+
+#[test]
 fn weak_ones_alone_are_one_at_most() {
     let mut weak = meter();
     (0..5).for_each(|last| request(&mut weak, i64::from(last) * 70, global(last), 1, -63));
