@@ -50,7 +50,7 @@ impl Deauths {
             return;
         }
         sender.sequence = sequence;
-        let first = sender.times.add(time).filter(|first| time.saturating_since(*first) <= WITHIN);
+        let first = sender.times.add(time, WITHIN);
         let subject = Subject::Address(facts.bssid.unwrap_or(ta));
         let (since, frames) = match first {
             Some(first) if ledger.is_open(Kind::DeauthFlood, subject) => (first, 1),

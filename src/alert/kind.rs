@@ -98,12 +98,12 @@ impl Kind {
         }
     }
 
-    /// How much it matters.
+    /// How much it matters, of alerts of this class.
     #[must_use]
-    pub const fn severity(self) -> Severity {
-        match self {
-            Self::NewDevice => Severity::Info,
-            Self::BssChanged => Severity::Low,
+    pub const fn severity(self, class: AlertClass) -> Severity {
+        match (self, class) {
+            (Self::NewDevice, _) => Severity::Info,
+            (Self::BssChanged, _) | (Self::CsaAbuse, AlertClass::Air) => Severity::Low,
             _ => Severity::High,
         }
     }

@@ -1,9 +1,9 @@
 //! The alerts that are open, and what became of them since they were last told. Knows no rule.
 
-use super::{Kind, settings::AIR};
+use super::{Kind, settings::AIR, table::Run};
 use crate::{
     Mac, UnixNanos,
-    wire::{self, Address, Evidence, ssid_text},
+    wire::{self, Address, AlertClass, Evidence, ssid_text},
 };
 use std::{collections::BTreeMap, time::Duration};
 
@@ -34,6 +34,8 @@ enum Piece {
     /// The first values met, each once.
     Numbers([i64; VALUES], usize),
     Addresses([Mac; VALUES], usize),
+    /// Words, each once, parted by spaces where they are told.
+    Words([&'static str; VALUES], usize),
     Ssid([u8; MAX_SSID], usize),
 }
 
@@ -89,6 +91,16 @@ impl Seen {
         }
     }
 
+    /// This is one of the words.
+    pub fn word(&mut self, name: &'static str, word: &'static str) {
+        if let Some(Piece::Words(words, len)) = self.piece(name, Piece::Words([""; VALUES], 0))
+            && !words.iter().take(*len).any(|known| *known == word)
+            && let Some(place) = words.get_mut(*len)
+        {
+            (*place, *len) = (word, *len + 1);
+        }
+    }
+
     /// The name of the network is this.
     pub fn ssid(&mut self, name: &'static str, octets: &[u8]) {
         let mut text = [0; MAX_SSID];
@@ -125,6 +137,9 @@ impl Seen {
                     values.sort_unstable();
                     Some(Evidence::Texts(values)).filter(|_| *len > 0 && address(Mac::ZERO).is_some())
                 }
+                Piece::Words(words, len) => {
+                    Some(Evidence::Texts(words.iter().take(*len).map(|word| (*word).to_owned()).collect()))
+                }
                 Piece::Ssid(octets, len) => {
                     let octets = octets.get(..*len).unwrap_or_default();
                     Some(Evidence::Text(ssid_text(octets))).filter(|_| names)
@@ -144,6 +159,8 @@ pub const FREQS: &str = "freqs_mhz";
 pub struct Alert {
     /// Which rule.
     pub kind: Kind,
+    /// Whether it is one of the user's own.
+    pub class: AlertClass,
     /// Whom it is about.
     pub subject: Subject,
     /// The first frame of its evidence.
@@ -174,8 +191,8 @@ impl Alert {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         wire::Alert {
             kind: self.kind.name().to_owned(),
-            class: self.kind.class(),
-            severity: self.kind.severity(),
+            class: self.class,
+            severity: self.kind.severity(self.class),
             subject,
             start: self.start,
             end: self.ended.then_some(self.last),
@@ -288,6 +305,7 @@ impl Ledger {
                 let start = since.min(time);
                 let alert = Alert {
                     kind,
+                    class: kind.class(),
                     subject,
                     start,
                     last: time,
@@ -309,6 +327,18 @@ impl Ledger {
         open.alert.frames = open.alert.frames.saturating_add(frames);
         open.quiet = Duration::ZERO;
         Some(&mut open.alert.seen)
+    }
+
+    /// As [`Self::evidence`], of frames that belong together.
+    pub fn run(&mut self, kind: Kind, subject: Subject, run: &Run, time: UnixNanos) -> Option<&mut Seen> {
+        let frames = run.news(self.is_open(kind, subject));
+        self.evidence(kind, subject, (run.first, time), frames)
+    }
+
+    /// An open alert is about this class, whatever its kind is usually about.
+    pub fn set_class(&mut self, kind: Kind, subject: Subject, class: AlertClass) {
+        let all = self.open.iter_mut().map(|open| &mut open.alert);
+        all.filter(|alert| alert.kind == kind && alert.subject == subject).for_each(|alert| alert.class = class);
     }
 
     /// A stretch of time has passed: what became of the alerts.

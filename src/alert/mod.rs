@@ -11,10 +11,17 @@
 //! A file per rule, or for several that remember the same; `ledger` has the open alerts, `table` the bounded memory.
 //! `docs/alerts.md` says of each rule what it looks for, why, and what it misses.
 
+mod aps;
+mod bss;
+mod clock;
 mod deauth;
+mod doors;
 mod kind;
 mod ledger;
+mod mine;
+mod nav;
 mod settings;
+mod switch;
 mod table;
 
 pub use kind::Kind;
@@ -22,11 +29,15 @@ pub use ledger::{Alert, Change, Closed, News, Subject};
 pub use settings::{AIR, Expected, Network, Networks, Rules, Settings};
 
 use crate::{
-    UnixNanos,
+    Mac, UnixNanos,
     dot11::{Class, Facts, FrameKind, Outcome},
 };
+use aps::Aps;
 use deauth::Deauths;
+use doors::Doors;
 use ledger::Ledger;
+use mine::Mine;
+use nav::Nav;
 
 /// What a watch has seen, and what fell off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +57,10 @@ pub struct Counts {
 pub struct Watch {
     ledger: Ledger,
     deauths: Deauths,
+    aps: Aps,
+    doors: Doors,
+    nav: Nav,
+    mine: Mine,
 }
 
 impl Watch {
@@ -53,30 +68,71 @@ impl Watch {
     #[must_use]
     pub fn new(rules: &Rules) -> Self {
         let expected = rules.settings.expected.iter().filter_map(|expected| {
-            let subject = match expected.kind {
-                Kind::BeaconFlood => Subject::Air,
-                _ => Subject::Address(expected.subject.parse().ok()?),
+            let subject = match expected.subject.as_str() {
+                AIR => Subject::Air,
+                address => Subject::Address(address.parse().ok()?),
             };
             Some((expected.kind, subject))
         });
-        Self { ledger: Ledger::new(expected.collect()), deauths: Deauths::new() }
+        Self {
+            ledger: Ledger::new(expected.collect()),
+            deauths: Deauths::new(),
+            aps: Aps::new(),
+            doors: Doors::new(),
+            nav: Nav::new(),
+            mine: Mine::new(rules),
+        }
     }
 
     /// Looks at a frame. Those with a bad check sequence, cut before their addresses, or without a time, say nothing.
     #[inline]
     pub fn frame(&mut self, time: UnixNanos, facts: &Facts<'_>) {
-        if let (Outcome::Sent(_), Some(kind), true) = (facts.outcome, facts.kind, time != UnixNanos::NONE)
-            && kind.class() == Class::Management
-        {
-            self.management(time, kind, facts);
+        let Some(kind) = facts.kind.filter(|_| time != UnixNanos::NONE) else { return };
+        match (kind.class(), facts.outcome) {
+            (_, Outcome::BadFcs | Outcome::Malformed) => {}
+            (Class::Data, Outcome::Sent(ta)) => {
+                self.doors.data(time, ta, facts, &mut self.ledger);
+                if !self.mine.is_empty() {
+                    self.mine.data(time, ta, facts, &mut self.ledger);
+                }
+            }
+            (Class::Management, _) => {
+                self.nav.frame(time, facts, &mut self.ledger);
+                self.management(time, kind, facts);
+            }
+            (Class::Control, _) => self.nav.frame(time, facts, &mut self.ledger),
+            _ => {}
         }
     }
 
     fn management(&mut self, time: UnixNanos, kind: FrameKind, facts: &Facts<'_>) {
-        let Outcome::Sent(ta) = facts.outcome else { return };
+        // Tools that make up addresses make up group addresses too.
+        let ta = match facts.outcome {
+            Outcome::Sent(ta) => ta,
+            _ => facts.bssid.unwrap_or(Mac::BROADCAST),
+        };
+        let ledger = &mut self.ledger;
         match kind {
+            FrameKind::BEACON | FrameKind::PROBE_RESPONSE => {
+                let said = facts.announced();
+                let mine = facts.bssid.is_some_and(|bssid| self.mine.has(bssid));
+                self.aps.frame(time, &said, facts, mine, ledger);
+                if !self.mine.is_empty() {
+                    self.mine.beacon(time, &said, facts, ledger);
+                }
+            }
             FrameKind::DEAUTHENTICATION | FrameKind::DISASSOCIATION => {
-                self.deauths.frame(time, ta, facts, &mut self.ledger);
+                self.deauths.frame(time, ta, facts, ledger);
+                self.mine.deauth(time, ta, facts, ledger);
+            }
+            FrameKind::AUTHENTICATION | FrameKind::ASSOCIATION_REQUEST | FrameKind::REASSOCIATION_REQUEST => {
+                self.doors.asks(time, ta, facts, ledger);
+            }
+            FrameKind::ACTION => {
+                if let Some(bssid) = facts.bssid.filter(|bssid| *bssid == ta) {
+                    let mine = self.mine.has(bssid);
+                    self.aps.action(time, bssid, facts, mine, ledger);
+                }
             }
             _ => {}
         }
@@ -92,6 +148,16 @@ impl Watch {
         self.ledger.finish()
     }
 
+    /// What an earlier watch had learnt: when it began to, and the devices in the user's networks that it knew.
+    pub fn remember(&mut self, began: UnixNanos, devices: impl IntoIterator<Item = Mac>) {
+        self.mine.remember(began, devices);
+    }
+
+    /// What a later watch is to [`Watch::remember`].
+    pub fn learnt(&self) -> (UnixNanos, impl Iterator<Item = Mac>) {
+        self.mine.learnt()
+    }
+
     /// What there was so far.
     #[must_use]
     pub const fn counts(&self) -> Counts {
@@ -99,7 +165,11 @@ impl Watch {
             opened: self.ledger.opened,
             silenced: self.ledger.silenced,
             left_out: self.ledger.left_out,
-            forgotten: self.deauths.evicted(),
+            forgotten: self.deauths.evicted()
+                + self.aps.evicted()
+                + self.doors.evicted()
+                + self.nav.evicted()
+                + self.mine.evicted(),
         }
     }
 }

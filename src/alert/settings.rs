@@ -60,20 +60,17 @@ impl Settings {
         }
         for (index, Expected { kind, subject }) in self.expected.iter().enumerate() {
             found.at(index);
-            let air = *kind == Kind::BeaconFlood;
-            if air && subject != AIR {
+            let (air, address) = match kind {
+                Kind::BeaconFlood => (true, false),
+                Kind::NavAbuse => (true, true),
+                _ => (false, true),
+            };
+            let fits = air && subject == AIR || address && subject.parse::<Mac>().is_ok_and(|mac| !mac.is_group());
+            if !fits {
+                let wanted = if address { "an address like \"aa:bb:cc:dd:ee:ff\"" } else { "\"air\"" };
                 found.wrong(
                     "alerts.expected.subject",
-                    format!("{subject:?} is no subject of {}: write \"{AIR}\"", kind.name()),
-                );
-            }
-            if !air && subject.parse::<Mac>().is_err() {
-                found.wrong(
-                    "alerts.expected.subject",
-                    format!(
-                        "{subject:?} is no subject of {}: write an address like \"aa:bb:cc:dd:ee:ff\"",
-                        kind.name()
-                    ),
+                    format!("{subject:?} is no subject of {}: write {wanted}", kind.name()),
                 );
             }
         }

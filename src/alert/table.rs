@@ -2,6 +2,7 @@
 //! rule.
 
 use crate::UnixNanos;
+use std::time::Duration;
 
 /// Places among which a key may stand.
 const WAYS: usize = 8;
@@ -39,12 +40,6 @@ impl Key for u64 {
     }
 }
 
-impl Key for (crate::Mac, u64) {
-    fn bits(self) -> u64 {
-        self.0.to_u64() ^ self.1.rotate_left(24)
-    }
-}
-
 /// Mixes bits, so that similar keys stand far apart.
 pub fn mixed(bits: u64) -> u64 {
     let bits = (bits ^ bits >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
@@ -71,9 +66,13 @@ impl<K: Key, V: Default> Table<K, V> {
     }
 
     /// What is known of `key`, if anything.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the rules that ask come next"))]
     pub fn get(&mut self, key: K) -> Option<&mut V> {
         self.set(key).iter_mut().flatten().find(|place| place.key == key).map(|place| &mut place.value)
+    }
+
+    /// All keys that are remembered.
+    pub fn iter(&self) -> impl Iterator<Item = (K, &V)> {
+        self.places.iter().flatten().map(|place| (place.key, &place.value))
     }
 
     /// What is known of `key`, which is nothing if it is new, and whether it is.
@@ -97,6 +96,11 @@ impl<K: Key, V: Default> Table<K, V> {
     }
 }
 
+/// How far two times lie from each other: frames of a capture may be out of order, and a clock may be set.
+pub fn apart(one: UnixNanos, other: UnixNanos) -> Duration {
+    Duration::from_nanos(one.0.abs_diff(other.0))
+}
+
 /// The latest `N` times of something: whether it happened so often within so long is one comparison.
 #[derive(Clone, Copy, Debug)]
 pub struct Times<const N: usize> {
@@ -111,17 +115,58 @@ impl<const N: usize> Default for Times<N> {
 }
 
 impl<const N: usize> Times<N> {
-    /// It happened once more. Gives the time of the first of the latest `N`, if there are so many.
-    pub fn add(&mut self, time: UnixNanos) -> Option<UnixNanos> {
+    /// It happened once more. Gives the time of the first of the latest `N`, if these lie within so long.
+    pub fn add(&mut self, time: UnixNanos, within: Duration) -> Option<UnixNanos> {
         if let Some(place) = self.times.get_mut(self.next) {
             *place = time;
         }
         self.next = (self.next + 1) % N;
-        self.first()
+        let first = self.times.get(self.next).copied().and_then(UnixNanos::known)?;
+        (apart(first, time) <= within).then_some(first)
+    }
+}
+
+/// Frames that say the same, no minute between two of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// The time of the first.
+    pub first: UnixNanos,
+    /// The time of the latest.
+    pub last: UnixNanos,
+    /// How many.
+    pub frames: u64,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self { first: UnixNanos::NONE, last: UnixNanos::NONE, frames: 0 }
+    }
+}
+
+impl Run {
+    /// Frames that it takes, and how long there is to be between the first and the last: one may be a damaged one, and a
+    /// few at once are one event.
+    const FRAMES: u64 = 3;
+    const LEAST: Duration = Duration::from_secs(2);
+    const GAP: Duration = Duration::from_secs(60);
+
+    /// One more. Whether it is sustained.
+    pub fn add(&mut self, time: UnixNanos) -> bool {
+        if self.frames == 0 || apart(time, self.last) > Self::GAP {
+            *self = Self { first: time, last: time, frames: 0 };
+        }
+        self.last = self.last.max(time);
+        self.frames = self.frames.saturating_add(1);
+        self.is_sustained()
     }
 
-    /// The time of the first of the latest `N`.
-    pub fn first(&self) -> Option<UnixNanos> {
-        self.times.get(self.next).copied().and_then(UnixNanos::known)
+    /// Whether it is sustained.
+    pub fn is_sustained(&self) -> bool {
+        self.frames >= Self::FRAMES && self.last.saturating_since(self.first) >= Self::LEAST
+    }
+
+    /// Frames of evidence that the latest adds to an alert: all of them when it opens.
+    pub const fn news(&self, is_open: bool) -> u64 {
+        if is_open { 1 } else { self.frames }
     }
 }

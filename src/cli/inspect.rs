@@ -2,6 +2,7 @@
 
 use super::{
     format::{UsageError, tell},
+    inspect_alerts,
     inspect_people,
     inspect_progress::Bar,
     inspect_table::{self, By, Form, View},
@@ -57,6 +58,8 @@ Examples:
   airtally inspect capture.pcap --window 10s          the batches that a sensor would publish
   airtally inspect capture.pcap --people --format json
                                                       how many people were near, by an estimate: docs/people.md
+  airtally inspect --alerts capture.pcapng            what looks like an attack
+  airtally inspect --alerts --config sensor.toml captures/ --format json
   airtally inspect --watch /srv/captures | jq .frames
 Captures are pcap and pcapng, also in gzip, zstd, lz4 or xz. Names do not matter: airtally looks at the content.
 docs/inspect.md describes every column and key.")]
@@ -85,7 +88,12 @@ pub struct InspectArgs {
     /// Estimate how many people were near, every five minutes, in each capture by itself: an interval, and never a count
     #[arg(long, conflicts_with_all = ["by", "top", "sort", "each", "window", "max_stations", "oui", "watch"])]
     people: bool,
-    /// The sensor's configuration, for --window, --format influx and --people
+    /// Say what looks like an attack, by the rules that a sensor watches with: one JSON object a line with --format json. A
+    /// capture that begins within a minute after the end of the one before goes on from it
+    #[arg(long, conflicts_with_all = ["window", "by", "each", "top", "sort", "watch", "people"])]
+    alerts: bool,
+    /// The sensor's configuration, for --window, --format influx, --people and --alerts: of that [alerts], [[networks]],
+    /// [[devices]] and [privacy]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Count only packets that match, as tcpdump has it: pcap-filter(7)
@@ -203,6 +211,10 @@ pub fn run(arguments: InspectArgs) -> anyhow::Result<()> {
         let config = arguments.config.as_deref().map(load_sensor).transpose()?.unwrap_or_default();
         return inspect_people::run(&arguments.paths, &options, &config, arguments.format);
     }
+    if arguments.alerts {
+        let config = arguments.config.as_deref().map(load_sensor).transpose()?.unwrap_or_default();
+        return inspect_alerts::run(&arguments.paths, arguments.format, &options, &config);
+    }
     if arguments.window.is_some() || arguments.format == FormatArg::Influx {
         return print_windows(&arguments, &options);
     }
@@ -307,8 +319,9 @@ impl InspectArgs {
                 "--people has no form for InfluxDB by itself: with [people] in --config, --format influx has it";
             return Err(UsageError(message.into()).into());
         }
-        if self.config.is_some() && self.window.is_none() && self.format != FormatArg::Influx && !self.people {
-            return Err(UsageError("--config is for --window, --format influx and --people".into()).into());
+        let takes_config = self.window.is_some() || self.alerts || self.people || self.format == FormatArg::Influx;
+        if self.config.is_some() && !takes_config {
+            return Err(UsageError("--config is for --window, --alerts, --people and --format influx".into()).into());
         }
         let defaults = Options::default();
         Ok(Options {

@@ -23,6 +23,8 @@ mod ingest;
 #[cfg(feature = "inspect")]
 mod inspect;
 #[cfg(feature = "inspect")]
+mod inspect_alerts;
+#[cfg(feature = "inspect")]
 mod inspect_overview;
 #[cfg(feature = "inspect")]
 mod inspect_people;

@@ -10,6 +10,12 @@ const PROFILE: u8 = 0;
 pub const SUPPORTED_RATES: u8 = 1;
 /// Element ID of the DSSS parameter set (9.4.2.4).
 pub const DSSS_PARAMETER_SET: u8 = 3;
+/// Element ID of the traffic indication map (9.4.2.5).
+pub const TIM: u8 = 5;
+/// Element ID of the country (9.4.2.8).
+pub const COUNTRY: u8 = 7;
+/// Element ID of the BSS load (9.4.2.27).
+pub const BSS_LOAD: u8 = 11;
 /// Element ID of the Channel Switch Announcement (9.4.2.18).
 pub const CHANNEL_SWITCH: u8 = 37;
 /// Element ID of the Extended Channel Switch Announcement (9.4.2.52).

@@ -33,7 +33,7 @@ pub use link_type::LinkType;
 pub use network::Network;
 pub use rates::{Generation, Rates};
 pub use security::Security;
-pub use signs::{ChannelSwitch, Eapol};
+pub use signs::{Announced, ChannelSwitch, Eapol};
 pub use suites::{Akms, Ciphers, Pmf, Suites, Wps};
 
 use crate::Mac;

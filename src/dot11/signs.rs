@@ -11,6 +11,20 @@ const HTC: u8 = 0x80;
 /// LLC and SNAP header of EAPOL (IEEE 802.1X-2020, 11.1.4).
 const EAPOL: [u8; 8] = [0xaa, 0xaa, 0x03, 0, 0, 0, 0x88, 0x8e];
 
+/// What a beacon or probe response announces, as far as it tells an access point from what it was: see
+/// [`Facts::announced`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Announced<'a> {
+    /// The first SSID element.
+    pub ssid: Option<&'a [u8]>,
+    /// The primary channel: of the DSSS Parameter Set (9.4.2.4), else of HT Operation (9.4.2.56).
+    pub channel: Option<u8>,
+    /// The country string of the Country element (9.4.2.8).
+    pub country: Option<[u8; 2]>,
+    /// A channel switch.
+    pub switch: Option<ChannelSwitch>,
+}
+
 /// A channel switch that a frame announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChannelSwitch {
@@ -29,6 +43,11 @@ pub enum Eapol {
     Start,
     /// EAP: the station says who it is.
     Identity,
+    /// The same, for Wi-Fi Protected Setup; `registrar` where it wants to set up the access point, by its PIN.
+    WscIdentity {
+        /// It is no station that wants in.
+        registrar: bool,
+    },
     /// EAP-WSC with a message of Wi-Fi Protected Setup, by its type: 4 for M1, 12 for M8 (Wi-Fi Simple Configuration
     /// 2.0.8, table 34).
     Wsc(u8),
@@ -86,28 +105,57 @@ impl<'a> Facts<'a> {
         Some((u64::from_le_bytes(timestamp), u16::from_le_bytes(*rest.first_chunk()?)))
     }
 
-    /// The channel switch that a beacon, probe response or action frame announces: (Extended) Channel Switch
-    /// Announcement elements (9.4.2.18, 9.4.2.52), Spectrum Management and Public Action frames (9.6.2.6, 9.6.7.7).
+    /// What a beacon or probe response announces, in one pass over its elements.
     #[must_use]
-    pub fn channel_switch(&self) -> Option<ChannelSwitch> {
-        let of_element = |element: elements::Element<'_>| match (element.id, element.body) {
-            (elements::CHANNEL_SWITCH, &[mode, channel, count, ..]) => {
-                Some(ChannelSwitch { channel, count, silent: mode == 1 })
+    pub fn announced(&self) -> Announced<'a> {
+        let mut found = Announced::default();
+        for element in elements::iter(self.body().elements) {
+            match (element.id, element.body) {
+                (elements::SSID, name) => found.ssid = found.ssid.or(Some(name)),
+                (elements::DSSS_PARAMETER_SET, &[channel]) => found.channel = Some(channel),
+                (elements::HT_OPERATION, &[channel, ..]) => found.channel = found.channel.or(Some(channel)),
+                (elements::COUNTRY, &[a, b, ..]) => found.country = Some([a, b]),
+                _ => found.switch = found.switch.or_else(|| switch(&element)),
             }
-            (elements::EXTENDED_CHANNEL_SWITCH, &[mode, _, channel, count, ..]) => {
-                Some(ChannelSwitch { channel, count, silent: mode == 1 })
-            }
-            _ => None,
-        };
-        match self.kind? {
-            FrameKind::BEACON | FrameKind::PROBE_RESPONSE => elements::iter(self.body().elements).find_map(of_element),
-            FrameKind::ACTION => match self.management_body()? {
-                [0, 4, elements @ ..] => elements::iter(elements).find_map(of_element),
-                &[4, 4, mode, _, channel, count, ..] => Some(ChannelSwitch { channel, count, silent: mode == 1 }),
-                _ => None,
-            },
+        }
+        found
+    }
+
+    /// The channel switch that an action frame announces: of Spectrum Management and Public Action (9.6.2.6, 9.6.7.7).
+    #[must_use]
+    pub fn switch_action(&self) -> Option<ChannelSwitch> {
+        match self.management_body()? {
+            [0, 4, elements @ ..] => elements::iter(elements).find_map(|element| switch(&element)),
+            &[4, 4, mode, _, channel, count, ..] => Some(ChannelSwitch { channel, count, silent: mode == 1 }),
             _ => None,
         }
+    }
+
+    /// A number that is the same for all access points of one make and settings, however they are named and wherever they
+    /// are: of capability information, beacon interval, and all elements, without those that differ or change by nature
+    /// (SSID, DSSS Parameter Set, TIM, Country, BSS Load, HT Operation, and the contents of long and of vendors' ones).
+    #[must_use]
+    pub fn make(&self) -> u64 {
+        let body = self.body();
+        let interval = self.timestamp().map_or(0, |(_, interval)| u64::from(interval));
+        let mut sum = spread(u64::from(body.capability.unwrap_or_default()) << 16 | interval);
+        for element in elements::iter(body.elements) {
+            let kept: &[u8] = match element.id {
+                elements::SSID
+                | elements::DSSS_PARAMETER_SET
+                | elements::TIM
+                | elements::COUNTRY
+                | elements::BSS_LOAD
+                | elements::HT_OPERATION => continue,
+                elements::SUPPORTED_RATES | elements::EXTENDED_RATES | elements::RSN => element.body,
+                elements::VENDOR => element.body.get(..4).unwrap_or(element.body),
+                _ => &[],
+            };
+            let head = u64::from(element.id) << 16 | u64::from(element.extension.unwrap_or_default()) << 8;
+            sum = spread(sum ^ head ^ (element.body.len() as u64) << 32);
+            sum = kept.iter().fold(sum, |sum, octet| spread(sum ^ u64::from(*octet)));
+        }
+        sum
     }
 
     /// What a data frame that is not encrypted carries of 802.1X; `None` if nothing.
@@ -138,10 +186,30 @@ impl<'a> Facts<'a> {
     }
 }
 
+/// The channel switch that an element announces (9.4.2.18, 9.4.2.52).
+fn switch(element: &elements::Element<'_>) -> Option<ChannelSwitch> {
+    match (element.id, element.body) {
+        (elements::CHANNEL_SWITCH, &[mode, channel, count, ..])
+        | (elements::EXTENDED_CHANNEL_SWITCH, &[mode, _, channel, count, ..]) => {
+            Some(ChannelSwitch { channel, count, silent: mode == 1 })
+        }
+        _ => None,
+    }
+}
+
+/// One step of the hash of [`Facts::make`] (FNV-1a, with the bits mixed once more).
+const fn spread(sum: u64) -> u64 {
+    let sum = (sum ^ sum >> 29).wrapping_mul(0x0000_0100_0000_01b3);
+    sum ^ sum >> 32
+}
+
 /// EAP (RFC 3748, 4): code, identifier, length, type.
 fn eap(body: &[u8]) -> Eapol {
     match *body {
-        [2, _, _, _, 1, ..] => Eapol::Identity,
+        [2, _, _, _, 1, ref identity @ ..] => match identity.strip_prefix(b"WFA-SimpleConfig-") {
+            Some(role) => Eapol::WscIdentity { registrar: role.starts_with(b"Registrar") },
+            None => Eapol::Identity,
+        },
         // Expanded type of the Wi-Fi Alliance, SimpleConfig, operation WSC_MSG (4), flags; then attributes.
         [_, _, _, _, 254, 0x00, 0x37, 0x2a, 0, 0, 0, 1, 4, flags, ref rest @ ..] => {
             let attributes = if flags & 2 == 0 { rest } else { rest.get(2..).unwrap_or_default() };

@@ -2,9 +2,11 @@
 //!
 //! * [`files`]: which captures were meant; `read` counts one, `parallel` many, or one in segments.
 //! * [`Report`]: what was counted; [`rows`] are the views of it, [`document`] is its JSON.
+//! * [`alerts`]: what in captures looks like an attack, by `alert`'s rules.
 //! * [`flows`]: the flows of captures, by `flow`'s meter; [`people`]: estimates of people, by the sensor's.
 //! * [`windows`]: the batches that the sensor would publish; [`watch`]: captures that appear in a directory.
 
+pub mod alerts;
 pub mod document;
 pub mod files;
 pub mod flows;

@@ -2,9 +2,11 @@
 //!
 //! * [`identity`]: the run's UUID, which for a file is a function of its content and of what shapes its batches.
 //! * [`batches`]: closed windows to the records that travel.
+//! * [`alerts`]: an alert as privacy lets it leave.
 //! * [`key_file`]: the file that keeps the key of pseudonyms for one rotation.
 //! * [`people`]: the meter of people, as the configuration asks for it.
 
+pub mod alerts;
 pub mod batches;
 pub mod identity;
 pub mod key_file;

@@ -180,8 +180,9 @@ fn vendors(tally: &Tally, registry: &Registry) -> Vec<Vendor> {
     rows.into_values().collect()
 }
 
-/// The first 64 bits of HMAC-SHA256 (RFC 2104) over the address.
-fn pseudonym(key: &[u8; 32], mac: Mac) -> u64 {
+/// What stands for an address: the first 64 bits of HMAC-SHA256 (RFC 2104) over it.
+#[must_use]
+pub fn pseudonym(key: &[u8; 32], mac: Mac) -> u64 {
     let mut block = [0; 64]; // A short key is padded with zeros to SHA-256's block (RFC 2104, clause 2).
     for (to, from) in block.iter_mut().zip(key) {
         *to = *from;
