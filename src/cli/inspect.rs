@@ -2,8 +2,7 @@
 
 use super::{
     format::{UsageError, tell},
-    inspect_alerts,
-    inspect_people,
+    inspect_alerts, inspect_people,
     inspect_progress::Bar,
     inspect_table::{self, By, Form, View},
 };
