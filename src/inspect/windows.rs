@@ -13,8 +13,9 @@ use crate::{
         batches::{Batches, Beside, Runs, counter_settings},
         identity,
         key_file::PassingKeys,
+        watch::AlertWindows,
     },
-    tally::{Closed, Counter, KeyError, Tracker},
+    tally::{Closed, Counter, KeyError, Naming, Tracker},
     wire::{Record, TimeSource},
 };
 use std::{io, path::Path, sync::Arc};
@@ -67,8 +68,12 @@ pub fn batches(
     let survey = Survey::begin(&mut source);
     let verdict = survey.verdict();
     let mut survey = Some(survey);
-    let mut hand_over = |window: Closed, last| {
-        batches.records(window, Beside::default(), TimeSource::Capture, last).try_for_each(&mut *take)
+    let mut alerts = AlertWindows::new(config);
+    let mut hand_over = |mut window: Closed, alerts: &mut Option<AlertWindows>, last| {
+        let naming = window.naming.take().unwrap_or(Naming::Withheld);
+        let told = alerts.as_mut().map_or_else(Vec::new, |alerts| alerts.window(&window, &naming, last));
+        let beside = Beside { alerts: told.into_iter().map(|(_, alert)| alert).collect(), ..Beside::default() };
+        batches.records(window, beside, TimeSource::Capture, last).try_for_each(&mut *take)
     };
     let ended = loop {
         let mut failure = None::<WindowsError>;
@@ -80,11 +85,14 @@ pub fn batches(
             let facts = dot11::parse_as(packet.link, packet.data, packet.original_len, reading);
             failure = match counter.packet(packet.time, &facts, packet.original_len) {
                 Ok(None) => None,
-                Ok(Some(window)) => hand_over(window, false).err().map(Into::into),
+                Ok(Some(window)) => hand_over(window, &mut alerts, false).err().map(Into::into),
                 Err(error) => Some(error.into()),
             };
             if packet.mended {
                 counter.time_was_mended();
+            }
+            if let (Some(alerts), None) = (&mut alerts, &failure) {
+                alerts.frame(packet.time, &facts);
             }
         };
         let polled = match survey.take() {
@@ -102,7 +110,7 @@ pub fn batches(
     let last = counter.finish(None);
     let in_no_window = last.is_none() && counter.without_time() > 0;
     if let Some(window) = last {
-        hand_over(window, true)?;
+        hand_over(window, &mut alerts, true)?;
     }
     ended?;
     if in_no_window {

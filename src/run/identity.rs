@@ -2,6 +2,8 @@
 //! replayed again overwrite what its first replay stored.
 
 use crate::{
+    Mac,
+    alert::{self, Networks},
     config::{Flows, Sensor},
     tally::settings::{Privacy, PrivacyMac, Tracking, Window},
     wire::BATCH_SCHEMA,
@@ -88,6 +90,9 @@ fn of_file_by(rules: u32, content: ContentHash, config: &Sensor, registry: &str,
         /// Absent where there are none, as in versions that knew none.
         #[serde(skip_serializing_if = "Option::is_none")]
         flows: Option<&'a Flows>,
+        /// The same: what alerts go by.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        alerts: Option<(&'a alert::Settings, &'a Networks, Vec<Mac>)>,
     }
     let shape = Shape {
         content: content.0,
@@ -100,6 +105,7 @@ fn of_file_by(rules: u32, content: ContentHash, config: &Sensor, registry: &str,
         registry,
         pass,
         flows: Some(&config.flows).filter(|flows| flows.enabled),
+        alerts: config.alerts.enabled.then(|| (&config.alerts, &config.networks, config.rules().devices)),
     };
     // A struct of plain values always becomes JSON.
     Uuid::new_v5(&NAMESPACE, &serde_json::to_vec(&shape).unwrap_or_default())
@@ -134,6 +140,15 @@ mod tests {
         assert_ne!(run, with_flows);
         other.flows.names = true;
         assert_ne!(with_flows, of_file(content, &other, "r", 0));
+        let mut other = config.clone();
+        other.alerts.learn = Duration::from_secs(60); // which says nothing while there are none
+        assert_eq!(run, of_file(content, &other, "r", 0));
+        other.alerts.enabled = true;
+        let with_alerts = of_file(content, &other, "r", 0);
+        assert_ne!(run, with_alerts);
+        other.networks.0 =
+            vec![alert::Network { ssid: "home".into(), bssids: vec![Mac([2, 0, 0, 0, 0, 9])], open: false }];
+        assert_ne!(with_alerts, of_file(content, &other, "r", 0));
         let mut other = config;
         other.flows.names = true; // which says nothing while there are none
         other.source.file = PathBuf::from("elsewhere");

@@ -1,31 +1,69 @@
 //! What a sensor makes of its packets besides counts, a window at a time.
 
 use super::flows::FlowWindows;
-use crate::{UnixNanos, capture::Packet, config, dot11::Reading, run::batches::Beside, tally::Closed};
+use crate::{
+    UnixNanos,
+    alert::{Counts, News},
+    capture::Packet,
+    config,
+    dot11::{Facts, Reading},
+    run::{batches::Beside, watch::AlertWindows},
+    tally::{Closed, Naming},
+};
+
+/// Alerts of one window that the log names, at most.
+const MOST_LOGGED: usize = 8;
 
 /// Makes it, as far as the configuration asks for it.
 #[derive(Default)]
 pub struct Besides {
     flows: Option<FlowWindows>,
+    alerts: Option<AlertWindows>,
 }
 
 impl Besides {
     /// Before the first packet.
     #[must_use]
     pub fn new(config: &config::Sensor) -> Self {
-        Self { flows: FlowWindows::new(&config.flows) }
+        Self { flows: FlowWindows::new(&config.flows), alerts: AlertWindows::new(config) }
     }
 
     /// A packet of the open window, at `time`.
     #[inline]
-    pub fn packet(&mut self, time: UnixNanos, packet: &Packet<'_>, reading: Reading) {
+    pub fn packet(&mut self, time: UnixNanos, packet: &Packet<'_>, facts: &Facts<'_>, reading: Reading) {
         if let Some(flows) = &mut self.flows {
             flows.packet(time, packet, reading);
+        }
+        if let Some(alerts) = &mut self.alerts {
+            alerts.frame(time, facts);
         }
     }
 
     /// A window is over; `last` where no packet comes any more.
-    pub fn window(&mut self, closed: &Closed, last: bool) -> Box<Beside> {
-        Box::new(Beside { flows: self.flows.as_mut().map(|flows| flows.window(closed.end, last)), alerts: Vec::new() })
+    pub fn window(&mut self, closed: &mut Closed, last: bool) -> Box<Beside> {
+        let naming = closed.naming.take().unwrap_or(Naming::Withheld);
+        let flows = self.flows.as_mut().map(|flows| flows.window(closed.end, last));
+        let told = self.alerts.as_mut().map_or_else(Vec::new, |alerts| alerts.window(closed, &naming, last));
+        let news = told.iter().filter(|(news, _)| *news != News::GoesOn);
+        for (news, alert) in news.clone().take(MOST_LOGGED) {
+            let (kind, subject, frames, start) = (&alert.kind, &alert.subject, alert.frames, alert.start);
+            match news {
+                News::Opened => {
+                    tracing::warn!(kind, subject, frames, %start, "an alert: docs/alerts.md says what it means")
+                }
+                News::GoesOn | News::Ended => tracing::info!(kind, subject, frames, %start, "an alert has ended"),
+            }
+        }
+        let more = news.count().saturating_sub(MOST_LOGGED);
+        if more > 0 {
+            tracing::warn!(more, "more alerts in the same window");
+        }
+        Box::new(Beside { flows, alerts: told.into_iter().map(|(_, alert)| alert).collect() })
+    }
+
+    /// What the watch has seen so far, where there is one.
+    #[must_use]
+    pub fn watched(&self) -> Option<Counts> {
+        self.alerts.as_ref().map(AlertWindows::counts)
     }
 }

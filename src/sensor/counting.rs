@@ -4,6 +4,7 @@
 use super::beside::Besides;
 use crate::{
     UnixNanos,
+    alert::Counts,
     capture::{CaptureError, Packet, Polled, Source, survey::Survey},
     config::{self, Pace, SourceKind},
     dot11::{self, Reading, Verdict},
@@ -39,6 +40,8 @@ pub enum Counted {
         closed: Box<Closed>,
         /// What it has besides.
         beside: Box<Beside>,
+        /// What the watch for attacks has seen so far, where there is one.
+        watched: Option<Counts>,
         /// Whether it is the last of a run that ends cleanly.
         last: bool,
         /// Where its times come from.
@@ -200,14 +203,15 @@ impl CaptureCounting<'_> {
             self.counter.time_was_mended();
         }
         if self.failure.is_none() {
-            self.besides.packet(time, packet, reading);
+            self.besides.packet(time, packet, &facts, reading);
         }
     }
 
-    fn hand_over(&mut self, closed: Closed, last: bool) {
-        let beside = self.besides.window(&closed, last);
+    fn hand_over(&mut self, mut closed: Closed, last: bool) {
+        let beside = self.besides.window(&mut closed, last);
+        let watched = self.besides.watched();
         let (closed, clock) = (Box::new(closed), TimeSource::Capture);
-        let counted = Counted::Window { closed, beside, last, clock, held: None, taken: Vec::new() };
+        let counted = Counted::Window { closed, beside, watched, last, clock, held: None, taken: Vec::new() };
         hand_over(counted, self.windows, self.signals);
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{
     anchor::{News, Standing},
-    antenna::{LiveSource, expose},
+    antenna::LiveSource,
     clock::{self, Clocks},
     condition::{Condition, Conditions, Part},
     counting::{self, Counted, CountingError, Signals},
@@ -140,7 +140,7 @@ fn frame(
         witness.frame(boot, facts.freq_mhz);
     }
     live.packet(boot, &facts, packet.original_len, &mut |step| steps.push(step))?;
-    live.meter(boot, packet, reading);
+    live.meter(boot, packet, &facts, reading);
     if !steps.is_empty() {
         ears.hand_all_over(steps, live);
     }
@@ -177,10 +177,7 @@ impl Listener {
 
     fn hand_over(&self, step: Step, live: &mut LiveCounter, last: bool) {
         let counted = match step {
-            Step::Window { mut closed, beside, standing, anchor } => {
-                if let Some(airtime) = &self.airtime {
-                    expose(airtime, &mut closed.contents, closed.end.0.saturating_sub(anchor));
-                }
+            Step::Window { closed, beside, watched, standing, anchor } => {
                 let (clock, held) = match standing {
                     Standing::Anchored => (TimeSource::System, None),
                     Standing::Unsynced => (TimeSource::Unsynced, None),
@@ -191,7 +188,7 @@ impl Listener {
                     ),
                 };
                 let taken = live.counter().taken().collect();
-                Counted::Window { closed, beside, last, clock, held, taken }
+                Counted::Window { closed, beside, watched, last, clock, held, taken }
             }
             Step::Moved { anchor, restamp: true, .. } => {
                 let time = UnixNanos(clock::times().boot.saturating_add(anchor));

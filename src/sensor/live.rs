@@ -3,12 +3,15 @@
 
 use super::{
     anchor::{Anchoring, News, Reading, Stamps, Standing},
+    antenna::expose,
     beside::Besides,
 };
 use crate::{
     UnixNanos,
+    alert::Counts,
     capture::Packet,
     dot11::{self, Facts},
+    radio::airtime::Airtime,
     run::batches::Beside,
     tally::{Closed, Counter, KeyError},
 };
@@ -22,6 +25,8 @@ pub enum Step {
         closed: Box<Closed>,
         /// What it has besides.
         beside: Box<Beside>,
+        /// What the watch for attacks has seen so far, where there is one.
+        watched: Option<Counts>,
         /// What its times are worth.
         standing: Standing,
         /// The anchor they were made with.
@@ -46,13 +51,21 @@ pub struct LiveCounter {
     stamps: Stamps,
     /// When the run began, since boot.
     began: i64,
+    /// Where the radio is ours: how long it listened.
+    airtime: Option<Airtime>,
 }
 
 impl LiveCounter {
     /// A live counter before its first window. `reading` is the look at the clocks that `anchoring` began with.
     #[must_use]
     pub fn new(counter: Counter, besides: Besides, anchoring: Anchoring, reading: Reading) -> Self {
-        Self { counter, besides, anchoring, stamps: Stamps::new(reading), began: reading.boot }
+        Self { counter, besides, anchoring, stamps: Stamps::new(reading), began: reading.boot, airtime: None }
+    }
+
+    /// The same, of a radio that is ours.
+    #[must_use]
+    pub fn with(self, airtime: Option<Airtime>) -> Self {
+        Self { airtime, ..self }
     }
 
     /// Opens the first window, when the run began.
@@ -106,9 +119,9 @@ impl LiveCounter {
 
     /// A packet that was counted just now is looked at for what there is besides.
     #[inline]
-    pub fn meter(&mut self, boot: i64, packet: &Packet<'_>, reading: dot11::Reading) {
+    pub fn meter(&mut self, boot: i64, packet: &Packet<'_>, facts: &Facts<'_>, reading: dot11::Reading) {
         let time = self.time(boot);
-        self.besides.packet(time, packet, reading);
+        self.besides.packet(time, packet, facts, reading);
     }
 
     /// Closes every window that is over `boot` after boot. The anchor moves where the first of them ends, if it is to.
@@ -153,9 +166,14 @@ impl LiveCounter {
         self.counter.open_window().is_some_and(|open| self.time(boot) >= open.end)
     }
 
-    fn window(&mut self, closed: Closed, last: bool) -> Step {
-        let beside = self.besides.window(&closed, last);
+    fn window(&mut self, mut closed: Closed, last: bool) -> Step {
+        let anchor = self.anchoring.anchor();
+        if let Some(airtime) = &self.airtime {
+            expose(airtime, &mut closed.contents, closed.end.0.saturating_sub(anchor));
+        }
+        let beside = self.besides.window(&mut closed, last);
+        let watched = self.besides.watched();
         let closed = Box::new(closed);
-        Step::Window { closed, beside, standing: self.anchoring.standing(), anchor: self.anchoring.anchor() }
+        Step::Window { closed, beside, watched, standing: self.anchoring.standing(), anchor }
     }
 }

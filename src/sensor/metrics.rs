@@ -4,6 +4,7 @@
 use super::outbox::SpoolOutbox;
 use crate::{
     UnixNanos,
+    alert::{self, Counts},
     config::{Metrics, SecretError},
     metrics::{
         Kind::{Counter, Gauge},
@@ -46,6 +47,8 @@ struct Inner {
     channels: BTreeMap<u16, (u64, Option<u64>)>,
     /// Where flows are told: records, and of these the ones beyond the bound of a window; packets in flows.
     flows: Option<(u64, u64, u64)>,
+    /// Where there is a watch for attacks: what it has seen.
+    alerts: Option<Counts>,
 }
 
 impl Figures {
@@ -94,6 +97,12 @@ impl Figures {
         *records += flows.sums.iter().map(|sum| sum.records).sum::<u64>();
         *left_out += flows.metered.left_out;
         *packets += flows.metered.in_flows.packets;
+    }
+
+    /// What the watch for attacks has seen so far, where there is one.
+    pub fn alerts(&self, watched: Option<Counts>) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.alerts = watched.or(inner.alerts);
     }
 
     fn now(&self) -> Inner {
@@ -236,6 +245,19 @@ fn frames(page: &mut Page, figures: &Inner) {
         page.one("airtally_flow_records_total", Counter, help, &[], number(records));
         let help = "Of these, the ones beyond flows.max_records of a window: only their sums are told.";
         page.one("airtally_flow_records_left_out_total", Counter, help, &[], number(left_out));
+    }
+    if let Some(counts) = figures.alerts {
+        let name = "airtally_alerts_total";
+        page.family(name, Counter, "Alerts that opened, by kind.");
+        for (kind, opened) in alert::Kind::ALL.iter().zip(counts.opened) {
+            page.sample(name, &[("kind", kind.name())], number(opened));
+        }
+        let help = "Frames of evidence for what alerts.expected names, and is not told.";
+        page.one("airtally_alert_frames_expected_total", Counter, help, &[], number(counts.silenced));
+        let help = "Frames of evidence for alerts beyond those that may be open at the same time.";
+        page.one("airtally_alert_frames_left_out_total", Counter, help, &[], number(counts.left_out));
+        let help = "Addresses that rules forgot before their time, to make room for others.";
+        page.one("airtally_alert_addresses_forgotten_total", Counter, help, &[], number(counts.forgotten));
     }
     page.one("airtally_stations", Gauge, "Stations in the newest window.", &[], number(figures.stations));
     let name = "airtally_channel_frames_total";

@@ -96,9 +96,10 @@ impl Recorder {
             let mut page = Page::default();
             for counted in ready.drain(..) {
                 match counted {
-                    Counted::Window { closed, beside, last, clock, held, taken } => {
+                    Counted::Window { closed, beside, watched, last, clock, held, taken } => {
                         self.figures.window(closed.start, closed.end, &closed.contents);
                         self.figures.flows(beside.flows.as_ref());
+                        self.figures.alerts(watched);
                         page.frames = closed.contents.capture.frames;
                         if let Some(condition) = worth(&closed.contents.capture) {
                             self.conditions.report(Part::Frames, condition);

@@ -161,6 +161,10 @@ fn public(config: &Sensor) -> serde_json::Value {
         // Addresses that a mode withholds are withheld here too, and so are the names that their owner gave them.
         if config.privacy.mac != PrivacyMac::Plain {
             table.remove("devices");
+            table.remove("networks");
+            if let Some(alerts) = table.get_mut("alerts").and_then(serde_json::Value::as_object_mut) {
+                alerts.remove("expected");
+            }
             if let Some(tracking) = table.get_mut("tracking").and_then(serde_json::Value::as_object_mut) {
                 tracking.remove("always");
             }
@@ -198,9 +202,9 @@ impl Work {
         counter.take(&earlier);
         let besides = Besides::new(&self.config);
         let Self { signals, windows, .. } = self;
-        let mut live = LiveCounter::new(counter, besides, anchoring, reading);
         let finished = Arc::clone(&signals);
         let airtime = feed.airtime().cloned();
+        let mut live = LiveCounter::new(counter, besides, anchoring, reading).with(airtime.clone());
         let ears = Listener { clocks, boot, signals, windows, conditions, events, airtime };
         let listened = listening::listen(&mut feed, &mut live, &ears);
         finished.beat.done();

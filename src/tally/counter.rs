@@ -2,7 +2,7 @@
 
 use super::{
     KeyError, Keys, Tally, Tracker, Windows,
-    privacy::{self, Mode},
+    privacy::{self, Mode, Naming},
     settings::{self, PrivacyMac},
     window::Open,
 };
@@ -33,6 +33,10 @@ pub struct Closed {
     pub contents: Contents,
     /// The state of the [`Tracker`] after it, to be kept with the batch, if it changed.
     pub tracker: Option<Vec<u8>>,
+    /// What stands for addresses in what else this window says: to be taken where that is made, since a key is in it.
+    pub naming: Option<Naming>,
+    /// From its end on other pseudonyms stand for addresses, or times are others: what goes on is cut here.
+    pub is_cut: bool,
 }
 
 /// Counts frames into windows.
@@ -163,7 +167,7 @@ impl Counter {
         } else {
             None
         };
-        let closed = self.windows.open().map(|open| self.close(open));
+        let closed = self.windows.open().map(|open| self.close(open, true));
         (self.windows, self.key) = (then, next_key);
         self.windows.begin(next);
         if restamped {
@@ -186,7 +190,7 @@ impl Counter {
     /// later frame had closed it. There is none if nothing was ever opened.
     pub fn finish(&mut self, now: Option<UnixNanos>) -> Option<Closed> {
         let open = self.windows.finish(now)?;
-        Some(self.close(open))
+        Some(self.close(open, true))
     }
 
     /// Adds frames that kernel and interface dropped since the last call; live capture only.
@@ -209,7 +213,8 @@ impl Counter {
     /// Closes the open window, if there is one, and opens `next`.
     fn open(&mut self, next: Open) -> Result<Option<Closed>, KeyError> {
         let next_key = self.key_for(next)?;
-        let closed = self.windows.open().map(|open| self.close(open));
+        let is_cut = self.key != next_key;
+        let closed = self.windows.open().map(|open| self.close(open, is_cut));
         self.key = next_key;
         self.windows.begin(next);
         Ok(closed)
@@ -232,7 +237,7 @@ impl Counter {
         privacy::rotation_index(UnixNanos(window.end.0.saturating_sub(1)), self.settings.privacy.rotation)
     }
 
-    fn close(&mut self, open: Open) -> Closed {
+    fn close(&mut self, open: Open, is_cut: bool) -> Closed {
         let privacy = &self.settings.privacy;
         let (tracked, changed) = match privacy.mac {
             PrivacyMac::Plain => {
@@ -256,7 +261,15 @@ impl Counter {
         if let Some(registry) = self.next_registry.take() {
             self.registry = registry;
         }
+        let naming = Some(mode.naming());
         let changed = mem::take(&mut self.tracker_moved) || changed;
-        Closed { start: open.start, end: open.end, contents, tracker: changed.then(|| self.tracker.encode()) }
+        Closed {
+            start: open.start,
+            end: open.end,
+            contents,
+            tracker: changed.then(|| self.tracker.encode()),
+            naming,
+            is_cut,
+        }
     }
 }

@@ -27,7 +27,7 @@ pub use ahead::Observed;
 pub use bases::Bases;
 pub use counter::{Closed, Counter, CounterSettings};
 pub use merge::MergeError;
-pub use privacy::{KeyError, Keys, NoKeys, pseudonym, rotation_index};
+pub use privacy::{KeyError, Keys, Naming, NoKeys, pseudonym, rotation_index};
 pub use station::{Counts, Station};
 pub use tracking::{Tracker, TrackerError};
 pub use window::{Open, Windows};

@@ -12,7 +12,7 @@ use crate::{
 };
 use hmac::{Hmac, KeyInit, Mac as _};
 use sha2::Sha256;
-use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, io, path::PathBuf, time::Duration};
 
 /// Where the pseudonyms' keys come from. Implementations keep one key, and destroy it when another rotation's is
 /// asked for.
@@ -64,6 +64,46 @@ pub struct NoKeys;
 impl Keys for NoKeys {
     fn key(&mut self, _: i64) -> Result<[u8; 32], KeyError> {
         Err(KeyError::Absent)
+    }
+}
+
+/// What stands for addresses, and whether names of networks are told, in what one window says besides counts.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Naming {
+    /// They themselves.
+    Plain,
+    /// Pseudonyms by the window's key.
+    Pseudonym([u8; 32]),
+    /// Nothing.
+    Withheld,
+}
+
+impl Naming {
+    /// What stands for `mac`, if anything does.
+    #[must_use]
+    pub fn address(&self, mac: Mac) -> Option<Address> {
+        match self {
+            Self::Plain => Some(Address::Mac(mac)),
+            Self::Pseudonym(key) => Some(Address::Pseudonym(pseudonym(key, mac))),
+            Self::Withheld => None,
+        }
+    }
+
+    /// Whether names that access points announce are told.
+    #[must_use]
+    pub fn tells_names(&self) -> bool {
+        *self != Self::Withheld
+    }
+}
+
+/// Without the key.
+impl fmt::Debug for Naming {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Plain => "Plain",
+            Self::Pseudonym(_) => "Pseudonym",
+            Self::Withheld => "Withheld",
+        })
     }
 }
 
@@ -194,6 +234,14 @@ pub fn pseudonym(key: &[u8; 32], mac: Mac) -> u64 {
 }
 
 impl Mode<'_> {
+    pub(super) fn naming(&self) -> Naming {
+        match self {
+            Self::Plain => Naming::Plain,
+            Self::Pseudonym(key) => Naming::Pseudonym(**key),
+            Self::Vendor => Naming::Withheld,
+        }
+    }
+
     /// The mode that a configuration asks for; `None` if it needs a key and has none.
     pub(super) fn new<'a>(privacy: &Privacy, key: Option<&'a [u8; 32]>) -> Option<Mode<'a>> {
         match privacy.mac {
