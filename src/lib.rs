@@ -63,6 +63,7 @@
 //! * [`roster`]: the sensors that ingest heard of, and what each said last.
 //! * [`sink`]: where batches end: InfluxDB, the SQLite history, dead letters.
 //! * [`web`]: the HTTP server and its routes.
+//! * [`home_assistant`]: what a Home Assistant at the same broker is told.
 //! * [`metrics`]: the text that Prometheus reads.
 //!
 //! [`provision`] makes many sensors at once, a [`bundle`] each.
@@ -136,6 +137,8 @@ pub mod web;
 
 #[cfg(feature = "sensor")]
 pub mod doctor;
+#[cfg(feature = "ingest")]
+pub mod home_assistant;
 #[cfg(feature = "ingest")]
 pub mod ingest;
 #[cfg(feature = "inspect")]

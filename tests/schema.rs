@@ -185,6 +185,7 @@ fn asyncapi_names_every_topic_and_every_schema() {
         Leaf::Status,
         Leaf::Info,
         Leaf::Stored,
+        Leaf::Summary,
         Leaf::Request(replay()),
         Leaf::Response(replay()),
     ];

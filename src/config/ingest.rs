@@ -1,6 +1,6 @@
 //! `ingest.toml`: where batches come from and the databases they go to.
 
-use super::{Log, Mqtt, SecretFile, Sites, Webhook, mqtt::topic_level};
+use super::{HomeAssistant, Log, Mqtt, SecretFile, Sites, Webhook, mqtt::topic_level};
 use crate::{
     bounds::{DAY, Mistakes, SECOND},
     units,
@@ -40,6 +40,8 @@ pub struct Ingest {
     pub sqlite: Option<Sqlite>,
     /// The web server.
     pub web: Web,
+    /// What is published for Home Assistant.
+    pub home_assistant: HomeAssistant,
     /// The log.
     pub log: Log,
 }
@@ -58,6 +60,7 @@ impl Default for Ingest {
             webhook: Vec::new(),
             sqlite: None,
             web: Web::default(),
+            home_assistant: HomeAssistant::default(),
             log: Log::default(),
         }
     }
@@ -106,6 +109,7 @@ impl Ingest {
             history.check(found);
         }
         self.web.check(found);
+        self.home_assistant.check(found);
         self.spool.check(found);
         self.dead_letters.check(found);
         self.mqtt.check(found);

@@ -97,7 +97,8 @@ const OF_SENSOR: [&str; 16] = [
     "flows", "people", "oui", "clock", "metrics",
 ];
 /// Top-level keys that only an ingest's file has.
-const OF_INGEST: [&str; 8] = ["name", "replay", "declare_after", "dead_letters", "influx", "webhook", "sqlite", "web"];
+const OF_INGEST: [&str; 9] =
+    ["name", "replay", "declare_after", "dead_letters", "influx", "webhook", "sqlite", "web", "home_assistant"];
 
 /// Reads and checks a sensor's configuration.
 ///

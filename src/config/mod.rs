@@ -3,6 +3,7 @@
 //! Unknown keys are refused. Secrets are never values here, only paths of files that hold them.
 
 mod flows;
+mod home_assistant;
 mod ingest;
 mod load;
 mod metrics;
@@ -15,6 +16,7 @@ mod sites;
 mod webhook;
 
 pub use flows::Flows;
+pub use home_assistant::HomeAssistant;
 pub use ingest::{DeadLetters, Influx, InfluxApi, Ingest, IngestSpool, Sqlite, Web};
 pub use load::{ConfigError, ConfigKind, line_of, load_ingest, load_sensor, parse_ingest, parse_sensor};
 pub use metrics::Metrics;

@@ -5,6 +5,7 @@ use super::{
     holes::{LAST_BELIEVED, SensorName},
     judge,
     metrics::Figures,
+    neighbour::Neighbour,
     overlaps::Overlaps,
     received::{Received, Waiting},
 };
@@ -44,19 +45,20 @@ pub struct SpoolInbox {
     missing: watch::Sender<u64>,
     /// This ingest's name, and where it says that it has all of a run.
     said: (String, mpsc::Sender<Outgoing>),
+    neighbour: Arc<Neighbour>,
     complaints: Mutex<Complaints>,
 }
 
 impl SpoolInbox {
     /// An inbox that fills `spool`, keeps what is no batch in `dead`, tells `hearsay` and `roster` what sensors say of
     /// themselves, `overlapping` which of them share a name, and `missing` how many windows are declared missing here.
-    /// What is not on disk yet is in `received`, and in `recent` too; `figures` counts all of it.
+    /// What is not on disk yet is in `received`, and in `recent` too; `figures` counts all of it, and `neighbour` tells others.
     #[must_use]
     pub fn new(
         spool: &Arc<SharedSpool>,
         dead: &Arc<Mutex<DeadLetters>>,
         hearsay: &Arc<Hearsay>,
-        (roster, figures): (&Arc<Roster>, &Arc<Figures>),
+        (roster, figures, neighbour): (&Arc<Roster>, &Arc<Figures>, &Arc<Neighbour>),
         (received, recent): (&Arc<Received>, &Arc<Recent>),
         (overlapping, missing): (watch::Sender<Vec<Overlap>>, watch::Sender<u64>),
         said: (String, mpsc::Sender<Outgoing>),
@@ -73,6 +75,7 @@ impl SpoolInbox {
             overlapping,
             missing,
             said,
+            neighbour: Arc::clone(neighbour),
             complaints: Mutex::default(),
         }
     }
@@ -109,6 +112,9 @@ impl SpoolInbox {
     /// A record: for the next commit, and for whoever wants to see it now.
     fn accept(&self, record: Record, entry: NewEntry) {
         self.figures.record(&record);
+        if let Record::Batch(batch) = &record {
+            self.neighbour.batch(batch);
+        }
         let record = Arc::new(record);
         let arrival = self.recent.came(Arc::clone(&record), entry.body.len());
         self.received.add(&record, entry, arrival);
@@ -213,10 +219,12 @@ impl Inbox for SpoolInbox {
                     }
                     Err((_, payload)) => tracing::info!(site, sensor, text = excerpt(&payload), "event"),
                 },
+                Leaf::Status if payload.is_empty() => self.neighbour.gone(&site, &sensor),
                 Leaf::Status => match StatusMessage::decode(&payload) {
                     Ok(message) => {
                         if (&message.site, &message.sensor) == (&site, &sensor) {
                             self.roster.status(UnixNanos::now(), message.clone());
+                            self.neighbour.status(&message);
                         }
                         if let Some(run) = ended_run(&message) {
                             self.received.ended((site.clone(), sensor.clone()), run);
@@ -229,10 +237,11 @@ impl Inbox for SpoolInbox {
                 Leaf::Info => match serde_json::from_slice::<Info>(&payload) {
                     Ok(info) if (&info.site, &info.sensor) == (&site, &sensor) => {
                         self.roster.info(UnixNanos::now(), &info);
+                        self.neighbour.info(&info);
                     }
                     _ => tracing::debug!(site, sensor, "unreadable info"),
                 },
-                Leaf::Request(_) | Leaf::Stored => {}
+                Leaf::Request(_) | Leaf::Stored | Leaf::Summary => {}
             }
         }
         self.received.receipt()
@@ -260,6 +269,7 @@ impl Inbox for SpoolInbox {
 
     fn connected(&self, session_present: bool) {
         self.figures.connected();
+        self.neighbour.connected();
         if !session_present {
             self.hearsay.queue_lost();
         }

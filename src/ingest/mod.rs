@@ -7,6 +7,7 @@ mod holes;
 mod inbox;
 mod judge;
 mod metrics;
+mod neighbour;
 mod overlaps;
 mod received;
 mod seeker;
@@ -27,6 +28,7 @@ use feed::SpoolFeed;
 use hearsay::Hearsay;
 use inbox::SpoolInbox;
 use metrics::{Figures, Parts};
+use neighbour::Neighbour;
 use received::Received;
 use seeker::Seeker;
 use std::{
@@ -113,6 +115,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
     let missing = watch::Sender::new(declared);
     let (requests, outgoing) = mpsc::channel(REQUESTS_WAITING);
     let said = (config.name.clone(), requests.clone());
+    let neighbour = Neighbour::new(&config)?;
     let figures = Arc::new(Figures::default());
     let parts = Parts {
         figures: Arc::clone(&figures),
@@ -135,7 +138,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
             &spool,
             &dead,
             &hearsay,
-            (&roster, &figures),
+            (&roster, &figures, &neighbour),
             (&received, &recent),
             (overlaps, missing.clone()),
             said,
@@ -152,6 +155,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
         max_series: config.max_series().map(|(series, name)| (series, name.to_owned())),
     };
     let web = web::start(&config.web, sources, stopped.clone())?;
+    let neighbour = (!neighbour.is_idle()).then(|| tokio::spawn(neighbour.publish(requests.clone())));
     let seeker = Seeker {
         asks: config.replay,
         patience: config.declare_after,
@@ -186,6 +190,7 @@ pub async fn run(config: Ingest) -> Result<(), IngestError> {
     };
     let _ = stop.send(true);
     seeker.abort();
+    neighbour.iter().for_each(tokio::task::JoinHandle::abort);
     heart.abort();
     let ended = match ended {
         Some(ended) => ended,

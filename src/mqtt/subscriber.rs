@@ -3,14 +3,14 @@
 
 use super::{
     Leaf, MqttError, Topics,
-    connection::{Connection, Delivery, Message, Plan, Signal},
+    connection::{Connection, Delivery, Message, Plan, Signal, Verdict},
     reconnect::Reconnect,
     twin::Twin,
 };
 use crate::{
     UnixNanos,
     config::{Mqtt, Sites},
-    pace::Seldom,
+    pace::{Quiet, Seldom},
     stop::stopped,
     watchdog::Beat,
     wire::{INGEST_SCHEMA, IngestHealth, IngestStatus, REPLAY_SCHEMA, ReplayRequest, STORED_SCHEMA, Stored, encode},
@@ -106,7 +106,7 @@ pub struct SubscriberSettings {
     pub beat: Beat,
 }
 
-/// What ingest has to say to a sensor.
+/// What ingest has to say to others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outgoing {
     /// Windows are wanted.
@@ -120,6 +120,23 @@ pub enum Outgoing {
     },
     /// All of a run is here.
     Stored(Stored),
+    /// What the broker is to keep; an empty payload takes away what it keeps.
+    Kept {
+        /// The topic.
+        topic: String,
+        /// The schema, if it is one of ours.
+        schema: Option<&'static str>,
+        /// The JSON.
+        payload: Vec<u8>,
+    },
+}
+
+/// What a message of ours is, until it is acknowledged.
+enum Said {
+    /// Nothing depends on it.
+    Other,
+    /// It was to be kept on this topic.
+    Kept(String),
 }
 
 struct Subscriber<I> {
@@ -136,6 +153,7 @@ struct Subscriber<I> {
     twin: Twin,
     /// When the inbox last committed.
     committed: Option<Instant>,
+    logged: Quiet,
     foreign: Foreign,
 }
 
@@ -190,6 +208,7 @@ pub async fn subscribe<I: Inbox>(
         twin: Twin::new(),
         committed: None,
         foreign: Foreign::default(),
+        logged: Quiet::default(),
     };
     let mut link = subscriber.open()?; // Only the first failure is the caller's: later ones may be a file being renewed.
     loop {
@@ -221,7 +240,7 @@ pub async fn subscribe<I: Inbox>(
 }
 
 impl<I: Inbox> Subscriber<I> {
-    fn open(&self) -> Result<Connection<()>, MqttError> {
+    fn open(&self) -> Result<Connection<Said>, MqttError> {
         let SubscriberSettings { mqtt, name, .. } = &self.settings;
         Connection::open(
             mqtt,
@@ -237,7 +256,7 @@ impl<I: Inbox> Subscriber<I> {
         )
     }
 
-    async fn run(&mut self, link: &mut Connection<()>) -> End {
+    async fn run(&mut self, link: &mut Connection<Said>) -> End {
         let mut session = false;
         let mut ready = false;
         let mut left = None;
@@ -252,7 +271,8 @@ impl<I: Inbox> Subscriber<I> {
                 request = self.requests.recv(), if ready && self.requests_open && link.room() > 0 => {
                     self.requests_open = request.is_some();
                     if let Some(request) = request {
-                        link.send(self.outgoing(&request), ());
+                        let (message, said) = self.outgoing(request);
+                        link.send(message, said);
                     }
                     continue;
                 }
@@ -285,7 +305,7 @@ impl<I: Inbox> Subscriber<I> {
                         tracing::warn!(%why, "what came last is not kept, and is left to the broker");
                     }
                     if link.room() > 0 {
-                        link.send(self.status(Some("stopped")), ());
+                        link.send(self.status(Some("stopped")), Said::Other);
                     }
                     link.leave(STOP_PATIENCE).await;
                     return End::Stopped;
@@ -339,13 +359,13 @@ impl<I: Inbox> Subscriber<I> {
                         Err(why) => return End::Lost(why),
                     };
                 }
-                Signal::Acked((), _) => {}
+                Signal::Acked(said, verdict) => self.refused(&said, verdict),
                 Signal::Lost(why) => return End::Lost(why),
             }
         }
     }
 
-    fn welcome(&mut self, link: &Connection<()>, session_present: bool) {
+    fn welcome(&mut self, link: &Connection<Said>, session_present: bool) {
         let broker = link.broker();
         tracing::info!("connected to the broker at {} as '{}'", broker.address(), broker.client_id);
         if self.known && !session_present {
@@ -362,10 +382,10 @@ impl<I: Inbox> Subscriber<I> {
     /// handed back.
     async fn take(
         &mut self,
-        link: &mut Connection<()>,
+        link: &mut Connection<Said>,
         first: Delivery,
         uncommitted: &mut Uncommitted,
-    ) -> Result<Option<Signal<()>>, String> {
+    ) -> Result<Option<Signal<Said>>, String> {
         let own = self.topics.ingest(&self.settings.name);
         let mut messages = Vec::new();
         let mut next = Some(Signal::Arrived(first));
@@ -412,7 +432,7 @@ impl<I: Inbox> Subscriber<I> {
 
     /// A message came of a site that is not ours: another ingest's, since the configuration was changed. The broker's session
     /// for us still has the subscription.
-    fn end(&mut self, link: &Connection<()>, site: String) {
+    fn end(&mut self, link: &Connection<Said>, site: String) {
         if self.foreign.ended.len() >= MOST_FOREIGN || self.foreign.ended.contains(&site) {
             return;
         }
@@ -433,7 +453,7 @@ impl<I: Inbox> Subscriber<I> {
 
     /// Commits what was received, and acknowledges it. If the connection has ended meanwhile, that goes nowhere: never to a
     /// later one.
-    async fn settle(&mut self, link: &mut Connection<()>, uncommitted: &mut Uncommitted) -> Result<(), String> {
+    async fn settle(&mut self, link: &mut Connection<Said>, uncommitted: &mut Uncommitted) -> Result<(), String> {
         if uncommitted.held.is_empty() {
             return Ok(());
         }
@@ -450,10 +470,10 @@ impl<I: Inbox> Subscriber<I> {
     }
 
     /// Says how this ingest is, if there is room; the next minute says it again.
-    fn say(&mut self, link: &mut Connection<()>) {
+    fn say(&mut self, link: &mut Connection<Said>) {
         self.health.mark_unchanged();
         if link.room() > 0 {
-            link.send(self.status(None), ());
+            link.send(self.status(None), Said::Other);
         }
     }
 
@@ -479,28 +499,47 @@ impl<I: Inbox> Subscriber<I> {
         }
     }
 
-    fn outgoing(&self, outgoing: &Outgoing) -> Message {
-        let (topic, payload, schema) = match outgoing {
+    fn outgoing(&self, outgoing: Outgoing) -> (Message, Said) {
+        let message = |topic, payload, retain, schema: Option<&str>| Message {
+            topic,
+            payload,
+            retain,
+            properties: schema.iter().map(|schema| ("schema".to_owned(), (*schema).to_owned())).collect(),
+            correlation: None,
+        };
+        match outgoing {
             Outgoing::Replay { site, sensor, body } => {
-                (self.topics.of(site, sensor, &Leaf::Request("replay".to_owned())), encode(body), REPLAY_SCHEMA)
+                let topic = self.topics.of(&site, &sensor, &Leaf::Request("replay".to_owned()));
+                (message(topic, encode(&body), false, Some(REPLAY_SCHEMA)), Said::Other)
             }
             Outgoing::Stored(stored) => {
-                (self.topics.of(&stored.site, &stored.sensor, &Leaf::Stored), stored.encode(), STORED_SCHEMA)
+                let topic = self.topics.of(&stored.site, &stored.sensor, &Leaf::Stored);
+                (message(topic, stored.encode(), false, Some(STORED_SCHEMA)), Said::Other)
             }
-        };
-        let properties = vec![("schema".to_owned(), schema.to_owned())];
-        Message { topic, payload, retain: false, properties, correlation: None }
+            Outgoing::Kept { topic, schema, payload } => {
+                (message(topic.clone(), payload, true, schema), Said::Kept(topic))
+            }
+        }
+    }
+
+    /// Says why the broker does not keep what it was to keep.
+    fn refused(&mut self, said: &Said, verdict: Verdict) {
+        if let (Said::Kept(topic), Verdict::Refused(reason)) = (said, verdict)
+            && let Some(why) = self.logged.pass(reason, std::time::Instant::now())
+        {
+            tracing::warn!("the broker refuses what Home Assistant is to read on {topic}: {why}");
+        }
     }
 }
 
 impl Uncommitted {
-    fn acknowledge(&mut self, link: &mut Connection<()>) {
+    fn acknowledge(&mut self, link: &mut Connection<Said>) {
         (self.messages, self.bytes) = (0, 0);
         self.held.drain(..).filter_map(|delivery| delivery.ack).for_each(|ack| link.acknowledge(ack));
     }
 }
 
-async fn next(left: &mut Option<Signal<()>>, link: &mut Connection<()>) -> Signal<()> {
+async fn next(left: &mut Option<Signal<Said>>, link: &mut Connection<Said>) -> Signal<Said> {
     match left.take() {
         Some(signal) => signal,
         None => link.next().await,

@@ -17,6 +17,8 @@ pub enum Leaf {
     Info,
     /// The word of an ingest that it has all of a run.
     Stored,
+    /// Retained: what an ingest says of the sensor, in short.
+    Summary,
     /// A question to the sensor, by name.
     Request(String),
     /// The sensor's answer, by the question's name.
@@ -48,6 +50,7 @@ impl Topics {
             Leaf::Status => format!("{base}/{site}/{sensor}/status"),
             Leaf::Info => format!("{base}/{site}/{sensor}/info"),
             Leaf::Stored => format!("{base}/{site}/{sensor}/stored"),
+            Leaf::Summary => format!("{base}/{site}/{sensor}/summary"),
             Leaf::Request(name) => format!("{base}/{site}/{sensor}/request/{name}"),
             Leaf::Response(name) => format!("{base}/{site}/{sensor}/response/{name}"),
         }
@@ -103,6 +106,7 @@ impl Topics {
             ("status", None) => Leaf::Status,
             ("info", None) => Leaf::Info,
             ("stored", None) => Leaf::Stored,
+            ("summary", None) => Leaf::Summary,
             ("request", Some(name)) if !name.is_empty() => Leaf::Request(name.to_owned()),
             ("response", Some(name)) if !name.is_empty() => Leaf::Response(name.to_owned()),
             _ => return None,
@@ -155,6 +159,7 @@ mod tests {
             Just(Leaf::Status),
             Just(Leaf::Info),
             Just(Leaf::Stored),
+            Just(Leaf::Summary),
             "[a-z]{1,9}".prop_map(Leaf::Request),
             "[a-z]{1,9}".prop_map(Leaf::Response),
         ]

@@ -20,7 +20,8 @@ pub fn sensor(user: &str, base: &str, site: &str, name: &str) -> String {
 pub fn ingest(user: &str, base: &str) -> String {
     format!(
         "\nuser {user}\ntopic read {base}/#\ntopic write {base}/+/+/request/+\ntopic write {base}/+/+/stored\n\
-         topic write {base}/ingest/+\n"
+         topic write {base}/ingest/+\n# With [home_assistant]:\n#topic write {base}/+/+/summary\n\
+         #topic write homeassistant/device/+/config\n"
     )
 }
 

@@ -183,7 +183,13 @@ mod tests {
         let content = ContentHash([7; 32]);
         let run = |config: &Sensor| of_file(content, config, "r", 0);
         let (one, other) = ("02:00:00:00:00:09".parse().unwrap(), "3c:22:fb:00:00:01".parse().unwrap());
-        let device = |name: &str, address, track| Device { name: name.to_owned(), address, track, ignore: false };
+        let device = |name: &str, address, track| Device {
+            name: name.to_owned(),
+            address,
+            track,
+            ignore: false,
+            presence: false,
+        };
         for (first, second) in [(one, other), (other, one)] {
             let mut old = Sensor::default();
             old.tracking.always = vec![first, second];

@@ -252,7 +252,8 @@ mod tests {
     fn info_names_devices_in_mode_plain_alone() {
         let address = "02:00:00:00:00:09".parse().unwrap();
         let mut config = Sensor::default();
-        config.devices.0 = vec![Device { name: "Oma's phone".into(), address, track: true, ignore: false }];
+        config.devices.0 =
+            vec![Device { name: "Oma's phone".into(), address, track: true, ignore: false, presence: true }];
         config.tracking.always = vec!["02:00:00:00:00:08".parse().unwrap()];
         for mode in [PrivacyMac::Plain, PrivacyMac::Pseudonym, PrivacyMac::Vendor] {
             config.privacy.mac = mode;

@@ -22,6 +22,9 @@ pub struct Device {
     /// Whether it says nothing of people: a computer of the room, and nobody's.
     #[serde(default)]
     pub ignore: bool,
+    /// Whether ingest may tell others whether it is heard (`[home_assistant]`); in privacy mode plain alone.
+    #[serde(default)]
+    pub presence: bool,
 }
 
 /// The list.
@@ -77,7 +80,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn device(name: &str, last: u8, track: bool) -> Device {
-        Device { name: name.to_owned(), address: Mac([0x3c, 0x22, 0xfb, 0, 0, last]), track, ignore: false }
+        let address = Mac([0x3c, 0x22, 0xfb, 0, 0, last]);
+        Device { name: name.to_owned(), address, track, ignore: false, presence: false }
     }
 
     #[test]

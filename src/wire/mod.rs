@@ -6,6 +6,7 @@
 //! * `gap`: a declared loss of windows; `record`: a part of a window or a gap, as spool and sinks carry them.
 //! * `status`: how a sensor or an ingest is; `meaning`: the same in words; `remarks`: what an operator of many looks for; `info`: what a sensor is; `event`: what happened to it.
 //! * `stored`: the word of an ingest that it has all of a run.
+//! * `summary`: what is to know of a sensor now, for those who count nothing themselves.
 //! * `request`, `response`: what a sensor is asked, and what it answers.
 //!
 //! `docs/mqtt.md` shows real messages; `docs/schema/` holds the JSON Schemas that they are validated against.
@@ -29,6 +30,7 @@ mod split;
 mod ssid;
 mod status;
 mod stored;
+mod summary;
 
 pub use address::Address;
 pub use alert::{ALERT_SCHEMA, Alert, AlertClass, Evidence, Severity};
@@ -54,6 +56,7 @@ pub use status::{
     StatusMessage,
 };
 pub use stored::{STORED_SCHEMA, Stored};
+pub use summary::{Presence, SUMMARY_SCHEMA, Summary, Whereabouts};
 
 use serde::Serialize;
 

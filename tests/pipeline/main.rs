@@ -7,6 +7,7 @@ mod divided;
 mod faults;
 mod flows;
 mod grafana;
+mod home_assistant;
 mod influx;
 mod live;
 mod metrics;
