@@ -45,6 +45,8 @@ pub struct About {
     pub privacy: Option<String>,
     /// Whether it keeps the names of networks that devices look for.
     pub ssids: Option<bool>,
+    /// Whether it watches for attacks.
+    pub alerts: Option<bool>,
     /// The length of its windows, like `10s`.
     pub window: Option<String>,
     /// Where its frames come from: `radio`, `interface`, `file`, `stdin`, `none`.
@@ -139,6 +141,7 @@ impl About {
             version: word(&info.version),
             privacy: text("/privacy/mac"),
             ssids: info.config.pointer("/privacy/ssids").and_then(serde_json::Value::as_bool),
+            alerts: info.config.pointer("/alerts/enabled").and_then(serde_json::Value::as_bool),
             window: text("/window/length"),
             source: text("/source/kind"),
             label: text("/label"),

@@ -1,6 +1,6 @@
 //! What a sensor makes of its packets besides counts, a window at a time.
 
-use super::flows::FlowWindows;
+use super::{flows::FlowWindows, hearing::Hearing};
 use crate::{
     UnixNanos,
     alert::{Counts, News},
@@ -19,13 +19,18 @@ const MOST_LOGGED: usize = 8;
 pub struct Besides {
     flows: Option<FlowWindows>,
     alerts: Option<AlertWindows>,
+    hearing: Option<Hearing>,
 }
 
 impl Besides {
     /// Before the first packet.
     #[must_use]
     pub fn new(config: &config::Sensor) -> Self {
-        Self { flows: FlowWindows::new(&config.flows), alerts: AlertWindows::new(config) }
+        Self {
+            flows: FlowWindows::new(&config.flows),
+            alerts: AlertWindows::new(config),
+            hearing: config.alerts.enabled.then(|| Hearing::new(&config.sensor)),
+        }
     }
 
     /// A packet of the open window, at `time`.
@@ -43,7 +48,13 @@ impl Besides {
     pub fn window(&mut self, closed: &mut Closed, last: bool) -> Box<Beside> {
         let naming = closed.naming.take().unwrap_or(Naming::Withheld);
         let flows = self.flows.as_mut().map(|flows| flows.window(closed.end, last));
-        let told = self.alerts.as_mut().map_or_else(Vec::new, |alerts| alerts.window(closed, &naming, last));
+        let mut told = self.alerts.as_mut().map_or_else(Vec::new, |alerts| alerts.window(closed, &naming, last));
+        if let Some(hearing) = &mut self.hearing {
+            told.extend(hearing.window(closed));
+            if last || closed.is_cut {
+                told.extend(hearing.finish());
+            }
+        }
         let news = told.iter().filter(|(news, _)| *news != News::GoesOn);
         for (news, alert) in news.clone().take(MOST_LOGGED) {
             let (kind, subject, frames, start) = (&alert.kind, &alert.subject, alert.frames, alert.start);

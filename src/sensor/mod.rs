@@ -12,6 +12,7 @@ mod counting;
 mod ending;
 pub mod events;
 pub mod flows;
+mod hearing;
 mod keeping;
 mod keys;
 mod known_time;

@@ -7,7 +7,7 @@ use crate::{
 };
 use airtally::{
     UnixNanos,
-    wire::{State, encode},
+    wire::{Alert, AlertClass, Alerts, Batch, Evidence, Identity, Severity, State, TimeSource, encode},
 };
 use serde_json::json;
 use std::{process::Command, time::Duration};
@@ -31,12 +31,16 @@ fn hostile(world: &World) {
             let stations = (0..9).map(|n| station(n, 5 + n, start, texts[n as usize % 3], texts[(n as usize + 1) % 3]));
             let heard = window(name, run, seq, start, 10, stations.collect());
             match number {
+                0 if seq == 39 => Batch { parts: 2, alert_parts: Some(1), ..heard },
                 0 => heard,
                 1 if seq > 30 => deaf(heard),
                 1 => heard,
                 _ => vendors_only(heard, SCRIPT),
             }
         });
+        if number == 0 {
+            world.publish(name, "alert", &[encode(&alerts(name, run, at(1)))]);
+        }
         world.publish(name, "event", &[encode(&gap(name, run, (10, 13), at(30), at(26), 9))]);
         world.store(name, &windows.collect::<Vec<_>>());
         let (state, privacy) = [
@@ -48,7 +52,39 @@ fn hostile(world: &World) {
     }
 }
 
-const VIEWS: [&str; 10] = [
+/// An attack that goes on, one that is over, and kinds, subjects and evidence that a stranger wrote.
+fn alerts(sensor: &str, run: Uuid, start: UnixNanos) -> Alerts {
+    let identity = Identity { site: "home".into(), sensor: sensor.into(), run, seq: 39 };
+    let alert = |kind: &str, subject: &str, back: i64, lasted: Option<i64>| Alert {
+        kind: kind.into(),
+        class: AlertClass::Air,
+        severity: Severity::High,
+        subject: subject.into(),
+        start: UnixNanos(start.0 - back * 1_000_000_000),
+        end: lasted.map(|seconds| UnixNanos(start.0 - (back - seconds) * 1_000_000_000)),
+        frames: 1_234,
+        evidence: [
+            ("reasons".to_owned(), Evidence::Numbers(vec![1, 7])),
+            ("to_all".to_owned(), Evidence::Number(1_200)),
+            (SCRIPT.to_owned(), Evidence::Text(TURNED.into())),
+            ("senders".to_owned(), Evidence::Texts(vec!["x".repeat(80); 3])),
+        ]
+        .into(),
+        listened_ms: Some(41_000),
+        not_watched_ms: 9_000,
+    };
+    let told = vec![
+        alert("deauth_flood", "3c:22:fb:00:00:01", 95, None),
+        alert("beacon_flood", "air", 300, Some(40)),
+        alert("evil_twin", "withheld", 400, Some(4)),
+        alert(&SCRIPT[..60], TURNED, 200, Some(100)),
+    ];
+    let end = start.saturating_add(Duration::from_secs(10));
+    let alerts = Alerts::split(&identity, (start, end), TimeSource::System, false, told, 1 << 20).remove(0);
+    Alerts { part: 1, parts: 2, ..alerts }
+}
+
+const VIEWS: [&str; 11] = [
     "/",
     "/history?last=1h",
     "/history?last=15m&sensor=home/%E2%80%AEx",
@@ -56,6 +92,7 @@ const VIEWS: [&str; 10] = [
     "/stations?last=15m&q=%3Cscript%3E&role=client&sort=vendor",
     "/stations/3c:22:fb:00:00:00?last=15m",
     "/networks?last=15m",
+    "/alerts?last=15m",
     "/sensors?last=15m",
     "/lookup?q=%3Cscript%3E",
     "/lookup?q=b8:27:eb:00:00:01",
@@ -94,6 +131,23 @@ fn every_view_is_for_everybody_whatever_strangers_are_called() {
     assert!(!main.contains(['\u{202e}', '\u{2066}', '\u{200b}', '\u{7}']));
     assert_eq!(seen["#zone"]["text"], "Times are UTC.");
     assert_eq!((&seen["script:not([src])"]["count"], &seen["[style]"]["count"]), (&json!(0), &json!(0)));
+    let seen = browser.run("look", json!({"path": "/alerts?last=15m", "selectors": ["main"], "script": "off"}));
+    let main = seen["main"]["text"].as_str().unwrap();
+    for words in [
+        "1 alert is open, 3 others",
+        "Stations are thrown out",
+        "the air",
+        "withheld",
+        "goes on",
+        "[[alerts.expected]]",
+        "subject = \"3c:22:fb:00:00:01\"",
+        "\\u{202e}gnp.",
+        "<script>",
+    ] {
+        assert!(main.contains(words), "{words}: {main}");
+    }
+    assert!(!main.contains(['\u{202e}', '\u{2066}', '\u{200b}', '\u{7}']));
+    assert!(!main.contains("subject = \"withheld"), "nobody can silence what is withheld");
     // CSV has all of it on one line each, and no formula.
     let address = format!("{}/networks?last=15m&format=csv&table=networks", world.base);
     let csv = Command::new("curl").args(["-sf", &address]).output().expect("curl").stdout;
@@ -109,7 +163,7 @@ fn every_view_is_for_everybody_whatever_strangers_are_called() {
 fn a_fresh_install_says_what_to_do_next() {
     let world = World::start(|_| ());
     let mut browser = Browser::start(&world.base);
-    for path in ["/", "/history", "/stations", "/networks", "/sensors"] {
+    for path in ["/", "/history", "/stations", "/networks", "/alerts", "/sensors"] {
         let seen = browser.run("look", json!({"path": path, "selectors": ["main"], "script": "off"}));
         let main = seen["main"]["text"].as_str().unwrap();
         assert!(main.contains("airtally setup") || main.contains("No window came"), "{path}: {main}");

@@ -1,6 +1,7 @@
 //! The daemons around a broker and a database, by the real programs: what a capture holds is what is stored.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
+mod alerts;
 mod bad_input;
 mod commits;
 mod divided;

@@ -1,8 +1,9 @@
 """A receiver of webhooks: prints its port, then each request as a line of JSON. Shares nothing with the sender.
 
-Arguments: the secret, then the statuses to answer with, one a request; after the last of them 204. 3xx point to /elsewhere.
+Arguments: the secret, then the statuses to answer with, one a request; after the last of them 204. 3xx point to /elsewhere. CERT and KEY in the
+environment: over TLS.
 """
-import hashlib, hmac, http.server, json, sys
+import hashlib, hmac, http.server, json, os, ssl, sys
 
 secret, answers = sys.argv[1].encode(), [int(status) for status in sys.argv[2:]]
 
@@ -34,5 +35,9 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 
 
 server = http.server.HTTPServer(("127.0.0.1", 0), Receiver)
+if "CERT" in os.environ:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(os.environ["CERT"], os.environ["KEY"])
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
 print(server.server_port, flush=True)
 server.serve_forever()

@@ -1,5 +1,5 @@
 //! Webhooks: a receiver that shares nothing with us verifies each signature; answers, joins, and whom it may reach.
-use crate::records::alerts;
+use crate::{certs::Certs, records::alerts};
 use airtally::{
     UnixNanos,
     config::{self, SecretFile},
@@ -24,11 +24,16 @@ struct Receiver {
 
 impl Receiver {
     fn start(statuses: &[&str]) -> Self {
+        Self::start_with(statuses, &[])
+    }
+
+    fn start_with(statuses: &[&str], environment: &[(&str, std::path::PathBuf)]) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sink/receiver.py");
         let mut child = Command::new("python3")
             .arg(script)
             .arg("a secret of ours")
             .args(statuses)
+            .envs(environment.iter().map(|(name, path)| (*name, path)))
             .stdout(Stdio::piped())
             .spawn()
             .expect("python3 is needed");
@@ -184,4 +189,26 @@ async fn nobody_is_reached_who_was_not_named() {
         Webhook::open(&config(directory.path(), url, &[allowed])).unwrap().store(&record).await.unwrap();
         receiver.next();
     }
+}
+
+#[tokio::test]
+async fn a_certificate_is_verified() {
+    let directory = tempfile::tempdir().unwrap();
+    let certs = Certs::new("localhost");
+    let environment = [("CERT", certs.path("server.pem")), ("KEY", certs.path("server.key"))];
+    let record = [message("attic", 10, vec![alert("a", 1, None)])];
+    let mut receiver = Receiver::start_with(&[], &environment);
+    let url = format!("https://localhost:{}/", receiver.port);
+    let known = config(directory.path(), url, &["localhost"]);
+    let trusting = config::Webhook { ca_file: Some(certs.path("ca.pem")), ..known.clone() };
+    for config in [known, config::Webhook { ca_file: Some(certs.path("stranger.pem")), ..trusting.clone() }] {
+        match Webhook::open(&config).unwrap().store(&record).await {
+            Err(SinkError::Temporary { reason, .. }) => {
+                assert!(reason.contains("ca_file of this [[webhook]]"), "{reason}")
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    Webhook::open(&trusting).unwrap().store(&record).await.unwrap();
+    assert_eq!(receiver.next()["body"]["event"], "opened");
 }

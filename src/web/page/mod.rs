@@ -62,6 +62,7 @@ pub const ROUTES: &[Route<Page>] = &[
     Route { paths: &["/stations"], actions: &[view(|page, request| answer(page, request, &views::STATIONS))] },
     Route { paths: &["/stations/{address}"], actions: &[view(|page, request| answer(page, request, &views::STATION))] },
     Route { paths: &["/networks"], actions: &[view(|page, request| answer(page, request, &views::NETWORKS))] },
+    Route { paths: &["/alerts"], actions: &[view(|page, request| answer(page, request, &views::ALERTS))] },
     Route { paths: &["/sensors"], actions: &[view(|page, request| answer(page, request, &views::SENSORS))] },
     Route { paths: &["/lookup"], actions: &[view(|page, request| answer(page, request, &views::LOOKUP))] },
     Route { paths: &["/assets/{name}"], actions: &[Action::read(asset)] },

@@ -196,11 +196,12 @@ pub struct Text {
 }
 
 /// The views, in the order in which they stand in the head of each page.
-const VIEWS: [(&str, &str); 6] = [
+const VIEWS: [(&str, &str); 7] = [
     ("Now", "/"),
     ("History", "/history"),
     ("Stations", "/stations"),
     ("Networks", "/networks"),
+    ("Alerts", "/alerts"),
     ("Sensors", "/sensors"),
     ("Look-up", "/lookup"),
 ];
@@ -214,7 +215,7 @@ impl View {
         let kept: Vec<(&str, &str)> = place.get("sensor").map(|sensor| ("sensor", sensor)).into_iter().collect();
         let nav = VIEWS.iter().map(|(label, view)| Link {
             label: (*label).to_owned(),
-            href: if matches!(*view, "/history" | "/stations" | "/networks") {
+            href: if matches!(*view, "/history" | "/stations" | "/networks" | "/alerts") {
                 super::place::link(view, &kept)
             } else {
                 (*view).to_owned()

@@ -128,5 +128,5 @@ if (path) {
     lost ||= Date.now();
     say(stream.readyState === 2 ? "not live" : "reconnecting since " + forms.second(lost), "off");
   };
-  ["window", "stored", "gap", "status", "missed"].forEach((kind) => stream.addEventListener(kind, soon));
+  ["window", "stored", "gap", "alerts", "status", "missed"].forEach((kind) => stream.addEventListener(kind, soon));
 }

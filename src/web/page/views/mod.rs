@@ -1,5 +1,6 @@
 //! The views, a file each, and the tables that several of them have.
 
+mod alerts;
 mod history;
 mod lookup;
 mod networks;
@@ -8,6 +9,7 @@ mod sensors;
 mod station;
 mod stations;
 
+pub use alerts::ALERTS;
 pub use history::HISTORY;
 pub use lookup::LOOKUP;
 pub use networks::NETWORKS;
