@@ -37,6 +37,7 @@ const COUNTER: u16 = 64;
 const PLACE_DB: i8 = 4;
 /// Beacons for each new network, at most, where networks are gone as soon as they were there.
 const GONE: u64 = 2;
+const GONE_AFTER: Duration = Duration::from_secs(2);
 /// So many different names answered within [`ASKED`] by one BSSID that beacons none of them.
 const ANSWERED: usize = 4;
 const ASKED: Duration = Duration::from_secs(60);
@@ -254,12 +255,7 @@ impl Make {
         if signal.is_some() {
             return Some("one_place");
         }
-        let long = self
-            .new
-            .iter()
-            .map(|new| new.time)
-            .min()
-            .is_some_and(|first| latest.time.saturating_since(first) >= Duration::from_secs(2));
+        let long = apart(latest.time, self.since) >= GONE_AFTER && self.fresh >= NEW as u64;
         (long && self.again < GONE * self.fresh).then_some("gone_at_once")
     }
 

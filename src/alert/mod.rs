@@ -23,6 +23,8 @@ mod nav;
 mod settings;
 mod switch;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use kind::Kind;
 pub use ledger::{Alert, Change, Closed, News, Subject};

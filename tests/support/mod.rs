@@ -1,5 +1,6 @@
 //! What whole-program tests share. A program that a test needs and cannot start is a failure, never a skip.
 //!
+//! * [`air`]: frames that never were on the air;
 //! * [`program`]: the built binary, as a command and as a daemon; * [`behind`]: a network of a test's own;
 //! * [`corpus`]: foreign captures with tshark's answers; * [`synth`]: captures of our own with a known tally;
 //! * [`tshark`]: the independent counter; * [`broker`], [`databases`]: the servers; [`dashboard`]: what Grafana asks them;
@@ -8,6 +9,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::field_reassign_with_default)]
 
+pub mod air;
 pub mod behind;
 pub mod broker;
 pub mod corpus;
