@@ -14,6 +14,8 @@ mod live;
 mod metrics;
 mod missing;
 mod privacy;
+#[path = "../support/records.rs"]
+mod records;
 mod scale;
 mod sqlite;
 mod subscribers;

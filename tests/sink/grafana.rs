@@ -1,7 +1,7 @@
 //! Every query of the dashboard, with its variables filled in as Grafana fills them, on a real InfluxDB 1.6
 //! that the sink has filled: each must be understood and find something.
 use crate::{
-    dashboard::{Asked, dashboard, graphs, interpolate, interval, packaging},
+    dashboard::{Asked, dashboard, dashboards, graphs, interpolate, interval, packaging},
     databases::{Influxd, Series},
     filled::filled,
     records::{neighbourhood, neighbourhood_of},
@@ -22,9 +22,9 @@ fn of_all(query: &str, site: &str, sensor: &str) -> String {
 #[tokio::test]
 async fn every_panel_finds_something() {
     let server = filled(&neighbourhood()).await;
-    let dashboard = dashboard();
+    let dashboards = dashboards();
     let mut queries = 0;
-    for panel in dashboard["panels"].as_array().unwrap() {
+    for panel in dashboards.iter().flat_map(|dashboard| dashboard["panels"].as_array().unwrap()) {
         let title = panel["title"].as_str().unwrap();
         for target in panel["targets"].as_array().unwrap() {
             for (site, sensor) in [(".*", ".*"), ("(home)", "(attic|cellar\\.2)"), ("home", "attic")] {
@@ -38,7 +38,7 @@ async fn every_panel_finds_something() {
             }
         }
     }
-    assert!(queries > 45, "{queries}");
+    assert!(queries > 140, "{queries}");
 }
 
 #[tokio::test]
@@ -173,7 +173,8 @@ async fn rates_are_of_a_second_at_every_interval_and_a_missing_window_breaks_the
 
 #[test]
 fn usual_ranges_are_drawn_in_whole_windows() {
-    for panel in graphs(&dashboard()) {
+    let dashboards = dashboards();
+    for panel in dashboards.iter().flat_map(graphs) {
         for minutes in [5, 15, 30, 60, 180, 360, 720, 1_440, 2 * 1_440, 7 * 1_440] {
             assert_eq!(interval(panel, minutes * 60) % 10, 0, "{} over {minutes} minutes", panel["title"]);
         }
@@ -186,13 +187,23 @@ fn dashboard_and_provisioning_name_one_data_source() {
     let uid = source.lines().find_map(|line| line.trim().strip_prefix("uid: ")).unwrap();
     // A panel of the reader's own has the interval from the data source.
     assert!(source.lines().any(|line| line.trim() == "timeInterval: 10s"));
-    let dashboard = dashboard();
-    let panels = dashboard["panels"].as_array().unwrap();
-    let ids: BTreeSet<u64> = panels.iter().map(|panel| panel["id"].as_u64().unwrap()).collect();
-    assert_eq!(ids.len(), panels.len());
-    for panel in panels {
-        assert_eq!(panel["datasource"]["uid"], uid);
-        assert!(!panel["description"].as_str().unwrap().is_empty());
+    let dashboards = dashboards();
+    let uids: BTreeSet<&str> = dashboards.iter().map(|dashboard| dashboard["uid"].as_str().unwrap()).collect();
+    assert_eq!(uids.len(), dashboards.len());
+    for dashboard in &dashboards {
+        let panels = dashboard["panels"].as_array().unwrap();
+        let ids: BTreeSet<u64> = panels.iter().map(|panel| panel["id"].as_u64().unwrap()).collect();
+        assert_eq!(ids.len(), panels.len());
+        for panel in panels {
+            assert_eq!(panel["datasource"]["uid"], uid);
+            assert!(!panel["description"].as_str().unwrap().is_empty());
+        }
+        // Links lead to dashboards that there are.
+        let text = dashboard.to_string();
+        for link in text.split("\"/d/").skip(1) {
+            let to: String = link.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+            assert!(uids.contains(to.as_str()), "{} leads to {to}", dashboard["uid"]);
+        }
     }
     assert!(packaging("provisioning/dashboards/airtally.yaml").contains("path: /var/lib/grafana/dashboards/airtally"));
 }

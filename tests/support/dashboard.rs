@@ -1,4 +1,4 @@
-//! The dashboard in `packaging/grafana`, and its queries as Grafana writes them out.
+//! The dashboards in `packaging/grafana`, and their queries as Grafana writes them out.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use serde_json::Value;
@@ -11,7 +11,16 @@ pub fn packaging(path: &str) -> String {
 }
 
 pub fn dashboard() -> Value {
-    serde_json::from_str(&packaging("dashboards/airtally.json")).unwrap()
+    of_influx("airtally")
+}
+
+/// The dashboards that ask InfluxDB: all of it, the fleet, one sensor.
+pub fn dashboards() -> Vec<Value> {
+    ["airtally", "airtally-fleet", "airtally-sensor"].map(of_influx).into()
+}
+
+fn of_influx(name: &str) -> Value {
+    serde_json::from_str(&packaging(&format!("dashboards/{name}.json"))).unwrap()
 }
 
 /// The panels that draw over time.
