@@ -93,6 +93,7 @@ fn window(sensor: u64, seq: u64, stations: u64, start: UnixNanos, length: i64) -
         parts: 1,
         flow_parts: None,
         alert_parts: None,
+        people: Vec::new(),
         start,
         end,
         clock: TimeSource::System,

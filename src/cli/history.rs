@@ -11,8 +11,8 @@ use crate::{
         history::{
             Order, Paging, Range, Scope,
             query::{
-                AlertFilter, AlertRow, AlertState, FlowFilter, FlowRow, GapRow, SensorRow, StationFilter, StationRow,
-                StationSort,
+                AlertFilter, AlertRow, AlertState, FlowFilter, FlowRow, GapRow, PeopleRow, SensorRow, StationFilter,
+                StationRow, StationSort,
             },
         },
     },
@@ -34,6 +34,7 @@ Examples:
   airtally history --gaps --format csv > gaps.csv
   airtally history --flows --top 100
   airtally history --alerts --since 2026-11-27T00:00:00Z
+  airtally history --people --sensor pi-1 --format csv
 
 Over a long time, minutes and hours are told by their sums: only tracked stations and access points have names there.
 
@@ -66,7 +67,10 @@ pub struct HistoryArgs {
     /// What looked like an attack, in place of the stations: where sensors tell alerts (docs/alerts.md)
     #[arg(long, conflicts_with_all = ["sensors", "gaps", "flows"])]
     alerts: bool,
-    /// How many stations, gaps, flows or alerts
+    /// How many people were near, by an estimate, in place of the stations: where sensors make one (docs/people.md)
+    #[arg(long, conflicts_with_all = ["sensors", "gaps", "flows", "alerts"])]
+    people: bool,
+    /// How many stations, gaps, flows, alerts or estimates
     #[arg(long, default_value_t = 20)]
     top: usize,
     /// Form of the output
@@ -79,9 +83,9 @@ enum Format {
     /// Aligned columns, and the totals in sentences.
     #[default]
     Table,
-    /// One JSON object: 'totals', and 'stations', 'sensors', 'gaps', 'flows' or 'alerts', an array. What nobody knows is null.
+    /// One JSON object: 'totals', and 'stations', 'sensors', 'gaps', 'flows', 'alerts' or 'people', an array. What nobody knows is null.
     Json,
-    /// Comma-separated values with a header: the stations, sensors, gaps, flows or alerts.
+    /// Comma-separated values with a header: the stations, sensors, gaps, flows, alerts or estimates.
     Csv,
 }
 
@@ -115,6 +119,8 @@ pub fn run(arguments: &HistoryArgs) -> anyhow::Result<()> {
     } else if arguments.alerts {
         let filter = AlertFilter::default();
         alerts(&history.alerts(range, &scope, &filter, Order::Descending, &paging)?.items)?
+    } else if arguments.people {
+        people(&history.people(range, &scope, Order::Descending, &paging)?.items)?
     } else if arguments.sensors {
         sensors(&history.sensors(range, &scope)?.items)?
     } else {
@@ -525,6 +531,42 @@ fn alerts(rows: &[AlertRow]) -> anyhow::Result<List> {
         cells: cells.collect(),
         csv_header: &["site", "kind", "class", "severity", "subject", "start", "end", "frames", "evidence", "sensors"],
         csv: csv.collect(),
+        json: serde_json::to_value(rows)?,
+    })
+}
+
+fn people(rows: &[PeopleRow]) -> anyhow::Result<List> {
+    let cells = |row: &PeopleRow| {
+        vec![
+            row.site.clone(),
+            row.sensor.clone(),
+            row.start.to_string(),
+            row.end.to_string(),
+            maybe(row.low),
+            maybe(row.estimate),
+            maybe(row.high),
+            maybe(row.reason.as_deref()),
+            maybe(row.listened_ms),
+        ]
+    };
+    Ok(List {
+        name: "people",
+        columns: const {
+            &[
+                Column::new("site").cut(),
+                Column::new("sensor").cut(),
+                Column::new("start"),
+                Column::new("end").leaves(3),
+                Column::new("low").number(),
+                Column::new("estimate").number(),
+                Column::new("high").number(),
+                Column::new("why none").leaves(1),
+                Column::new("listened ms").number().leaves(2),
+            ]
+        },
+        cells: rows.iter().map(cells).collect(),
+        csv_header: &["site", "sensor", "start", "end", "low", "estimate", "high", "reason", "listened_ms"],
+        csv: rows.iter().map(cells).collect(),
         json: serde_json::to_value(rows)?,
     })
 }

@@ -60,6 +60,7 @@ fn window(seq: u64, end: UnixNanos, stations: Vec<Station>) -> Batch {
         parts: 1,
         flow_parts: None,
         alert_parts: None,
+        people: Vec::new(),
         start: UnixNanos(end.0 - 10_000_000_000),
         end,
         clock: TimeSource::System,

@@ -121,6 +121,7 @@ mod tests {
             parts: 1,
             flow_parts: None,
             alert_parts: None,
+            people: Vec::new(),
             start: UnixNanos(0),
             end: UnixNanos(1),
             clock: TimeSource::System,

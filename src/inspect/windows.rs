@@ -9,10 +9,12 @@ use crate::{
     config::Sensor,
     dot11::{self, Reading},
     oui::Registry,
+    people::{Heard, Meter},
     run::{
         batches::{Batches, Beside, Runs, counter_settings},
         identity,
         key_file::PassingKeys,
+        people,
         watch::AlertWindows,
     },
     tally::{Closed, Counter, KeyError, Naming, Tracker},
@@ -69,7 +71,11 @@ pub fn batches(
     let verdict = survey.verdict();
     let mut survey = Some(survey);
     let mut alerts = AlertWindows::new(config);
-    let mut hand_over = |mut window: Closed, alerts: &mut Option<AlertWindows>, last| {
+    let mut people = config.people.enabled.then(|| people::meter(config));
+    let mut hand_over = |mut window: Closed, people: &mut Option<Meter>, alerts: &mut Option<AlertWindows>, last| {
+        if let Some(people) = people {
+            window.contents.people = people.window(window.start, window.end, Heard::Captured, last);
+        }
         let naming = window.naming.take().unwrap_or(Naming::Withheld);
         let told = alerts.as_mut().map_or_else(Vec::new, |alerts| alerts.window(&window, &naming, last));
         let beside = Beside { alerts: told.into_iter().map(|(_, alert)| alert).collect(), ..Beside::default() };
@@ -85,7 +91,7 @@ pub fn batches(
             let facts = dot11::parse_as(packet.link, packet.data, packet.original_len, reading);
             failure = match counter.packet(packet.time, &facts, packet.original_len) {
                 Ok(None) => None,
-                Ok(Some(window)) => hand_over(window, &mut alerts, false).err().map(Into::into),
+                Ok(Some(window)) => hand_over(window, &mut people, &mut alerts, false).err().map(Into::into),
                 Err(error) => Some(error.into()),
             };
             if packet.mended {
@@ -93,6 +99,9 @@ pub fn batches(
             }
             if let (Some(alerts), None) = (&mut alerts, &failure) {
                 alerts.frame(packet.time, &facts);
+            }
+            if let (Some(people), None) = (&mut people, &failure) {
+                people.frame(packet.time, &facts);
             }
         };
         let polled = match survey.take() {
@@ -110,7 +119,7 @@ pub fn batches(
     let last = counter.finish(None);
     let in_no_window = last.is_none() && counter.without_time() > 0;
     if let Some(window) = last {
-        hand_over(window, &mut alerts, true)?;
+        hand_over(window, &mut people, &mut alerts, true)?;
     }
     ended?;
     if in_no_window {

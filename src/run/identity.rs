@@ -4,7 +4,7 @@
 use crate::{
     Mac,
     alert::{self, Networks},
-    config::{Flows, Sensor},
+    config::{Flows, People, Sensor},
     tally::settings::{Privacy, PrivacyMac, Tracking, Window},
     wire::BATCH_SCHEMA,
 };
@@ -93,7 +93,11 @@ fn of_file_by(rules: u32, content: ContentHash, config: &Sensor, registry: &str,
         /// The same: what alerts go by.
         #[serde(skip_serializing_if = "Option::is_none")]
         alerts: Option<(&'a alert::Settings, &'a Networks, Vec<Mac>)>,
+        /// The same; with the devices that are ignored.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        people: Option<(&'a People, Vec<Mac>)>,
     }
+    let people = &config.people;
     let shape = Shape {
         content: content.0,
         schema: BATCH_SCHEMA,
@@ -106,6 +110,7 @@ fn of_file_by(rules: u32, content: ContentHash, config: &Sensor, registry: &str,
         pass,
         flows: Some(&config.flows).filter(|flows| flows.enabled),
         alerts: config.alerts.enabled.then(|| (&config.alerts, &config.networks, config.rules().devices)),
+        people: people.enabled.then(|| (people, people.settings(&config.devices).ignored)),
     };
     // A struct of plain values always becomes JSON.
     Uuid::new_v5(&NAMESPACE, &serde_json::to_vec(&shape).unwrap_or_default())
@@ -149,6 +154,15 @@ mod tests {
         other.networks.0 =
             vec![alert::Network { ssid: "home".into(), bssids: vec![Mac([2, 0, 0, 0, 0, 9])], open: false }];
         assert_ne!(with_alerts, of_file(content, &other, "r", 0));
+        let mut other = config.clone();
+        other.people.min_signal = -60; // which says nothing while there is no estimate
+        assert_eq!(run, of_file(content, &other, "r", 0));
+        other.people.enabled = true;
+        let with_people = of_file(content, &other, "r", 0);
+        assert_ne!(run, with_people);
+        let address = "3c:22:fb:00:00:01".parse().unwrap();
+        other.devices.0 = vec![Device { name: "printer".into(), address, track: false, ignore: true, presence: false }];
+        assert_ne!(with_people, of_file(content, &other, "r", 0));
         let mut other = config;
         other.flows.names = true; // which says nothing while there are none
         other.source.file = PathBuf::from("elsewhere");

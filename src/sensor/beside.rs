@@ -7,7 +7,8 @@ use crate::{
     capture::Packet,
     config,
     dot11::{Facts, Reading},
-    run::{batches::Beside, watch::AlertWindows},
+    people::{Heard, Meter},
+    run::{batches::Beside, people, watch::AlertWindows},
     tally::{Closed, Naming},
 };
 
@@ -20,6 +21,9 @@ pub struct Besides {
     flows: Option<FlowWindows>,
     alerts: Option<AlertWindows>,
     hearing: Option<Hearing>,
+    people: Option<Meter>,
+    /// Frames are of the air, and not of a capture.
+    is_live: bool,
 }
 
 impl Besides {
@@ -30,6 +34,8 @@ impl Besides {
             flows: FlowWindows::new(&config.flows),
             alerts: AlertWindows::new(config),
             hearing: config.alerts.enabled.then(|| Hearing::new(&config.sensor)),
+            people: config.people.enabled.then(|| people::meter(config)),
+            is_live: config.source.kind.is_live(),
         }
     }
 
@@ -42,12 +48,22 @@ impl Besides {
         if let Some(alerts) = &mut self.alerts {
             alerts.frame(time, facts);
         }
+        if let Some(people) = &mut self.people {
+            people.frame(time, facts);
+        }
     }
 
     /// A window is over; `last` where no packet comes any more.
     pub fn window(&mut self, closed: &mut Closed, last: bool) -> Box<Beside> {
         let naming = closed.naming.take().unwrap_or(Naming::Withheld);
         let flows = self.flows.as_mut().map(|flows| flows.window(closed.end, last));
+        if let Some(people) = &mut self.people {
+            let listened = closed.contents.channels.iter().filter_map(|channel| channel.listened_ms);
+            let is_known = closed.contents.capture.off_ms.is_some();
+            let listened = is_known.then(|| listened.fold(0, u64::saturating_add));
+            let heard = if self.is_live { Heard::Live(listened) } else { Heard::Captured };
+            closed.contents.people = people.window(closed.start, closed.end, heard, last);
+        }
         let mut told = self.alerts.as_mut().map_or_else(Vec::new, |alerts| alerts.window(closed, &naming, last));
         if let Some(hearing) = &mut self.hearing {
             told.extend(hearing.window(closed));
@@ -70,6 +86,13 @@ impl Besides {
             tracing::warn!(more, "more alerts in the same window");
         }
         Box::new(Beside { flows, alerts: told.into_iter().map(|(_, alert)| alert).collect() })
+    }
+
+    /// The clock was set: what comes belongs to other times.
+    pub fn clock_moved(&mut self) {
+        if let Some(people) = &mut self.people {
+            people.restart();
+        }
     }
 
     /// What the watch has seen so far, where there is one.

@@ -139,6 +139,7 @@ impl LiveCounter {
             out(self.window(closed, false));
             if let Some(by) = by {
                 let restamp = self.anchoring.moved();
+                self.besides.clock_moved();
                 out(Step::Moved { by, anchor: self.anchoring.anchor(), restamp });
             }
         }

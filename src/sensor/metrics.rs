@@ -12,7 +12,7 @@ use crate::{
         serve::{self, Answers},
     },
     spool::SharedSpool,
-    wire::{Contents, FlowContents, Level, State, Status},
+    wire::{Contents, FlowContents, Level, People, State, Status},
 };
 use std::{
     collections::BTreeMap,
@@ -49,6 +49,8 @@ struct Inner {
     flows: Option<(u64, u64, u64)>,
     /// Where there is a watch for attacks: what it has seen.
     alerts: Option<Counts>,
+    /// The newest estimate of people, where there is to be one.
+    people: Option<People>,
 }
 
 impl Figures {
@@ -79,6 +81,9 @@ impl Figures {
         inner.interface_drops = known(inner.interface_drops, capture.interface_drops);
         inner.stations =
             contents.stations.len() as u64 + contents.vendors.iter().map(|vendor| vendor.stations).sum::<u64>();
+        if let Some(people) = contents.people.last() {
+            inner.people = Some(people.clone());
+        }
         for channel in &contents.channels {
             if inner.channels.len() >= MOST_CHANNELS && !inner.channels.contains_key(&channel.freq_mhz) {
                 continue;
@@ -258,6 +263,16 @@ fn frames(page: &mut Page, figures: &Inner) {
         page.one("airtally_alert_frames_left_out_total", Counter, help, &[], number(counts.left_out));
         let help = "Addresses that rules forgot before their time, to make room for others.";
         page.one("airtally_alert_addresses_forgotten_total", Counter, help, &[], number(counts.forgotten));
+    }
+    if let Some(people) = &figures.people {
+        let name = "airtally_people";
+        page.family(name, Gauge, "The newest estimate of people, and its bounds; none where nobody can tell.");
+        let bounds = [("low", people.low), ("estimate", people.estimate), ("high", people.high)];
+        for (bound, number) in bounds.into_iter().filter_map(|(bound, number)| Some((bound, number?))) {
+            page.sample(name, &[("bound", bound)], f64::from(number));
+        }
+        let help = "When the five minutes that it is of ended.";
+        page.one("airtally_people_timestamp_seconds", Gauge, help, &[], people.end.0 as f64 / 1e9);
     }
     page.one("airtally_stations", Gauge, "Stations in the newest window.", &[], number(figures.stations));
     let name = "airtally_channel_frames_total";

@@ -1,6 +1,6 @@
 //! The batch: one window of one sensor, or a part of one.
 
-use super::Address;
+use super::{Address, People};
 use crate::UnixNanos;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -220,6 +220,8 @@ pub struct Contents {
     pub stations: Vec<Station>,
     /// Per vendor; only in privacy mode `vendor`.
     pub vendors: Vec<Vendor>,
+    /// Estimates of people, for the intervals that ended in it.
+    pub people: Vec<People>,
 }
 
 /// One part of one window, as published.
@@ -267,4 +269,7 @@ pub struct Batch {
     /// Per vendor, divided over the parts: privacy mode `vendor` only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vendors: Vec<Vendor>,
+    /// Estimates of people, for the intervals that ended in the window: in part 0, and in others only where that is full.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<People>,
 }

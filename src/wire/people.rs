@@ -37,7 +37,7 @@ impl NoEstimate {
 /// An estimate of people, for one interval: never a count. Either the three numbers are there, or a reason is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct People {
-    /// When the interval began: a multiple of five minutes since 1970.
+    /// When the interval began: a multiple of five minutes since 1970, by the clock that the sensor had then.
     pub start: UnixNanos,
     /// When it ended (exclusive).
     pub end: UnixNanos,

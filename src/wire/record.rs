@@ -113,6 +113,10 @@ impl Record {
                     moved(&mut station.first_seen);
                     moved(&mut station.last_seen);
                 }
+                for people in &mut batch.people {
+                    moved(&mut people.start);
+                    moved(&mut people.end);
+                }
             }
             Self::Flows(flows) => {
                 flows.clock = TimeSource::System;

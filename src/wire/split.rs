@@ -1,14 +1,14 @@
 //! A window's contents as parts that fit a message. Knows sizes, not transports.
 
-use super::{Alerts, BATCH_SCHEMA, Batch, Contents, Flows, Identity, STAMPING, Station, TimeSource, Vendor};
+use super::{Alerts, BATCH_SCHEMA, Batch, Contents, Flows, Identity, People, STAMPING, Station, TimeSource, Vendor};
 use crate::UnixNanos;
 use serde::Serialize;
 use std::{collections::BTreeMap, io, mem};
 
 /// Divides one window into parts of at most `max_bytes` of JSON each.
 ///
-/// Part 0 alone carries the window-wide counts; stations, then vendors, are divided over the parts in their order,
-/// so sums over the parts are those of the window. There is always a part 0. Only what cannot be divided (the
+/// Part 0 alone carries the window-wide counts; estimates of people, stations, then vendors, are divided over the parts in their
+/// order, so sums over the parts are those of the window. There is always a part 0. Only what cannot be divided (the
 /// window-wide counts, or a single station) may exceed the bound, and with `max_bytes` of 16 KiB or more neither
 /// does: channels, subtypes and network names are bounded where they are counted.
 #[must_use]
@@ -21,7 +21,7 @@ pub fn split(
     contents: Contents,
     max_bytes: usize,
 ) -> Vec<Batch> {
-    let Contents { capture, subtypes, channels, stations, vendors } = contents;
+    let Contents { capture, subtypes, channels, stations, vendors, people } = contents;
     let empty = || Batch {
         schema: BATCH_SCHEMA.into(),
         identity: identity.clone(),
@@ -40,14 +40,20 @@ pub fn split(
         channels: Vec::new(),
         stations: Vec::new(),
         vendors: Vec::new(),
+        people: Vec::new(),
     };
-    let empty_len = encoded_len(&empty()) + r#","vendors":[]"#.len();
+    let of_people = if people.is_empty() { 0 } else { r#","people":[]"#.len() };
+    let lists = r#","vendors":[]"#.len() + of_people;
+    let empty_len = encoded_len(&empty()) + lists;
     let mut part = Batch { capture: Some(capture), subtypes, channels, ..empty() };
-    let mut len = encoded_len(&part) + r#","vendors":[]"#.len();
+    let mut len = encoded_len(&part) + lists;
     let mut parts = Vec::new();
-    for row in stations.into_iter().map(PartRow::Station).chain(vendors.into_iter().map(PartRow::Vendor)) {
+    let people = people.into_iter().map(PartRow::People);
+    let rows = people.chain(stations.into_iter().map(PartRow::Station)).chain(vendors.into_iter().map(PartRow::Vendor));
+    for row in rows {
         let row_len = row.encoded_len() + 1; // and its comma
-        let bare = part.stations.is_empty() && part.vendors.is_empty() && part.capture.is_none();
+        let has_no_row = part.people.is_empty() && part.stations.is_empty() && part.vendors.is_empty();
+        let bare = has_no_row && part.capture.is_none();
         if len + row_len > max_bytes && !bare {
             parts.push(mem::replace(&mut part, empty()));
             len = empty_len;
@@ -56,6 +62,7 @@ pub fn split(
         match row {
             PartRow::Station(station) => part.stations.push(station),
             PartRow::Vendor(vendor) => part.vendors.push(vendor),
+            PartRow::People(people) => part.people.push(people),
         }
     }
     parts.push(part);
@@ -84,6 +91,7 @@ pub fn number_parts(batches: &mut [Batch], flows: &mut [Flows], alerts: &mut [Al
 enum PartRow {
     Station(Station),
     Vendor(Vendor),
+    People(People),
 }
 
 impl PartRow {
@@ -91,6 +99,7 @@ impl PartRow {
         match self {
             Self::Station(station) => encoded_len(station),
             Self::Vendor(vendor) => encoded_len(vendor),
+            Self::People(people) => encoded_len(people),
         }
     }
 }
@@ -170,6 +179,18 @@ mod tests {
         }
     }
 
+    fn people_of(estimate: u32) -> People {
+        People {
+            start: UnixNanos::new(300 * i64::from(estimate), 0),
+            end: UnixNanos::new(300 * i64::from(estimate) + 300, 0),
+            low: Some(estimate / 2),
+            estimate: Some(estimate),
+            high: None,
+            reason: None,
+            listened_ms: Some(u64::from(u32::MAX)),
+        }
+    }
+
     /// The most that a window can say of itself: every subtype, 128 channels, a terabyte on each.
     fn widest() -> Contents {
         let many = 1 << 40;
@@ -210,11 +231,13 @@ mod tests {
         (
             proptest::collection::vec(station, 0..60),
             proptest::collection::vec((0u64..1 << 50).prop_map(vendor), 0..200),
+            0u32..300,
             any::<bool>(),
         )
-            .prop_map(|(stations, vendors, wide)| Contents {
+            .prop_map(|(stations, vendors, people, wide)| Contents {
                 stations,
                 vendors,
+                people: (0..people).map(people_of).collect(),
                 ..if wide { widest() } else { Contents::default() }
             })
     }
@@ -233,7 +256,8 @@ mod tests {
                 prop_assert_eq!((part.part as usize, part.parts as usize), (number, parts.len()));
                 prop_assert_eq!(part.capture.is_some(), number == 0);
                 prop_assert!(number == 0 || part.channels.is_empty() && part.subtypes.is_empty());
-                prop_assert!(number == 0 || !part.stations.is_empty() || !part.vendors.is_empty());
+                let has_row = !part.stations.is_empty() || !part.vendors.is_empty() || !part.people.is_empty();
+                prop_assert!(number == 0 || has_row);
                 if let Some(capture) = &part.capture {
                     rebuilt.capture = capture.clone();
                 }
@@ -241,6 +265,7 @@ mod tests {
                 rebuilt.channels.extend(part.channels.clone());
                 rebuilt.stations.extend(part.stations.clone());
                 rebuilt.vendors.extend(part.vendors.clone());
+                rebuilt.people.extend(part.people.clone());
             }
             prop_assert_eq!(rebuilt, contents);
         }

@@ -10,8 +10,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Seconds of an interval.
-const INTERVAL: i64 = 300;
 /// Its labels stand still through whole nights in which nothing near was heard.
 const WITHOUT_TRUTH: [&str; 2] = ["2024-02-08", "2024-02-09"];
 /// Recorded days that a factor is learnt on.

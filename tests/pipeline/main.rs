@@ -13,6 +13,7 @@ mod influx;
 mod live;
 mod metrics;
 mod missing;
+mod people;
 mod privacy;
 #[path = "../support/records.rs"]
 mod records;

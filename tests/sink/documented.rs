@@ -53,6 +53,7 @@ async fn the_tables_list_the_fields_there_are() {
     let Record::Batch(batch) = &mut records[0] else { panic!() };
     batch.stations[0].bssid = Some(Address::Pseudonym(1));
     batch.capture.as_mut().unwrap().mended_times = Some(1);
+    batch.people = crate::records::people(15, batch.start, batch.end);
     let gap = records.iter_mut().find_map(|record| if let Record::Gap(gap) = record { Some(gap) } else { None });
     gap.unwrap().ingest = Some("ingest-1".into());
     let Record::Batch(batch) = &records[0] else { panic!() };

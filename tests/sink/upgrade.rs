@@ -118,8 +118,7 @@ async fn a_history_from_before_flows_takes_them() {
     let windows: Vec<_> = records.iter().filter(|record| !matches!(record, Record::Flows(_))).cloned().collect();
     Sqlite::open(&config).unwrap().store(&windows).await.unwrap();
     let before = totals(&path);
-    let tables =
-        "DROP TABLE flows; DROP TABLE flow_sums; DROP TABLE flow_windows; DROP TABLE alerts; PRAGMA user_version = 2;";
+    let tables = "DROP TABLE flows; DROP TABLE flow_sums; DROP TABLE flow_windows; DROP TABLE alerts; DROP TABLE people; PRAGMA user_version = 2;";
     Connection::open(&path).unwrap().execute_batch(tables).unwrap();
     let mut sink = Sqlite::open(&config).unwrap();
     assert_eq!(totals(&path), before);
@@ -148,7 +147,8 @@ async fn a_history_from_before_alerts_takes_them_whatever_their_order_and_howeve
     let others: Vec<_> = records.iter().filter(|record| !matches!(record, Record::Alerts(_))).cloned().collect();
     Sqlite::open(&config).unwrap().store(&others).await.unwrap();
     let before = totals(&path);
-    Connection::open(&path).unwrap().execute_batch("DROP TABLE alerts; PRAGMA user_version = 3;").unwrap();
+    let tables = "DROP TABLE alerts; DROP TABLE people; PRAGMA user_version = 3;";
+    Connection::open(&path).unwrap().execute_batch(tables).unwrap();
     let mut sink = Sqlite::open(&config).unwrap();
     assert_eq!(totals(&path), before);
     sink.store(&records).await.unwrap();
@@ -173,4 +173,45 @@ async fn a_history_from_before_alerts_takes_them_whatever_their_order_and_howeve
     backwards.reverse();
     sink.store(&backwards).await.unwrap();
     assert_eq!(told(), first);
+}
+
+#[tokio::test]
+async fn a_history_from_before_estimates_of_people_takes_them_whatever_their_order_and_however_often() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("history.sqlite");
+    let config = config::Sqlite { path: path.clone(), ..config::Sqlite::default() };
+    let records = crate::records::sample(crate::records::records(40));
+    let mut others = records.clone();
+    for record in &mut others {
+        if let Record::Batch(batch) = record {
+            batch.people.clear();
+        }
+    }
+    Sqlite::open(&config).unwrap().store(&others).await.unwrap();
+    let before = totals(&path);
+    Connection::open(&path).unwrap().execute_batch("DROP TABLE people; PRAGMA user_version = 4;").unwrap();
+    let mut sink = Sqlite::open(&config).unwrap();
+    assert_eq!(totals(&path), before);
+    // Those of one sensor and interval that could tell, of whichever run.
+    let mut expected = std::collections::BTreeMap::new();
+    for record in &records {
+        let Record::Batch(batch) = record else { continue };
+        for people in &batch.people {
+            let key = (batch.identity.site.clone(), batch.identity.sensor.clone(), people.start);
+            let known: &mut Option<u64> = expected.entry(key).or_default();
+            *known = people.estimate.map(u64::from).or(*known);
+        }
+    }
+    assert!(expected.len() > 3);
+    let told = || {
+        let history = History::open(&path).unwrap();
+        let paging = Paging { limit: 10_000, cursor: None };
+        let rows = history.people(Range::ALL, &Scope::default(), Order::Ascending, &paging).unwrap().items;
+        rows.into_iter().map(|row| ((row.site, row.sensor, row.start), row.estimate)).collect()
+    };
+    for _ in 0..2 {
+        sink.store(&records).await.unwrap();
+        assert_eq!(expected, told());
+    }
+    assert_eq!(totals(&path), before);
 }

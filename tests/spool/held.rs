@@ -26,6 +26,7 @@ fn window(run: Uuid, seq: u64, held: bool) -> NewEntry {
         parts: 1,
         flow_parts: None,
         alert_parts: None,
+        people: Vec::new(),
         start: UnixNanos(began + GUESS),
         end: UnixNanos(began + 10 * SECOND + GUESS),
         clock: TimeSource::Unsynced,

@@ -170,6 +170,7 @@ pub fn heard(seq: u64, mac: Address, role: Role, names: usize) -> NewEntry {
         parts: 1,
         flow_parts: None,
         alert_parts: None,
+        people: Vec::new(),
         start: at(seq as i64),
         end: at(seq as i64 + 1),
         clock: TimeSource::System,

@@ -134,6 +134,15 @@ pub fn tables(records: &[Record]) -> Tables {
             let randomised = if row.randomised { row.stations } else { 0 };
             add("wifi_sensor", "", &[("stations", row.stations), ("randomised", randomised)]);
         }
+        for people in &batch.people {
+            if let (Some(low), Some(estimate), Some(high)) = (people.low, people.estimate, people.high) {
+                let counts = [("low", low.into()), ("estimate", estimate.into()), ("high", high.into())];
+                add("wifi_people", "", &counts);
+                if let Some(listened) = people.listened_ms {
+                    add("wifi_people", "", &[("listened_ms", listened)]);
+                }
+            }
+        }
         for channel in &batch.channels {
             let freq = channel.freq_mhz.to_string();
             add("wifi_channel", &freq, &[("frames", channel.frames), ("bytes", channel.bytes)]);
@@ -159,5 +168,5 @@ pub fn own_tag(measurement: &str) -> &'static str {
 }
 
 /// Measurements of the schema.
-pub const MEASUREMENTS: [&str; 7] =
-    ["wifi_sensor", "wifi_station", "wifi_vendor", "wifi_channel", "wifi_gap", "net_flow", "wifi_alert"];
+pub const MEASUREMENTS: [&str; 8] =
+    ["wifi_sensor", "wifi_station", "wifi_vendor", "wifi_channel", "wifi_people", "wifi_gap", "net_flow", "wifi_alert"];

@@ -6,8 +6,8 @@ use airtally::{
     Mac, UnixNanos,
     wire::{
         Address, Alert, AlertClass, Alerts, BATCH_SCHEMA, Batch, Capture, Channel, Evidence, FlowContents, FlowRow,
-        FlowSum, Flows, GAP_SCHEMA, Gap, GapReason, Identity, Metered, PacketSum, PortClass, Record, Role, STAMPING,
-        Severity, Signal, Station, TimeSource, Vendor, number_parts,
+        FlowSum, Flows, GAP_SCHEMA, Gap, GapReason, Identity, Metered, NoEstimate, PacketSum, People, PortClass,
+        Record, Role, STAMPING, Severity, Signal, Station, TimeSource, Vendor, number_parts,
     },
 };
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
@@ -177,6 +177,7 @@ fn window() -> impl Strategy<Value = Vec<Batch>> {
                 parts: parts as u32,
                 flow_parts: None,
                 alert_parts: None,
+                people: Vec::new(),
                 start: UnixNanos(0),
                 end: UnixNanos(0),
                 clock: if last { TimeSource::Capture } else { TimeSource::System },
@@ -225,6 +226,9 @@ pub fn records(windows: usize) -> impl Strategy<Value = Vec<Record>> {
                     part.stamping = (bits & 1 == 1).then_some(STAMPING);
                     part.identity = identity.clone();
                     (part.start, part.end) = (start, end);
+                    if part.part == 0 {
+                        part.people = people(bits >> (seq % 32), start, end);
+                    }
                     for station in &mut part.stations {
                         (station.first_seen, station.last_seen) = (start, end);
                     }
@@ -267,6 +271,22 @@ pub fn records(windows: usize) -> impl Strategy<Value = Vec<Record>> {
         }
         records
     })
+}
+
+/// An estimate of people, in most windows; of some nobody can tell.
+pub fn people(bits: u64, start: UnixNanos, end: UnixNanos) -> Vec<People> {
+    let number = u32::try_from(bits % 64).unwrap();
+    let told = (bits & 3 != 0).then_some(number);
+    let one = People {
+        start,
+        end,
+        low: told.map(|number| number / 2),
+        estimate: told,
+        high: told.map(|number| number * 2),
+        reason: told.is_none().then_some(NoEstimate::Coverage),
+        listened_ms: (bits & 4 != 0).then_some(bits % 300_000),
+    };
+    if bits & 8 == 0 { Vec::new() } else { vec![one] }
 }
 
 /// Alerts that change in a window: of one kind several subjects, in some windows none.
@@ -364,6 +384,7 @@ pub fn simple(site: &str, sensor: &str, seq: u64, station: Station) -> Batch {
         channels: Vec::new(),
         stations: vec![station],
         vendors: Vec::new(),
+        people: Vec::new(),
     }
 }
 

@@ -31,6 +31,7 @@ pub(super) fn shell(alerts: &Alerts) -> Batch {
         channels: Vec::new(),
         stations: Vec::new(),
         vendors: Vec::new(),
+        people: Vec::new(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{
     coarse::{self, Coarse},
+    people,
     roll::roll,
 };
 use crate::{UnixNanos, config};
@@ -39,12 +40,16 @@ pub(super) fn expire(transaction: &Transaction<'_>, config: &config::Sqlite, now
     }
     transaction.prepare_cached("DELETE FROM gaps WHERE stored_ns < ?1")?.execute([before(config.hours)])?;
     transaction.prepare_cached("DELETE FROM alerts WHERE stored_ns < ?1")?.execute([before(config.hours)])?;
+    transaction.prepare_cached("DELETE FROM people WHERE stored_ns < ?1")?.execute([before(config.hours)])?;
     transaction.prepare_cached("DELETE FROM summed WHERE stored_ns < ?1")?.execute([before(config.hours)])?;
     Ok(())
 }
 
 /// Deletes some of the tier that is farthest beyond its share of the file, which is used up; false if there is nothing.
 pub(super) fn evict(transaction: &Transaction<'_>, used: u64, now: UnixNanos) -> rusqlite::Result<bool> {
+    if people::evict(transaction, used)? {
+        return Ok(true);
+    }
     let minutes = coarse::progress(transaction, "minutes")?.max(0);
     let hours = coarse::progress(transaction, "hours")?.max(0);
     let windows = i64::try_from(used).unwrap_or(i64::MAX).saturating_sub(minutes).saturating_sub(hours);

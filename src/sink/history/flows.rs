@@ -27,6 +27,7 @@ pub(super) fn shell(flows: &Flows) -> Batch {
         channels: Vec::new(),
         stations: Vec::new(),
         vendors: Vec::new(),
+        people: Vec::new(),
     }
 }
 

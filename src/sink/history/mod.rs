@@ -4,7 +4,7 @@
 //!   minutes and hours, `detail` what is packed in them.
 //! * `read` opens it for reading, and [`query`] has the questions. They are asked of `cells`, which makes one of the tiers; `raw`
 //!   reads windows. `range` is what questions and answers are framed in.
-//! * `flows` stores who spoke with whom, `alerts` what looked like an attack. `counts` and `station` are the sums.
+//! * `flows` stores who spoke with whom, `alerts` what looked like an attack, `people` how many were near. `counts` and `station` are the sums.
 
 mod alerts;
 mod bounds;
@@ -13,6 +13,7 @@ mod coarse;
 mod counts;
 mod detail;
 mod flows;
+mod people;
 pub mod query;
 mod range;
 mod raw;

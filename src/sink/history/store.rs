@@ -1,7 +1,7 @@
 //! The SQLite sink: the embedded history, bounded in size and age. Owns the writing side: `roll` makes the
 //! coarser tiers, `bounds` says what gives way. Tables and views: `schema.sql`, `tiers.sql`.
 
-use super::{alerts, bounds, coarse, counts::Kinds, flows, roll};
+use super::{alerts, bounds, coarse, counts::Kinds, flows, people, roll};
 use crate::{
     UnixNanos, config,
     sink::{
@@ -30,6 +30,7 @@ pub(super) const HISTORY: FileMark = FileMark {
         include_str!("schema.sql"),
         include_str!("flows.sql"),
         include_str!("alerts.sql"),
+        include_str!("people.sql"),
     ],
     // Version 1 kept windows for 30 days where the configuration did not say.
     upgrades: &[
@@ -38,6 +39,8 @@ pub(super) const HISTORY: FileMark = FileMark {
         &[include_str!("flows.sql")],
         // Version 3 had no alerts.
         &[include_str!("alerts.sql")],
+        // Version 4 had no estimates of people.
+        &[include_str!("people.sql")],
     ],
 };
 
@@ -200,6 +203,7 @@ impl Writer {
                     if let Some(window) = store_part(&transaction, batch, now)? {
                         store_rows(&transaction, batch, window)?;
                     }
+                    people::store(&transaction, batch, now)?;
                 }
                 Record::Flows(flows) => {
                     if let Some(window) = store_part(&transaction, &flows::shell(flows), now)? {

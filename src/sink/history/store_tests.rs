@@ -68,6 +68,7 @@ fn window(seq: u64, stations: u64) -> Record {
         channels: Vec::new(),
         stations: (0..stations).map(station).collect(),
         vendors: Vec::new(),
+        people: Vec::new(),
     }))
 }
 

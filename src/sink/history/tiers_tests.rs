@@ -111,6 +111,7 @@ fn part(sensor: u8, seq: u64, part: u32, parts: u32, seed: u64) -> Batch {
         channels: if whole { vec![channel] } else { Vec::new() },
         stations,
         vendors: if whole { vec![withheld] } else { Vec::new() },
+        people: Vec::new(),
     }
 }
 

@@ -5,7 +5,7 @@ use super::line_protocol::{Point, Value};
 use crate::{
     UnixNanos,
     sink::word,
-    wire::{Address, Alerts, Batch, Flows, Gap, Record, STAMPING, Signal, Station},
+    wire::{Address, Alerts, Batch, Flows, Gap, People, Record, STAMPING, Signal, Station},
 };
 use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 use uuid::Uuid;
@@ -47,6 +47,7 @@ pub fn points(record: &Record) -> Result<Vec<Point>, Unwritable> {
             points.extend(station_points(batch));
             points.extend(vendor_points(batch));
             points.extend(channel_points(batch));
+            points.extend(people_points(batch));
             points
         }
         Record::Flows(flows) => flow_points(flows),
@@ -371,6 +372,22 @@ fn channel_points(batch: &Batch) -> Vec<Point> {
             point
         })
         .collect()
+}
+
+/// Estimates of people, each at its interval's start. Where there is none, there is no point.
+fn people_points(batch: &Batch) -> Vec<Point> {
+    let of = |people: &People| {
+        let fields = [("low", people.low?), ("estimate", people.estimate?), ("high", people.high?)];
+        let fields = fields.map(|(name, number)| (name, Value::Count(number.into()))).into_iter();
+        let fields = fields.chain([("interval_ms", milliseconds(people.start, people.end))]);
+        let listened = people.listened_ms.map(|listened| ("listened_ms", Value::Count(listened)));
+        let time = match batch.stamping {
+            Some(STAMPING..) => below_millisecond(people.start, batch.identity.run, 0),
+            _ => people.start,
+        };
+        Some(Point { fields: fields.chain(listened).collect(), time, ..point(batch, "wifi_people", None) })
+    };
+    batch.people.iter().filter_map(of).collect()
 }
 
 /// Sums alone: a 5-tuple is no tag, since a database does not forget a series. At most six protocols by four classes of ports.

@@ -1,4 +1,4 @@
-//! Lists: sensors, stations, networks, vendors, gaps, flows, alerts.
+//! Lists: sensors, stations, networks, vendors, gaps, flows, alerts, people.
 
 use super::{Api, answer::Problem, exposure::Expected, parameters::Asked};
 use crate::{
@@ -164,6 +164,8 @@ const FLOW_COLUMNS: &[&str] = &[
 
 const ALERT_COLUMNS: &[&str] =
     &["site", "kind", "class", "severity", "subject", "state", "start", "end", "frames", "sensors"];
+
+const PEOPLE_COLUMNS: &[&str] = &["site", "sensor", "start", "end", "low", "estimate", "high", "reason", "listened_ms"];
 
 /// One sensor over the time, and what it said last.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -342,4 +344,11 @@ pub(super) fn alerts(api: &Api, asked: &Asked<'_>) -> Result<Response, Problem> 
     let (_, order) = asked.sort("-start");
     let page = history.alerts(asked.range, &asked.scope, &filter, order, &asked.paging())?;
     Ok(asked.list(&page, &Expected::new(&history, asked.range, &asked.scope)?.in_all(), ALERT_COLUMNS))
+}
+
+pub(super) fn people(api: &Api, asked: &Asked<'_>) -> Result<Response, Problem> {
+    let history = api.open()?;
+    let (_, order) = asked.sort("start");
+    let page = history.people(asked.range, &asked.scope, order, &asked.paging())?;
+    Ok(asked.list(&page, &Expected::new(&history, asked.range, &asked.scope)?.in_all(), PEOPLE_COLUMNS))
 }

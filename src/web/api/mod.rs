@@ -175,9 +175,20 @@ const ALERTS: Endpoint = Endpoint {
     answer: lists::alerts,
 };
 
+const PEOPLE: Endpoint = Endpoint {
+    path: "/api/v1/people",
+    id: "people",
+    about: "How many people were near by each sensor's estimate, which is no count, for each five minutes that began in this time, as \
+            far as sensors estimate it. Null with a reason where nobody can tell.",
+    parameters: &[P::sort(lists::START), P::LIMIT, P::CURSOR],
+    items: &[item::<query::PeopleRow>],
+    is_one: false,
+    answer: lists::people,
+};
+
 /// All of them.
-const ENDPOINTS: [&Endpoint; 10] =
-    [&SENSORS, &STATIONS, &STATION, &NETWORKS, &VENDORS, &CHANNELS, &WINDOWS, &GAPS, &FLOWS, &ALERTS];
+const ENDPOINTS: [&Endpoint; 11] =
+    [&SENSORS, &STATIONS, &STATION, &NETWORKS, &VENDORS, &CHANNELS, &WINDOWS, &GAPS, &FLOWS, &ALERTS, &PEOPLE];
 
 macro_rules! routes {
     ($($endpoint:ident),*) => {
@@ -190,7 +201,7 @@ macro_rules! routes {
 
 /// The API's routes, for who may see what sensors heard.
 pub const ROUTES: &[Route<Api>] =
-    routes!(SENSORS, STATIONS, STATION, NETWORKS, VENDORS, CHANNELS, WINDOWS, GAPS, FLOWS, ALERTS);
+    routes!(SENSORS, STATIONS, STATION, NETWORKS, VENDORS, CHANNELS, WINDOWS, GAPS, FLOWS, ALERTS, PEOPLE);
 
 fn answer(api: &Api, request: &Request, endpoint: &Endpoint) -> Response {
     let asked = Asked::read(request, endpoint.parameters, (api.clock)()).map_err(Problem::Wrong);

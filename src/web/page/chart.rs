@@ -52,6 +52,8 @@ pub struct Chart<'a> {
     pub unit: &'a str,
     /// How many values a step has; they are stacked, the first at the bottom.
     pub series: usize,
+    /// They are not stacked: three values are the least, the likely one and the most.
+    pub is_interval: bool,
     /// The time shown.
     pub from: UnixNanos,
     /// Its end.
@@ -127,7 +129,8 @@ impl Chart<'_> {
              patternTransform=\"rotate(45)\"><rect class=\"deaf-back\" width=\"7\" height=\"7\"/>\
              <rect class=\"deaf-line\" width=\"2\" height=\"7\"/></pattern></defs>"
         )?;
-        let highest = self.steps.iter().map(Step::sum).fold(0.0, f64::max);
+        let top = |step: &Step| if self.is_interval { step.highest() } else { step.sum() };
+        let highest = self.steps.iter().map(top).fold(0.0, f64::max);
         let (ticks, top_value) = value_ticks(highest);
         for value in ticks {
             let y = round(frame.floor - value / top_value * (frame.floor - frame.top));
@@ -142,8 +145,12 @@ impl Chart<'_> {
         }
         writeln!(out, "<text class=\"unit\" x=\"{}\" y=\"12\">{}</text>", frame.left, escaped(self.unit))?;
         self.regions(out, frame, class)?;
-        for series in 0..self.series {
-            self.stack(out, frame, series, top_value)?;
+        if self.is_interval {
+            self.interval(out, frame, top_value)?;
+        } else {
+            for series in 0..self.series {
+                self.stack(out, frame, series, top_value)?;
+            }
         }
         self.marks(out, frame)?;
         self.band(out, frame)?;
@@ -210,6 +217,30 @@ impl Chart<'_> {
         if path.is_empty() { Ok(()) } else { writeln!(out, "<path class=\"s{}\" d=\"{path}\"/>", series + 1) }
     }
 
+    /// A band from the least to the most, and a line; both end where nothing is known.
+    fn interval(&self, out: &mut String, frame: &Frame, top_value: f64) -> std::fmt::Result {
+        let scale = (frame.floor - frame.top) / top_value;
+        let (mut between, mut line) = (String::new(), String::new());
+        let mut before = None;
+        for step in self.steps.iter().filter(|step| step.kind == Kind::Heard) {
+            let &[low, likely, high] = step.values.as_slice() else { continue };
+            let y = |value: f64| round(frame.floor - value * scale);
+            let (x, end) = (self.x(frame, step.start), self.x(frame, step.end));
+            write!(between, "M{x} {}H{end}V{}H{x}z", y(high), y(low))?;
+            let goes_on = before == Some(step.start);
+            if goes_on {
+                write!(line, "V{}H{end}", y(likely))?
+            } else {
+                write!(line, "M{x} {}H{end}", y(likely))?
+            }
+            before = Some(step.end);
+        }
+        if line.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "<path class=\"between\" d=\"{between}\"/>\n<path class=\"estimate\" d=\"{line}\"/>")
+    }
+
     /// The left and right edge of a step's bar.
     fn bar(&self, frame: &Frame, step: &Step) -> (f64, f64) {
         let (x, end) = (self.x(frame, step.start), self.x(frame, step.end));
@@ -262,6 +293,10 @@ impl Chart<'_> {
 impl Step {
     fn sum(&self) -> f64 {
         if self.kind == Kind::Heard { self.values.iter().sum() } else { 0.0 }
+    }
+
+    fn highest(&self) -> f64 {
+        if self.kind == Kind::Heard { self.values.iter().copied().fold(0.0, f64::max) } else { 0.0 }
     }
 }
 

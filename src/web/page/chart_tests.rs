@@ -15,6 +15,7 @@ fn drawn(steps: &[Step]) -> String {
         description: "d",
         unit: "frames a second",
         series: 2,
+        is_interval: false,
         from: UnixNanos(0),
         to,
         steps,
@@ -74,4 +75,22 @@ fn bars_stand_on_each_other_and_within_the_frame() {
     let per_unit = (frame.floor - frame.top) / top_of_scale;
     assert!((y - (frame.floor - 7.0 * per_unit)).abs() < 0.3, "{y}");
     assert!((height - 4.0 * per_unit).abs() < 0.3, "{height}");
+}
+
+#[test]
+fn an_interval_is_a_band_with_a_line_that_ends_where_nothing_is_known() {
+    let steps = [
+        step(0, Kind::Heard, &[1.0, 2.0, 4.0], None),
+        step(1, Kind::Heard, &[2.0, 3.0, 6.0], None),
+        step(2, Kind::Missing, &[], None),
+        step(3, Kind::Heard, &[0.0, 0.0, 1.0], None),
+    ];
+    let to = steps.last().unwrap().end;
+    let (from, steps) = (UnixNanos(0), &steps[..]);
+    let chart = Chart { id: "c", title: "", description: "", unit: "", series: 3, is_interval: true, from, to, steps };
+    let svg = chart.svg();
+    let svg = svg.split("</svg>").next().unwrap();
+    let path = |class: &str| svg.split(&format!("class=\"{class}\" d=\"")).nth(1).unwrap().split('"').next().unwrap();
+    assert_eq!((path("between").matches('M').count(), path("estimate").matches('M').count()), (3, 2));
+    assert!(!svg.contains("class=\"s1\""));
 }

@@ -85,6 +85,7 @@ fn make(asking: &Asking<'_>) -> Result<View, Problem> {
             step_words(step),
         )));
     }
+    view.sections.extend(super::people::sections(asking, (range, step), &span)?);
     view.sections.push(Section::Table(step_table(&asking.place, &series, &steps, listening, &step_words(step))));
     view.sections.push(Section::Table(sensor_table(&asking.place, &sensors)));
     view.sections.push(Section::Table(gap_table(
@@ -280,6 +281,7 @@ fn drawing(
         description: &description,
         unit,
         series: series.len(),
+        is_interval: false,
         from: steps.first().map_or(span.from, |step| step.start),
         to: steps.last().map_or(span.to, |step| step.end),
         steps,

@@ -5,6 +5,7 @@ mod history;
 mod lookup;
 mod networks;
 mod now;
+mod people;
 mod sensors;
 mod station;
 mod stations;

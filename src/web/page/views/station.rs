@@ -183,6 +183,7 @@ fn drawing(span: &Span, steps: &[Step], step: Duration) -> Drawing {
         description: &description,
         unit: "frames a second listened",
         series: 1,
+        is_interval: false,
         from: steps.first().map_or(span.from, |step| step.start),
         to: steps.last().map_or(span.to, |step| step.end),
         steps,
