@@ -31,6 +31,8 @@ const FAMILY: u8 = 16;
 /// Timestamps of one clock: of a tool that counts frames, and of a card that puts in its own time.
 const STILL_US: u64 = 100_000;
 const LINE_US: i64 = 10_000;
+/// So long after a timestamp, another one shows whether a clock stands still.
+const STILL_FOR: Duration = Duration::from_secs(1);
 /// Sequence numbers of one counter.
 const COUNTER: u16 = 64;
 /// Signals of one place, in dB: half of it to each side.
@@ -52,6 +54,8 @@ struct Ap {
     /// Whether a beacon of it was heard.
     beaconed: bool,
     make: u64,
+    /// A timestamp, when it was heard, and whether its clock was found to stand still.
+    clock: (u64, UnixNanos, bool),
     renamed: Times<RENAMED>,
     /// Names that it answered to and had not beaconed, and when last.
     answered: [(u64, UnixNanos); ANSWERED],
@@ -80,11 +84,21 @@ struct Make {
     again: u64,
     fresh: u64,
     family: u8,
+    /// Access points whose clock was found to stand still.
+    stopped: Times<STILL>,
 }
 
 impl Default for Make {
     fn default() -> Self {
-        Self { new: [NONE; NEW], next: 0, since: UnixNanos::NONE, again: 0, fresh: 0, family: 0 }
+        Self {
+            new: [NONE; NEW],
+            next: 0,
+            since: UnixNanos::NONE,
+            again: 0,
+            fresh: 0,
+            family: 0,
+            stopped: Times::default(),
+        }
     }
 }
 
@@ -132,9 +146,13 @@ impl Aps {
                 }
                 return;
             }
+            let stopped = ap.has_stopped(time, fresh, facts);
             let key = ap.make;
             if let Some((make, _)) = self.makes.entry(key, time) {
                 make.beacon(time, fresh, bssid, facts, ledger);
+                if stopped && let Some(first) = make.stopped.add(time, WITHIN) {
+                    flood(first, time, STILL as u64, "clocks_stand_still", facts, ledger);
+                }
             }
         } else if let Some(name) = name.filter(|name| !ap.names.contains(name)) {
             answer(ap, time, bssid, name, facts, ledger);
@@ -146,6 +164,20 @@ impl Aps {
         if let (Some(switch), Some((ap, _))) = (facts.switch_action(), self.aps.entry(bssid, time)) {
             ap.switch.action(time, switch, Subject::Address(bssid), facts.freq_mhz, mine, ledger);
         }
+    }
+}
+
+impl Ap {
+    /// Whether a beacon shows, for the first time, that its clock stands still.
+    fn has_stopped(&mut self, time: UnixNanos, fresh: bool, facts: &Facts<'_>) -> bool {
+        let Some((tsf, _)) = facts.timestamp() else { return false };
+        let (before, heard, stopped) = self.clock;
+        if !fresh && (stopped || apart(time, heard) < STILL_FOR) {
+            return false;
+        }
+        let stopped = !fresh && tsf.abs_diff(before) <= STILL_US;
+        self.clock = (tsf, time, stopped);
+        stopped
     }
 }
 

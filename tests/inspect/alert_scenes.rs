@@ -314,6 +314,21 @@ pub fn scenes() -> Vec<Scene> {
         beacons,
         made_up(100, |dice, _| Ap { sequence: 0, ..Ap::new(mac(8, 8), &format!("{:x}", dice.roll())) }),
     );
+    scene(
+        "eight networks of a toy, one address after the other, whose clock stands still",
+        beacons,
+        at_home(|air| {
+            for number in 0..8_u16 {
+                for again in 0..60_u64 {
+                    let at = seconds(8) + again * 200_000 + u64::from(number) * 9_000;
+                    let tsf = 68_719_476_736_u64.wrapping_sub(at);
+                    let bssid = mac(8, 0x1230 + number);
+                    let mut ap = Ap { tsf, sequence: 0, ..Ap::new(bssid, &format!("{number} a line of a song")) };
+                    air.beacon(at, &mut ap, &[]);
+                }
+            }
+        }),
+    );
     let provider = |spread: fn(u16) -> [u8; 6], count: u16, from_ms: fn(u16) -> u64| {
         at_home(|air| {
             let mut dice = Dice::new(77);
