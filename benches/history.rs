@@ -104,6 +104,7 @@ fn window(sensor: u64, seq: u64, stations: u64, start: UnixNanos, length: i64) -
         channels: [2_412, 2_437, 2_462].map(channel).into(),
         stations,
         vendors: Vec::new(),
+        distinct: None,
     }))
 }
 

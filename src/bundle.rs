@@ -2,7 +2,10 @@
 //! writes it, `airtally setup --bundle` reads it. It comes from outside: its size is bounded, what it does not know it
 //! refuses, and it names no path, so that it cannot say where anything is written.
 
-use crate::config::{ConfigError, Sensor, parse_sensor};
+use crate::{
+    config::{ConfigError, Sensor, parse_sensor},
+    sketch::SiteSecret,
+};
 use serde::{Deserialize, Serialize};
 use std::{fs::File, io, io::Read as _, path::Path};
 
@@ -42,6 +45,9 @@ pub struct Bundle {
     /// The operator's public key (Ed25519, PEM), for later operations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator_key: Option<String>,
+    /// The secret of the site's sketches, as a line; each sensor of a site has the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site_secret: Option<String>,
 }
 
 /// What is wrong with a bundle.
@@ -157,6 +163,14 @@ impl Bundle {
         }
         if self.operator_key.as_deref().is_some_and(|key| operator_key(key).is_err()) {
             return part("operator_key", "is no Ed25519 public key in PEM");
+        }
+        if let Some(secret) = &self.site_secret {
+            if !config.sketch.enabled {
+                return part("site_secret", "is of no use: the configuration has no sketches");
+            }
+            if secret.parse::<SiteSecret>().is_err() {
+                return part("site_secret", "is no secret of a site");
+            }
         }
         Ok(config)
     }

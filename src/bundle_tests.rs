@@ -12,11 +12,12 @@ fn bundle() -> Bundle {
     Bundle {
         schema: BUNDLE_SCHEMA.into(),
         configuration: "site = \"home\"\nsensor = \"attic\"\n[mqtt]\nusername = \"home/attic\"\n[mqtt.tls]\n".into(),
-        password: Some("secret".into()),
+        password: Some("hunter".into()),
         ca: Some(pem("CERTIFICATE")),
         certificate: Some(pem("CERTIFICATE")),
         key: Some(pem("PRIVATE KEY")),
         operator_key: Some(KEY.into()),
+        site_secret: None,
     }
 }
 
@@ -63,7 +64,7 @@ fn other_files_and_other_versions_are_refused_and_no_secret_is_repeated() {
     let text = bundle().write().unwrap();
     let newer = text.replace("bundle/1", "bundle/2").replace("password =", "passphrase =");
     let unknown = text.replace("password =", "passwort =");
-    let half = text.split_at(text.find("secret").unwrap() + 3).0.to_owned();
+    let half = text.split_at(text.find("hunter").unwrap() + 3).0.to_owned();
     for (octets, said) in [
         (newer.as_bytes(), "bundle of 'airtally.bundle/2'"),
         (unknown.as_bytes(), "unknown field `passwort`"),
@@ -73,7 +74,7 @@ fn other_files_and_other_versions_are_refused_and_no_secret_is_repeated() {
         (b"", "has no 'schema'"),
     ] {
         let error = Bundle::parse(octets).err().unwrap().to_string();
-        assert!(error.contains(said) && !error.contains("sec"), "{said}: {error}");
+        assert!(error.contains(said) && !error.contains("hun"), "{said}: {error}");
     }
     assert!(matches!(Bundle::parse(&vec![b'#'; MAX_BUNDLE as usize + 1]), Err(BundleError::TooLarge)));
 }
@@ -106,4 +107,20 @@ proptest! {
         let text = [b"schema = \"airtally.bundle/1\"\nconfiguration = \"\"\n".as_slice(), &octets].concat();
         let _ = Bundle::parse(&text);
     }
+}
+
+#[test]
+fn a_secret_of_sketches_goes_with_sketches() {
+    let secret = format!("2026-11-28 {}", "0f".repeat(32));
+    let with = |secret: &str, more: &str| {
+        let configuration = format!("{more}{}", bundle().configuration);
+        Bundle { configuration, site_secret: Some(secret.into()), ..bundle() }
+            .write()
+            .map_err(|error| error.to_string())
+    };
+    let wanted = "sketch.enabled = true\n";
+    let (read, config) = Bundle::parse(with(&secret, wanted).unwrap().as_bytes()).unwrap();
+    assert!(read.site_secret == Some(secret.clone()) && config.sketch.enabled);
+    assert!(with(&secret, "").unwrap_err().contains("the configuration has no sketches"));
+    assert!(with("2026-11-28", wanted).unwrap_err().contains("is no secret of a site"));
 }

@@ -56,6 +56,7 @@
 //! * [`flow`]: packets to flows: who spoke with whom, in bounded memory.
 //! * [`alert`]: what in the air looks like an attack, in bounded memory.
 //! * [`people`]: probe requests to an estimate of how many people are near, in bounded memory.
+//! * [`sketch`]: about how many distinct stations there were, in a form that can be merged.
 //! * [`wire`]: what travels: the messages, their JSON and their schemas.
 //! * [`nmsg`]: NMSG containers to octets and back (feature `nmsg`); [`nmsg_io`]: the files, pipes and sockets they go through.
 //! * [`spool`]: the store-and-forward log between producing a batch and delivering it.
@@ -109,6 +110,7 @@ pub mod flow;
 pub mod nmsg;
 pub mod oui;
 pub mod people;
+pub mod sketch;
 pub mod tally;
 pub mod wire;
 

@@ -15,12 +15,14 @@ use syn::{
 /// Folders that are modules of their own within another.
 const INNER: [&str; 1] = ["oui/store"];
 /// The modules that do no I/O and read no clock, beside what they use.
-const CORE: [&str; 8] = ["alert", "dot11", "flow", "nmsg", "oui", "people", "tally", "wire"];
+const CORE: [&str; 9] = ["alert", "dot11", "flow", "nmsg", "oui", "people", "sketch", "tally", "wire"];
 /// What the core may use of others: nothing here opens a file or a socket.
-const PURE_CRATES: [&str; 16] = [
+const PURE_CRATES: [&str; 18] = [
+    "base64",
     "core",
     "crc32c",
     "crc32fast",
+    "datasketches",
     "etherparse",
     "flate2",
     "hmac",

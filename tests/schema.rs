@@ -7,7 +7,9 @@
 mod records;
 
 use airtally::{
+    Mac,
     mqtt::{Leaf, Topics},
+    sketch::{SiteSecret, Sketch},
     wire::{Address, Record},
 };
 use jsonschema::Validator;
@@ -193,4 +195,32 @@ fn asyncapi_names_every_topic_and_every_schema() {
         let topic = Topics::new("{base}").of("{site}", "{sensor}", &leaf);
         assert!(text.contains(&format!("address: '{topic}'")), "docs/asyncapi.yaml leaves out {topic}");
     }
+}
+
+/// Sketches that programs in other languages read too (scripts/sketch-test): stations, the estimate, the octets.
+#[test]
+fn the_sketches_that_others_read_are_as_they_were() {
+    let key = SiteSecret::new(20_785, [1; 32]).key();
+    let of = |stations: std::ops::Range<u64>| {
+        let mut sketch = Sketch::new();
+        stations.for_each(|station| sketch.add(&key, Mac::from_u64(station)));
+        sketch
+    };
+    let mut lines =
+        String::from("# stations, estimate, octets; written by this test where AIRTALLY_WRITE_DOCUMENTS is set\n");
+    let mut line = |stations: u64, sketch: &Sketch| {
+        let octets: String = sketch.encode().iter().map(|octet| format!("{octet:02x}")).collect();
+        lines += &format!("{stations}\t{}\t{octets}\n", sketch.about().stations);
+    };
+    for stations in [0, 1, 7, 8, 50, 384, 385, 5_000, 100_000] {
+        line(stations, &of(0..stations));
+    }
+    let mut merged = of(0..70_000);
+    merged.merge(&of(30_000..100_000));
+    line(100_000, &merged);
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sketches.tsv");
+    if std::env::var_os("AIRTALLY_WRITE_DOCUMENTS").is_some() {
+        fs::write(path, &lines).unwrap();
+    }
+    assert!(fs::read_to_string(path).unwrap() == lines, "{path} is not what this version makes");
 }

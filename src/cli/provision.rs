@@ -6,6 +6,7 @@ use super::{
     setup::{SENSOR_SAMPLE, files::Document},
 };
 use crate::{
+    UnixNanos,
     bounds::Mistakes,
     bundle::operator_key,
     config::{Mqtt, Sensor, load_sensor, topic_level},
@@ -14,6 +15,7 @@ use crate::{
         folder::{Folder, FolderError, Login, Outcome, Settings, Trust},
         list::{self, Entry},
     },
+    sketch::day_of,
     units::noun,
 };
 use anyhow::Context as _;
@@ -227,6 +229,7 @@ fn settings(arguments: &ProvisionArgs, host: &str, port: Option<u16>, mqtt: &Mqt
         ingest: arguments.ingest.clone(),
         operator_key: operator_key.transpose()?,
         year: year(),
+        day: day_of(UnixNanos::now()),
     })
 }
 

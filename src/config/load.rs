@@ -92,9 +92,9 @@ impl ConfigKind {
 }
 
 /// Top-level keys that only a sensor's file has.
-const OF_SENSOR: [&str; 16] = [
+const OF_SENSOR: [&str; 17] = [
     "sensor", "label", "location", "source", "radio", "window", "tracking", "devices", "networks", "alerts", "privacy",
-    "flows", "people", "oui", "clock", "metrics",
+    "flows", "people", "sketch", "oui", "clock", "metrics",
 ];
 /// Top-level keys that only an ingest's file has.
 const OF_INGEST: [&str; 9] =

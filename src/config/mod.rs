@@ -13,6 +13,7 @@ mod radio;
 mod secret;
 mod sensor;
 mod sites;
+mod sketch;
 mod webhook;
 
 pub use flows::Flows;
@@ -26,6 +27,7 @@ pub use radio::{Order, Radio, RadioMode};
 pub use secret::{SecretError, SecretFile};
 pub use sensor::{Clock, Oui, Pace, Sensor, Source, SourceKind, Spool, Sync};
 pub use sites::Sites;
+pub use sketch::Sketch;
 pub use webhook::Webhook;
 
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! `sensor.toml`: what to listen to, how to count it, what to withhold, where to send it.
 
-use super::{Flows, Log, Metrics, Mqtt, People, Radio, mqtt::topic_level};
+use super::{Flows, Log, Metrics, Mqtt, People, Radio, Sketch, mqtt::topic_level};
 use crate::{
     alert::{self, Networks},
     bounds::{DAY, MAX_PARTS, Mistakes, SECOND},
@@ -47,6 +47,8 @@ pub struct Sensor {
     pub flows: Flows,
     /// How many people are near, by an estimate.
     pub people: People,
+    /// About how many distinct stations there were.
+    pub sketch: Sketch,
     /// The vendor registry.
     pub oui: Oui,
     /// How the time is known.
@@ -78,6 +80,7 @@ impl Default for Sensor {
             privacy: Privacy::default(),
             flows: Flows::default(),
             people: People::default(),
+            sketch: Sketch::default(),
             oui: Oui::default(),
             clock: Clock::default(),
             spool: Spool::default(),
@@ -108,6 +111,7 @@ impl Sensor {
         self.privacy.check(found);
         self.flows.check(self, found);
         self.people.check(found);
+        self.sketch.check(self, found);
         self.clock.check(found);
         self.spool.check(found);
         if let Some(metrics) = &self.metrics {

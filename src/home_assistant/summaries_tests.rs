@@ -71,6 +71,7 @@ fn window(seq: u64, end: UnixNanos, stations: Vec<Station>) -> Batch {
         channels: vec![Channel { freq_mhz: 2412, listened_ms: Some(8_000), frames: 400, bytes: 40_000 }],
         stations,
         vendors: Vec::new(),
+        distinct: None,
     }
 }
 

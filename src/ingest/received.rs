@@ -132,6 +132,7 @@ mod tests {
             channels: Vec::new(),
             stations: Vec::new(),
             vendors: Vec::new(),
+            distinct: None,
         })))
     }
 

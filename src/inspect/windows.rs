@@ -15,6 +15,7 @@ use crate::{
         identity,
         key_file::PassingKeys,
         people,
+        site_secret::SiteSecretFile,
         watch::AlertWindows,
     },
     tally::{Closed, Counter, KeyError, Naming, Tracker},
@@ -66,6 +67,9 @@ pub fn batches(
     let mut batches = Batches::new(config, registry.hash(), runs);
     let keys = Box::new(PassingKeys::default());
     let mut counter = Counter::new(counter_settings(config, false), Arc::clone(registry), Tracker::default(), keys);
+    if config.sketch.enabled {
+        counter = counter.with_sketches(Box::new(SiteSecretFile::passing(&config.spool.state_dir)));
+    }
     let mut gate = Gate::new(options)?;
     let survey = Survey::begin(&mut source);
     let verdict = survey.verdict();

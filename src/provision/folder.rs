@@ -8,11 +8,15 @@ use super::{
 };
 use crate::{
     bundle::{BUNDLE_SCHEMA, BUNDLE_START, Bundle, BundleError},
+    config::parse_sensor,
+    erase::erase,
     own_file,
+    run::site_secret::fresh,
+    sketch::SiteSecret,
 };
 use std::{
     collections::HashSet,
-    fs::DirBuilder,
+    fs::{self, DirBuilder},
     io,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
@@ -22,6 +26,8 @@ use std::{
 const MARK: &str = "# Written by airtally provision";
 /// How a file in PEM begins.
 const PEM: &str = "-----BEGIN ";
+/// How the line of a secret begins: a date of this century.
+const SECRET: &str = "20";
 
 /// What the broker's certificate is verified with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +72,8 @@ pub struct Settings {
     pub operator_key: Option<String>,
     /// The year it is.
     pub year: i16,
+    /// The UTC day it is, counted from 1970.
+    pub day: i64,
 }
 
 /// What became of a list.
@@ -217,7 +225,11 @@ impl Folder {
                 continue;
             } else {
                 outcome.made += 1;
-                let bundle = new_bundle(&user, settings, authority.as_ref(), trusted.clone(), configure(entry))?;
+                let mut bundle = new_bundle(&user, settings, authority.as_ref(), trusted.clone(), configure(entry))?;
+                let config = parse_sensor(&path, &bundle.configuration);
+                if config.is_ok_and(|config| config.sketch.enabled) {
+                    bundle.site_secret = Some(self.site_secret(&entry.site, settings.day)?);
+                }
                 let text = bundle.write().map_err(|error| FolderError::New(user.clone(), error.to_string()))?;
                 self.directory(&self.root.join("bundles"))?;
                 self.directory(path.parent().unwrap_or(&self.root))?;
@@ -282,6 +294,37 @@ impl Folder {
         self.directory(path.parent().unwrap_or(&self.root))?;
         let (certificate, key) = (own_file::beside(&path, ".pem"), own_file::beside(&path, ".key"));
         self.issued(&certificate, &key, || authority.client(user))
+    }
+
+    /// Today's secret of a site's sketches. It takes the place of the one of the day of the last run, which is overwritten: of
+    /// days before today nobody has a key then.
+    fn site_secret(&self, site: &str, day: i64) -> Result<String, FolderError> {
+        let folder = self.root.join("sites");
+        self.directory(&folder)?;
+        let path = folder.join(format!("{site}.secret"));
+        let fail = |source| FolderError::File { path: path.clone(), source };
+        let found = self.text(&path, SECRET)?;
+        let known = found.as_deref().map(str::parse::<SiteSecret>).transpose();
+        let known = known.map_err(|error| fail(io::Error::other(error)))?;
+        let today = match &known {
+            // The clock was set back: sensors are ahead of it too.
+            Some(known) if known.day() >= day => known.clone(),
+            Some(known) => (known.day()..day)
+                .try_fold(known.clone(), |secret, _| secret.on(secret.day() + 1))
+                .ok_or_else(|| fail(io::Error::other("it cannot be taken to today")))?,
+            None => fresh(day).map_err(|error| fail(io::Error::other(error)))?,
+        };
+        if known.as_ref() != Some(&today) {
+            // What the old one's octets are called while the new one takes its name.
+            let old = path.with_extension("old");
+            erase(&old).map_err(fail)?;
+            if known.is_some() {
+                fs::hard_link(&path, &old).map_err(fail)?;
+            }
+            self.put(&path, &format!("{today}\n"), SECRET)?;
+            erase(&old).map_err(fail)?;
+        }
+        Ok(today.to_string())
     }
 
     /// What an ingest logs in with; its password, if it has one.
@@ -386,7 +429,16 @@ fn new_bundle(
     let password = issued.is_none().then(passwords::fresh);
     let (certificate, key) = issued.map(|issued| (issued.certificate, issued.key)).unzip();
     let operator_key = settings.operator_key.clone();
-    Ok(Bundle { schema: BUNDLE_SCHEMA.into(), configuration, password, ca, certificate, key, operator_key })
+    Ok(Bundle {
+        schema: BUNDLE_SCHEMA.into(),
+        configuration,
+        password,
+        ca,
+        certificate,
+        key,
+        operator_key,
+        site_secret: None,
+    })
 }
 
 /// mosquitto's configuration for the fleet. It says all that the bundles depend on, so that another text is another fleet.

@@ -53,10 +53,10 @@ pub fn fresh() -> Uuid {
 }
 
 /// Whether the same content gives the same batches again: with pseudonyms it does not, because no key outlives its
-/// rotation, and two replays under one run would overwrite each other's stations by halves.
+/// rotation, and two replays under one run would overwrite each other's stations by halves; nor with sketches, whose keys go.
 #[must_use]
 pub fn is_repeatable(config: &Sensor) -> bool {
-    config.privacy.mac != PrivacyMac::Pseudonym
+    config.privacy.mac != PrivacyMac::Pseudonym && !config.sketch.enabled
 }
 
 /// The run of one pass over a file: the same whenever the same content is counted with the same settings, by the same

@@ -12,4 +12,5 @@ pub mod batches;
 pub mod identity;
 pub mod key_file;
 pub mod people;
+pub mod site_secret;
 pub mod watch;

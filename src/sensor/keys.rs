@@ -3,7 +3,7 @@
 use crate::{
     UnixNanos,
     config::Sensor,
-    run::key_file::KeyFile,
+    run::{key_file::KeyFile, site_secret::SiteSecretFile},
     tally::{rotation_index, settings::PrivacyMac},
 };
 
@@ -23,5 +23,10 @@ pub fn erase(config: &Sensor) {
     };
     if let Err(error) = erased {
         tracing::error!(%error, "an old key of pseudonyms cannot be erased; remove the file by hand");
+    }
+    let secret = SiteSecretFile::kept(&config.spool.state_dir);
+    let left = if config.sketch.enabled { Ok(()) } else { secret.leave() };
+    if let Err(error) = left {
+        tracing::error!(%error, "the secret of sketches, which are not wanted any more, cannot be erased; remove the file by hand");
     }
 }

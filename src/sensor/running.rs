@@ -19,7 +19,7 @@ use crate::{
     config::{Sensor, SourceKind},
     mqtt::{self, MqttError, PublisherSettings},
     oui::Registry,
-    run::{batches::counter_settings, key_file::PassingKeys},
+    run::{batches::counter_settings, key_file::PassingKeys, site_secret::SiteSecretFile},
     spool::{SharedSpool, SpoolError},
     tally::{Counter, Keys, Tracker, settings::PrivacyMac},
     watchdog,
@@ -186,7 +186,13 @@ impl Work {
     fn counter(&self, live: bool, tracker: Tracker) -> Counter {
         let keys: Box<dyn Keys + Send> =
             if live { Box::new(keys::file(&self.config)) } else { Box::new(PassingKeys::default()) };
-        Counter::new(counter_settings(&self.config, live), Arc::clone(&self.registry), tracker, keys)
+        let counter = Counter::new(counter_settings(&self.config, live), Arc::clone(&self.registry), tracker, keys);
+        if !self.config.sketch.enabled {
+            return counter;
+        }
+        let home = &self.config.spool.state_dir;
+        let secret = if live { SiteSecretFile::kept(home) } else { SiteSecretFile::passing(home) };
+        counter.with_sketches(Box::new(secret))
     }
 
     fn listen(

@@ -1,7 +1,7 @@
 //! Frames to closed windows: what the sensor and `inspect --window` both drive. Reads no clock, does no I/O.
 
 use super::{
-    KeyError, Keys, Tally, Tracker, Windows,
+    DayKeys, KeyError, Keys, Tally, Tracker, Windows, day_keys,
     privacy::{self, Mode, Naming},
     settings::{self, PrivacyMac},
     window::Open,
@@ -51,6 +51,8 @@ pub struct Counter {
     /// Whether the tracker has changed otherwise than by a window.
     tracker_moved: bool,
     keys: Box<dyn Keys + Send>,
+    /// Where the keys of sketches come from, where sketches are wanted.
+    day_keys: Option<Box<dyn DayKeys + Send>>,
     /// The key of the open window, and which rotation it is of.
     key: Option<(i64, [u8; 32])>,
     windows: Windows,
@@ -82,12 +84,20 @@ impl Counter {
             tracker,
             tracker_moved: false,
             keys,
+            day_keys: None,
             key: None,
             late: 0,
             mended: 0,
             without_time: 0,
             drops: (0, 0),
         }
+    }
+
+    /// Adds a sketch of its stations to each window, with keys from `keys`. Not in privacy mode `vendor`.
+    #[must_use]
+    pub fn with_sketches(mut self, keys: Box<dyn DayKeys + Send>) -> Self {
+        self.day_keys = Some(keys);
+        self
     }
 
     /// Opens the first window of a live run at `at`; does nothing if one is open. For files the first frame does it.
@@ -250,6 +260,10 @@ impl Counter {
         // A window is opened with its key; if ever not, withholding is right.
         let mode = Mode::new(privacy, key).unwrap_or(Mode::Vendor);
         let mut contents = privacy::contents(&self.tally, &self.registry, &mode, privacy.ssids, &tracked);
+        if privacy.mac != PrivacyMac::Vendor {
+            let keys = self.day_keys.as_deref_mut();
+            contents.distinct = keys.and_then(|keys| day_keys::distinct(&self.tally, open.end, keys));
+        }
         contents.capture.late = mem::take(&mut self.late);
         contents.capture.mended_times = Some(mem::take(&mut self.mended)).filter(|&mended| mended > 0);
         let (kernel, interface) = mem::take(&mut self.drops);

@@ -1,6 +1,6 @@
 //! The batch: one window of one sensor, or a part of one.
 
-use super::{Address, People};
+use super::{Address, Distinct, People};
 use crate::UnixNanos;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -222,6 +222,8 @@ pub struct Contents {
     pub vendors: Vec<Vendor>,
     /// Estimates of people, for the intervals that ended in it.
     pub people: Vec<People>,
+    /// The stations as a sketch, where that is wanted.
+    pub distinct: Option<Distinct>,
 }
 
 /// One part of one window, as published.
@@ -272,4 +274,7 @@ pub struct Batch {
     /// Estimates of people, for the intervals that ended in the window: in part 0, and in others only where that is full.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub people: Vec<People>,
+    /// All stations of the window as a sketch: in one of its parts, where the sensor sends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distinct: Option<Distinct>,
 }

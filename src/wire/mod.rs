@@ -2,6 +2,7 @@
 //!
 //! * `batch`: a window of a sensor; `split`: its parts; `address`: how a station is named; `exposure`: what records tell; `ssid`: how a network is.
 //! * `alert`: one attack, from its first sign to its last; `alerts`: what changed of them in a window.
+//! * `distinct`: a window's stations as a sketch.
 //! * `flow`: who spoke with whom, and what a window has of that; `people`: an estimate of how many were near.
 //! * `gap`: a declared loss of windows; `record`: a part of a window or a gap, as spool and sinks carry them.
 //! * `status`: how a sensor or an ingest is; `meaning`: the same in words; `remarks`: what an operator of many looks for; `info`: what a sensor is; `event`: what happened to it.
@@ -15,6 +16,7 @@ mod address;
 mod alert;
 mod alerts;
 mod batch;
+mod distinct;
 mod event;
 mod exposure;
 mod flow;
@@ -38,6 +40,7 @@ pub use alerts::Alerts;
 pub use batch::{
     BATCH_SCHEMA, Batch, Capture, Channel, Contents, Identity, Role, STAMPING, Signal, Station, TimeSource, Vendor,
 };
+pub use distinct::Distinct;
 pub use event::{EVENT_SCHEMA, Event, EventMessage};
 pub use exposure::{Addresses, Exposure};
 pub use flow::{FLOW_SCHEMA, FlowContents, FlowRow, FlowSum, Flows, Metered, PacketSum, PortClass};

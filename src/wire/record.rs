@@ -55,6 +55,9 @@ impl Record {
                 if (batch.part == 0) != batch.capture.is_some() {
                     return Err(DecodeError::Impossible("'capture' belongs to part 0 and to no other"));
                 }
+                if batch.distinct.as_ref().is_some_and(|distinct| distinct.sketch().is_none()) {
+                    return Err(DecodeError::Impossible("'distinct' is no sketch"));
+                }
                 Ok(Self::Batch(Box::new(batch)))
             }
             FLOW_SCHEMA => {

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, io, mem};
 /// Divides one window into parts of at most `max_bytes` of JSON each.
 ///
 /// Part 0 alone carries the window-wide counts; estimates of people, stations, then vendors, are divided over the parts in their
-/// order, so sums over the parts are those of the window. There is always a part 0. Only what cannot be divided (the
+/// order, so sums over the parts are those of the window. A sketch is in the last of these parts. There is always a part 0. Only what cannot be divided (the
 /// window-wide counts, or a single station) may exceed the bound, and with `max_bytes` of 16 KiB or more neither
 /// does: channels, subtypes and network names are bounded where they are counted.
 #[must_use]
@@ -21,7 +21,7 @@ pub fn split(
     contents: Contents,
     max_bytes: usize,
 ) -> Vec<Batch> {
-    let Contents { capture, subtypes, channels, stations, vendors, people } = contents;
+    let Contents { capture, subtypes, channels, stations, vendors, people, distinct } = contents;
     let empty = || Batch {
         schema: BATCH_SCHEMA.into(),
         identity: identity.clone(),
@@ -41,6 +41,7 @@ pub fn split(
         stations: Vec::new(),
         vendors: Vec::new(),
         people: Vec::new(),
+        distinct: None,
     };
     let of_people = if people.is_empty() { 0 } else { r#","people":[]"#.len() };
     let lists = r#","vendors":[]"#.len() + of_people;
@@ -64,6 +65,14 @@ pub fn split(
             PartRow::Vendor(vendor) => part.vendors.push(vendor),
             PartRow::People(people) => part.people.push(people),
         }
+    }
+    if let Some(distinct) = distinct {
+        let sketch_len = encoded_len(&distinct) + r#","distinct":"#.len();
+        let has_no_row = part.people.is_empty() && part.stations.is_empty() && part.vendors.is_empty();
+        if len + sketch_len > max_bytes && !(has_no_row && part.capture.is_none()) {
+            parts.push(mem::replace(&mut part, empty()));
+        }
+        part.distinct = Some(distinct);
     }
     parts.push(part);
     number_parts(&mut parts, &mut [], &mut []);

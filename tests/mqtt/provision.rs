@@ -413,3 +413,45 @@ fn a_real_sensor_logs_in_by_password() {
 fn a_real_sensor_logs_in_by_certificate() {
     a_real_sensor("certificate");
 }
+
+#[test]
+fn sensors_of_a_site_get_one_secret_of_sketches() {
+    let dir = tempfile::tempdir().unwrap();
+    let common = dir.path().join("common.toml");
+    fs::write(&common, "[sketch]\nenabled = true\n").unwrap();
+    fs::write(dir.path().join("list.csv"), list(3)).unwrap();
+    let more = ["--config", common.to_str().unwrap()];
+    let output = provision(dir.path(), 1883, &more);
+    assert!(output.status.success(), "{}", said(&output));
+    let secret = |number: usize| {
+        let path = dir.path().join(format!("fleet/bundles/{}/pi-{number:03}.bundle", site(number)));
+        Bundle::read(&path).unwrap().0.site_secret.unwrap()
+    };
+    assert_eq!(secret(0), secret(2));
+    assert_ne!(secret(0), secret(1));
+    // Days later, another sensor of the shop: the folder has that day's secret alone, and its sensors come to the same.
+    let kept = dir.path().join("fleet/sites/shop.secret");
+    assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
+    let parse = |text: &str| text.parse::<airtally::sketch::SiteSecret>().unwrap();
+    let first = airtally::sketch::SiteSecret::new(parse(&secret(0)).day() - 3, [9; 32]);
+    fs::write(&kept, format!("{first}\n")).unwrap();
+    fs::write(dir.path().join("list.csv"), list(5)).unwrap();
+    let output = provision(dir.path(), 1883, &more);
+    assert!(output.status.success(), "{}", said(&output));
+    let today = first.on(parse(&secret(0)).day()).unwrap();
+    assert!(parse(&secret(4)) == today);
+    assert!(parse(&fs::read_to_string(&kept).unwrap()) == today);
+    assert!(!dir.path().join("fleet/sites/shop.old").exists());
+    // A machine that becomes one of them.
+    let root = dir.path().join("machine");
+    for folder in ["etc/airtally", "var/lib/airtally"] {
+        fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    let bundle = dir.path().join("fleet/bundles/shop/pi-000.bundle");
+    let output =
+        airtally(&["setup", "--bundle", bundle.to_str().unwrap(), "--root", root.to_str().unwrap(), "--no-start"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let written = root.join("var/lib/airtally/site.secret");
+    assert_eq!(fs::read_to_string(&written).unwrap().trim_end(), secret(0));
+    assert_eq!(fs::metadata(&written).unwrap().permissions().mode() & 0o777, 0o600);
+}

@@ -148,6 +148,7 @@ pub fn window(sensor: &str, run: Uuid, seq: u64, start: UnixNanos, seconds: u64,
         channels: vec![heard(2_412, frames - 1), heard(5_180, 1)],
         stations,
         vendors: Vec::new(),
+        distinct: None,
     }
 }
 

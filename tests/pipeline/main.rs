@@ -4,6 +4,7 @@
 mod alerts;
 mod bad_input;
 mod commits;
+mod distinct;
 mod divided;
 mod faults;
 mod flows;

@@ -118,7 +118,7 @@ async fn a_history_from_before_flows_takes_them() {
     let windows: Vec<_> = records.iter().filter(|record| !matches!(record, Record::Flows(_))).cloned().collect();
     Sqlite::open(&config).unwrap().store(&windows).await.unwrap();
     let before = totals(&path);
-    let tables = "DROP TABLE flows; DROP TABLE flow_sums; DROP TABLE flow_windows; DROP TABLE alerts; DROP TABLE people; PRAGMA user_version = 2;";
+    let tables = "DROP TABLE flows; DROP TABLE flow_sums; DROP TABLE flow_windows; DROP TABLE alerts; DROP TABLE people; DROP TABLE sketches; PRAGMA user_version = 2;";
     Connection::open(&path).unwrap().execute_batch(tables).unwrap();
     let mut sink = Sqlite::open(&config).unwrap();
     assert_eq!(totals(&path), before);
@@ -147,7 +147,7 @@ async fn a_history_from_before_alerts_takes_them_whatever_their_order_and_howeve
     let others: Vec<_> = records.iter().filter(|record| !matches!(record, Record::Alerts(_))).cloned().collect();
     Sqlite::open(&config).unwrap().store(&others).await.unwrap();
     let before = totals(&path);
-    let tables = "DROP TABLE alerts; DROP TABLE people; PRAGMA user_version = 3;";
+    let tables = "DROP TABLE alerts; DROP TABLE people; DROP TABLE sketches; PRAGMA user_version = 3;";
     Connection::open(&path).unwrap().execute_batch(tables).unwrap();
     let mut sink = Sqlite::open(&config).unwrap();
     assert_eq!(totals(&path), before);
@@ -189,7 +189,7 @@ async fn a_history_from_before_estimates_of_people_takes_them_whatever_their_ord
     }
     Sqlite::open(&config).unwrap().store(&others).await.unwrap();
     let before = totals(&path);
-    Connection::open(&path).unwrap().execute_batch("DROP TABLE people; PRAGMA user_version = 4;").unwrap();
+    Connection::open(&path).unwrap().execute_batch("DROP TABLE people; DROP TABLE sketches; PRAGMA user_version = 4;").unwrap();
     let mut sink = Sqlite::open(&config).unwrap();
     assert_eq!(totals(&path), before);
     // Those of one sensor and interval that could tell, of whichever run.

@@ -37,6 +37,7 @@ fn window(run: Uuid, seq: u64, held: bool) -> NewEntry {
         channels: Vec::new(),
         stations: vec![station(began + GUESS + 3 * SECOND)],
         vendors: Vec::new(),
+        distinct: None,
     };
     let entry = NewEntry::encode(&Record::Batch(Box::new(batch))).unwrap();
     NewEntry { held: held.then_some(Held { boot: BOOT, start: began }), ..entry }

@@ -181,6 +181,7 @@ pub fn heard(seq: u64, mac: Address, role: Role, names: usize) -> NewEntry {
         channels: Vec::new(),
         stations: vec![station],
         vendors: Vec::new(),
+        distinct: None,
     };
     NewEntry::encode(&Record::Batch(Box::new(batch))).unwrap()
 }

@@ -182,6 +182,7 @@ fn window() -> impl Strategy<Value = Vec<Batch>> {
                 end: UnixNanos(0),
                 clock: if last { TimeSource::Capture } else { TimeSource::System },
                 last,
+                distinct: None,
                 capture: (part == 0).then(|| capture.clone()),
                 stamping: None,
                 subtypes: if part == 0 { [("0x0008".to_owned(), 3)].into() } else { BTreeMap::new() },
@@ -385,6 +386,7 @@ pub fn simple(site: &str, sensor: &str, seq: u64, station: Station) -> Batch {
         stations: vec![station],
         vendors: Vec::new(),
         people: Vec::new(),
+        distinct: None,
     }
 }
 

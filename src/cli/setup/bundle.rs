@@ -18,6 +18,7 @@ use crate::{
         nl80211::Kernel,
         select::{Wanted, choose},
     },
+    run::site_secret::FILE_NAME,
 };
 use anyhow::{Context as _, bail};
 use std::path::Path;
@@ -168,6 +169,11 @@ fn write(plan: &mut Plan, bundle: &Bundle, config: &Sensor) -> anyhow::Result<Mq
     mqtt.tls = tls;
     if let Some(key) = &bundle.operator_key {
         public(plan, "operator.pub", key)?;
+    }
+    if let Some(secret) = &bundle.site_secret {
+        // Not below /etc: the daemon puts the next day's in its place.
+        let state = plan.at(&config.spool.state_dir.join(FILE_NAME).to_string_lossy());
+        plan.secret(state, secret, Readers::User("airtally"))?;
     }
     let text = document.whole();
     parse_sensor(&path, &text)?;

@@ -32,6 +32,7 @@ pub(super) fn shell(alerts: &Alerts) -> Batch {
         stations: Vec::new(),
         vendors: Vec::new(),
         people: Vec::new(),
+        distinct: None,
     }
 }
 

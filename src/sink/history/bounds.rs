@@ -4,6 +4,7 @@ use super::{
     coarse::{self, Coarse},
     people,
     roll::roll,
+    sketches::{self, HOUR, MINUTE},
 };
 use crate::{UnixNanos, config};
 use rusqlite::{Transaction, params};
@@ -38,6 +39,9 @@ pub(super) fn expire(transaction: &Transaction<'_>, config: &config::Sqlite, now
         let sql = format!("SELECT id FROM {} WHERE stored_ns < ?1 ORDER BY stored_ns LIMIT ?2", tier.table());
         forget(transaction, tier, &ids(transaction, &sql, before(age), EXPIRED_AT_ONCE)?)?;
     }
+    for (seconds, age) in [(MINUTE, config.minutes), (HOUR, config.hours)] {
+        sketches::forget(transaction, seconds, before(age), EXPIRED_AT_ONCE)?;
+    }
     transaction.prepare_cached("DELETE FROM gaps WHERE stored_ns < ?1")?.execute([before(config.hours)])?;
     transaction.prepare_cached("DELETE FROM alerts WHERE stored_ns < ?1")?.execute([before(config.hours)])?;
     transaction.prepare_cached("DELETE FROM people WHERE stored_ns < ?1")?.execute([before(config.hours)])?;
@@ -52,8 +56,16 @@ pub(super) fn evict(transaction: &Transaction<'_>, used: u64, now: UnixNanos) ->
     }
     let minutes = coarse::progress(transaction, "minutes")?.max(0);
     let hours = coarse::progress(transaction, "hours")?.max(0);
-    let windows = i64::try_from(used).unwrap_or(i64::MAX).saturating_sub(minutes).saturating_sub(hours);
-    // Shares of the file: a quarter for windows, three eighths each for minutes and hours.
+    let distinct = sketches::size(transaction)?;
+    let windows = i64::try_from(used).unwrap_or(i64::MAX).saturating_sub(minutes + hours + distinct);
+    // Sketches give way first while they have more than an eighth of the file. Shares of the rest: a quarter for windows, three eighths each for minutes and hours.
+    if distinct > i64::try_from(used / 8).unwrap_or(i64::MAX) {
+        for seconds in [MINUTE, HOUR] {
+            if sketches::forget(transaction, seconds, i64::MAX, EVICTED_AT_ONCE)? {
+                return Ok(true);
+            }
+        }
+    }
     let mut shares = [(windows / 2, None), (minutes / 3, Some(Coarse::Minutes)), (hours / 3, Some(Coarse::Hours))];
     shares.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
     for (_, tier) in shares {

@@ -28,6 +28,7 @@ pub(super) fn shell(flows: &Flows) -> Batch {
         stations: Vec::new(),
         vendors: Vec::new(),
         people: Vec::new(),
+        distinct: None,
     }
 }
 

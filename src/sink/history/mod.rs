@@ -19,6 +19,7 @@ mod range;
 mod raw;
 mod read;
 mod roll;
+mod sketches;
 mod station;
 mod store;
 

@@ -1,7 +1,7 @@
 //! The SQLite sink: the embedded history, bounded in size and age. Owns the writing side: `roll` makes the
 //! coarser tiers, `bounds` says what gives way. Tables and views: `schema.sql`, `tiers.sql`.
 
-use super::{alerts, bounds, coarse, counts::Kinds, flows, people, roll};
+use super::{alerts, bounds, coarse, counts::Kinds, flows, people, roll, sketches};
 use crate::{
     UnixNanos, config,
     sink::{
@@ -31,6 +31,7 @@ pub(super) const HISTORY: FileMark = FileMark {
         include_str!("flows.sql"),
         include_str!("alerts.sql"),
         include_str!("people.sql"),
+        include_str!("sketches.sql"),
     ],
     // Version 1 kept windows for 30 days where the configuration did not say.
     upgrades: &[
@@ -41,6 +42,8 @@ pub(super) const HISTORY: FileMark = FileMark {
         &[include_str!("alerts.sql")],
         // Version 4 had no estimates of people.
         &[include_str!("people.sql")],
+        // Version 5 had no sketches.
+        &[include_str!("sketches.sql")],
     ],
 };
 
@@ -202,6 +205,7 @@ impl Writer {
                 Record::Batch(batch) => {
                     if let Some(window) = store_part(&transaction, batch, now)? {
                         store_rows(&transaction, batch, window)?;
+                        sketches::store(&transaction, batch, now)?;
                     }
                     people::store(&transaction, batch, now)?;
                 }

@@ -69,6 +69,7 @@ fn window(seq: u64, stations: u64) -> Record {
         stations: (0..stations).map(station).collect(),
         vendors: Vec::new(),
         people: Vec::new(),
+        distinct: None,
     }))
 }
 

@@ -9,10 +9,11 @@ use crate::{
     Mac,
     sink::history::{
         Counts, History, Paging, Range, Scope,
-        query::{StationFilter, StationSort},
+        query::{StationFilter, StationSort, Untold},
     },
+    sketch::{DayKey, SiteSecret, Sketch},
     units::Bytes,
-    wire::{BATCH_SCHEMA, Capture, Channel, Identity, Role, Signal, Station, TimeSource, Vendor},
+    wire::{BATCH_SCHEMA, Capture, Channel, Distinct, Identity, Role, Signal, Station, TimeSource, Vendor},
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -112,6 +113,7 @@ fn part(sensor: u8, seq: u64, part: u32, parts: u32, seed: u64) -> Batch {
         stations,
         vendors: if whole { vec![withheld] } else { Vec::new() },
         people: Vec::new(),
+        distinct: None,
     }
 }
 
@@ -274,4 +276,78 @@ fn minutes_and_hours_name_tracked_stations_and_access_points_alone() {
         let unnamed = batch.stations.len() as u64 - named.len() as u64;
         assert_eq!(detail.other.stations + detail.randomised.stations, unnamed);
     }
+}
+
+/// A window of `sensor` that heard these stations.
+fn heard(site: &str, sensor: u8, seq: u64, key: &DayKey, stations: std::ops::Range<u64>) -> Record {
+    let mut batch = part(sensor, seq, 0, 1, 0);
+    batch.identity.site = site.into();
+    let mut sketch = Sketch::new();
+    stations.for_each(|station| sketch.add(key, Mac::from_u64(station)));
+    batch.distinct = Some(Distinct::new(key, &sketch));
+    Record::Batch(Box::new(batch))
+}
+
+#[test]
+fn distinct_stations_are_merged_over_windows_and_sensors_and_never_over_keys() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("history.sqlite");
+    let mut writer = writer(&path);
+    let secret = SiteSecret::new(19_675, [1; 32]);
+    let (today, tomorrow) = (secret.key(), secret.on(19_676).unwrap().key());
+    let shop = SiteSecret::new(19_675, [2; 32]).key();
+    let at = |seconds: u64| UnixNanos(NOON + i64::try_from(seconds).unwrap() * SECOND);
+    let windows = [
+        heard("home", 1, 0, &today, 0..100),
+        heard("home", 1, 1, &today, 50..150),
+        heard("home", 2, 7, &today, 100..200), // the second minute
+        heard("home", 1, 400, &today, 0..300), // the second hour
+        heard("shop", 3, 0, &shop, 0..40),
+        heard("home", 1, 3_600, &tomorrow, 0..10),
+    ];
+    writer.store(&windows, at(100)).unwrap();
+    // Once more, as a replay does.
+    writer.store(&windows, at(110)).unwrap();
+    let told = |from: u64, to: u64, step: Option<Duration>, site: Option<&str>| {
+        let scope = Scope { site: site.map(str::to_owned), sensor: None };
+        let history = History::open(&path).unwrap();
+        let rows = history.distinct(Range { from: at(from), to: at(to) }, step, &scope).unwrap().items;
+        rows.into_iter().map(|row| (row.site, row.sensors, row.stations, row.untold)).collect::<Vec<_>>()
+    };
+    let row = |site: &str, sensors, stations, untold| (site.to_owned(), sensors, stations, untold);
+    assert_eq!(told(0, 60, None, Some("home")), [row("home", 1, Some(150), None)]);
+    assert_eq!(told(0, 3_600, None, None), [row("home", 2, Some(200), None), row("shop", 1, Some(40), None)]);
+    assert_eq!(told(0, 7_200, Some(HOUR), Some("home")).len(), 2);
+    // A minute, an hour and a minute.
+    assert_eq!(told(60, 7_260, None, Some("home")), [row("home", 2, Some(300), None)]);
+    let several = Some(Untold::SeveralKeys);
+    assert_eq!(told(0, 40_000, None, Some("home")), [row("home", 2, None, several)]);
+    assert_eq!(told(9_000, 30_000, None, None), []);
+    // The minutes are gone.
+    writer.store(&[heard("home", 1, 4_000, &tomorrow, 0..10)], at(200 + 3 * 3_600)).unwrap();
+    assert_eq!(told(0, 3_600, None, Some("home")), [row("home", 2, Some(200), None)]);
+    assert_eq!(told(0, 60, None, Some("home")), [row("home", 0, None, Some(Untold::WholeHoursOnly))]);
+}
+
+#[test]
+fn in_a_full_history_sketches_give_way_first() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("history.sqlite");
+    let mut writer = writer(&path);
+    writer.config.max_bytes = Bytes(2 << 20);
+    let key = SiteSecret::new(19_675, [1; 32]).key();
+    let Record::Batch(first) = heard("home", 1, 0, &key, 0..1_000) else { panic!("a batch") };
+    for seq in 0..900 {
+        let mut batch = part(1, seq * 6, 0, 1, 0);
+        batch.distinct.clone_from(&first.distinct);
+        writer.store(&[Record::Batch(Box::new(batch))], UnixNanos(NOON)).unwrap();
+    }
+    let sum = |sql: &str| writer.connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    let octets = sum("SELECT sum(length(sketch) + 120) FROM sketches");
+    assert_eq!(octets, sum("SELECT value FROM progress WHERE key = 'sketches'"));
+    let used = (sum("PRAGMA page_count") - sum("PRAGMA freelist_count")) * 4_096;
+    assert!(used <= 2 << 20 && octets > used / 8, "{octets} of {used}");
+    let left = sum("SELECT count(*) FROM sketches WHERE seconds = 60");
+    assert!(left < 800 && left > 50, "{left}");
+    assert_eq!(sum("SELECT count(*) FROM windows"), 900);
 }

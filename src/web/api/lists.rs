@@ -1,4 +1,4 @@
-//! Lists: sensors, stations, networks, vendors, gaps, flows, alerts, people.
+//! Lists: sensors, stations, networks, vendors, gaps, flows, alerts, people, distinct stations.
 
 use super::{Api, answer::Problem, exposure::Expected, parameters::Asked};
 use crate::{
@@ -143,6 +143,7 @@ const NETWORK_COLUMNS: &[&str] = &[
 const VENDOR_COLUMNS: &[&str] = &["vendor", "randomised", "station_windows", "frames_sent", "bytes_sent"];
 const GAP_COLUMNS: &[&str] = &["site", "sensor", "run", "reason", "first_seq", "last_seq", "start", "end", "frames"];
 
+const DISTINCT_COLUMNS: &[&str] = &["site", "from", "to", "sensors", "stations", "low", "high", "untold"];
 const FLOW_COLUMNS: &[&str] = &[
     "site",
     "sensor",
@@ -324,6 +325,12 @@ pub(super) fn gaps(api: &Api, asked: &Asked<'_>) -> Result<Response, Problem> {
     let (_, order) = asked.sort("start");
     let page = history.gaps(asked.range, &asked.scope, order, &asked.paging())?;
     Ok(asked.list(&page, &Expected::new(&history, asked.range, &asked.scope)?.in_all(), GAP_COLUMNS))
+}
+
+pub(super) fn distinct(api: &Api, asked: &Asked<'_>) -> Result<Response, Problem> {
+    let history = api.open()?;
+    let page = history.distinct(asked.range, asked.step, &asked.scope)?;
+    Ok(asked.list(&page, &Expected::new(&history, asked.range, &asked.scope)?.in_all(), DISTINCT_COLUMNS))
 }
 
 pub(super) fn flows(api: &Api, asked: &Asked<'_>) -> Result<Response, Problem> {

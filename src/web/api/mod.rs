@@ -186,9 +186,20 @@ const PEOPLE: Endpoint = Endpoint {
     answer: lists::people,
 };
 
+const DISTINCT: Endpoint = Endpoint {
+    path: "/api/v1/distinct",
+    id: "distinct",
+    about: "About how many distinct stations each site had, as far as its sensors send sketches; with 'step' in steps. More than \
+            one UTC day is not told: sketches of two days cannot be merged.",
+    parameters: &[P::STEP],
+    items: &[item::<query::DistinctRow>],
+    is_one: false,
+    answer: lists::distinct,
+};
+
 /// All of them.
-const ENDPOINTS: [&Endpoint; 11] =
-    [&SENSORS, &STATIONS, &STATION, &NETWORKS, &VENDORS, &CHANNELS, &WINDOWS, &GAPS, &FLOWS, &ALERTS, &PEOPLE];
+const ENDPOINTS: [&Endpoint; 12] =
+    [&SENSORS, &STATIONS, &STATION, &NETWORKS, &VENDORS, &CHANNELS, &WINDOWS, &GAPS, &FLOWS, &ALERTS, &PEOPLE, &DISTINCT];
 
 macro_rules! routes {
     ($($endpoint:ident),*) => {
@@ -201,7 +212,7 @@ macro_rules! routes {
 
 /// The API's routes, for who may see what sensors heard.
 pub const ROUTES: &[Route<Api>] =
-    routes!(SENSORS, STATIONS, STATION, NETWORKS, VENDORS, CHANNELS, WINDOWS, GAPS, FLOWS, ALERTS, PEOPLE);
+    routes!(SENSORS, STATIONS, STATION, NETWORKS, VENDORS, CHANNELS, WINDOWS, GAPS, FLOWS, ALERTS, PEOPLE, DISTINCT);
 
 fn answer(api: &Api, request: &Request, endpoint: &Endpoint) -> Response {
     let asked = Asked::read(request, endpoint.parameters, (api.clock)()).map_err(Problem::Wrong);

@@ -3,6 +3,7 @@
 
 mod alerts;
 mod channels;
+mod distinct;
 mod flows;
 mod gaps;
 mod networks;
@@ -15,6 +16,7 @@ mod windows;
 
 pub use alerts::{AlertFilter, AlertRow, AlertSeen, AlertState};
 pub use channels::{ChannelRow, ChannelStep};
+pub use distinct::{DistinctRow, Untold};
 pub use flows::{FlowFilter, FlowRow};
 pub use gaps::GapRow;
 pub use networks::{NetworkRow, NetworkSort};

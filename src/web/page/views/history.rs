@@ -2,9 +2,10 @@
 
 use super::gap_table;
 use crate::{
+    UnixNanos,
     sink::history::{
-        Counts, Crowd, Order, Paging,
-        query::{SensorRow, SeriesRow},
+        Counts, Crowd, Order, Paging, Range,
+        query::{DistinctRow, SensorRow, SeriesRow, Untold},
     },
     web::page::{
         asking::{Asking, Maker, Problem, aligned},
@@ -61,6 +62,7 @@ fn make(asking: &Asking<'_>) -> Result<View, Problem> {
         return Ok(view);
     }
     view.facts = facts(&sum, &sensors, expected, &span, deaf);
+    view.facts.extend(distinct(&history.distinct(last_day(range), None, &scope)?.items, range));
     if sum.windows > 0 {
         view.sections.push(Section::Chart(drawing(
             ("stations", "Stations in a window, by kind", "stations, mean of a window"),
@@ -182,6 +184,46 @@ fn headline(sum: &Counts, expected: u64, span: &Span, (gaps, deaf, missing): (u6
         }
     }
     (words + ".", level)
+}
+
+/// What of a range is in its last UTC day: of more than one, no number of distinct stations can be told.
+fn last_day(range: Range) -> Range {
+    const DAY: i64 = 86_400_000_000_000;
+    let midnight = range.to.0.saturating_sub(1).div_euclid(DAY).saturating_mul(DAY);
+    Range { from: range.from.max(UnixNanos(midnight)), to: range.to }
+}
+
+/// About how many distinct stations each site had, where sensors send sketches.
+fn distinct(rows: &[DistinctRow], asked: Range) -> Option<Fact> {
+    let first = rows.first()?;
+    let since = if first.from > asked.from { "since midnight (UTC); " } else { "" };
+    let (value, note) = match (rows, first.stations, first.low.zip(first.high)) {
+        ([_], Some(stations), Some((low, high))) => (
+            text::count(stations),
+            format!(
+                "{since}{} to {}, from {}",
+                text::count(low),
+                text::count(high),
+                text::counted(first.sensors, "sensor", "sensors")
+            ),
+        ),
+        ([_], ..) => {
+            let why = match first.untold {
+                Some(Untold::WholeHoursOnly) => "of this time whole hours alone are kept",
+                _ => "the sensors of the site have not one secret",
+            };
+            (text::UNKNOWN.to_owned(), why.to_owned())
+        }
+        _ => {
+            let of_site = |row: &DistinctRow| {
+                format!("{}: {}", row.site, row.stations.map_or_else(|| text::UNKNOWN.to_owned(), text::count))
+            };
+            let some: Vec<String> = rows.iter().take(5).map(of_site).collect();
+            let more = if rows.len() > 5 { ", and more" } else { "" };
+            (text::counted(rows.len() as u64, "site", "sites"), format!("{since}{}{more}", some.join(", ")))
+        }
+    };
+    Some(Fact { label: "Distinct stations, about".to_owned(), value, note, ..Fact::default() })
 }
 
 fn facts(sum: &Counts, sensors: &[SensorRow], expected: u64, span: &Span, deaf: u64) -> Vec<Fact> {
