@@ -28,6 +28,10 @@ const RECEIVE_MAXIMUM: u16 = 100;
 /// Messages that are committed at once, however short the last commit is ago: half of what mosquitto sends ahead unless told
 /// otherwise (`max_inflight_messages`), so that it always has something to send.
 const COMMIT_AT: usize = 10;
+/// What comes so soon after an acknowledgement had been waiting for it.
+const SOON: Duration = Duration::from_millis(100);
+/// A pause in what comes, in which the broker had nothing to send, or waited for an acknowledgement.
+const SILENCE: Duration = Duration::from_secs(1);
 /// Octets of payloads that are committed at once.
 const COMMIT_BYTES: usize = 16 << 20;
 /// Largest packet taken: the largest `mqtt.max_message` a sensor can be given, and room for its header.
@@ -154,7 +158,42 @@ struct Subscriber<I> {
     /// When the inbox last committed.
     committed: Option<Instant>,
     logged: Quiet,
+    ahead: Ahead,
     foreign: Foreign,
+}
+
+/// How many messages the broker sends ahead of acknowledgements, as far as that shows: ejabberd sends one, and would be held up
+/// for as long as a commit may wait. It shows when nothing comes for a while, and the next message as soon as there is an
+/// acknowledgement.
+#[derive(Default)]
+struct Ahead {
+    /// When the last message came.
+    came: Option<Instant>,
+    /// Messages that were acknowledged after a silence, and when; until the next one comes.
+    acknowledged: Option<(usize, Instant)>,
+    /// The broker sends no more than so many.
+    most: Option<usize>,
+}
+
+impl Ahead {
+    fn acknowledged(&mut self, now: Instant, messages: usize) {
+        let was_silent = self.came.is_some_and(|came| now.saturating_duration_since(came) >= SILENCE);
+        self.acknowledged = was_silent.then_some((messages, now));
+    }
+
+    /// Messages came, after which so many wait for their acknowledgement. Whether the broker sends nothing more before that.
+    fn came(&mut self, now: Instant, held: usize) -> bool {
+        if let Some((messages, at)) = self.acknowledged.take()
+            && now.saturating_duration_since(at) < SOON
+        {
+            self.most = Some(messages);
+        }
+        self.came = Some(now);
+        if self.most.is_some_and(|most| held > most) {
+            self.most = None;
+        }
+        self.most == Some(held)
+    }
 }
 
 /// Sites that are not ours, and that the broker's session for us is still subscribed to: from before the configuration was
@@ -207,6 +246,7 @@ pub async fn subscribe<I: Inbox>(
         known: false,
         twin: Twin::new(),
         committed: None,
+        ahead: Ahead::default(),
         foreign: Foreign::default(),
         logged: Quiet::default(),
     };
@@ -423,7 +463,11 @@ impl<I: Inbox> Subscriber<I> {
         if receipt == Receipt::Done {
             uncommitted.acknowledge(link);
         }
-        let much = receipt == Receipt::Urgent || uncommitted.messages >= COMMIT_AT || uncommitted.bytes >= COMMIT_BYTES;
+        let waits = self.ahead.came(Instant::now(), uncommitted.held.len());
+        let much = receipt == Receipt::Urgent
+            || uncommitted.messages >= COMMIT_AT
+            || uncommitted.bytes >= COMMIT_BYTES
+            || waits;
         if much || self.commit_due() <= Instant::now() {
             self.settle(link, uncommitted).await?;
         }
@@ -459,7 +503,9 @@ impl<I: Inbox> Subscriber<I> {
         }
         let committed = self.commit().await;
         committed.map_err(|error| format!("cannot take messages from the broker: {error}"))?;
+        let held = uncommitted.held.len();
         uncommitted.acknowledge(link);
+        self.ahead.acknowledged(Instant::now(), held);
         Ok(())
     }
 
@@ -543,5 +589,30 @@ async fn next(left: &mut Option<Signal<Said>>, link: &mut Connection<Said>) -> S
     match left.take() {
         Some(signal) => signal,
         None => link.next().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_that_waits_for_each_acknowledgement_is_not_kept_waiting() {
+        let (mut ahead, start) = (Ahead::default(), Instant::now());
+        let at = |millis| start + Duration::from_millis(millis);
+        // The first is committed at once, and the second comes then, as it may from any broker.
+        assert!(!ahead.came(at(0), 1));
+        ahead.acknowledged(at(5), 1);
+        assert!(!ahead.came(at(10), 1));
+        // Nothing more comes until a commit is due, and then the next does.
+        ahead.acknowledged(at(30_000), 1);
+        assert!(ahead.came(at(30_005), 1));
+        ahead.acknowledged(at(30_010), 1);
+        assert!(ahead.came(at(40_000), 1));
+        // More than one at a time: it is not that kind of broker.
+        assert!(!ahead.came(at(40_001), 2) && !ahead.came(at(40_002), 1));
+        // A message that comes some time after an acknowledgement had not waited for it.
+        ahead.acknowledged(at(70_000), 1);
+        assert!(!ahead.came(at(70_500), 1));
     }
 }

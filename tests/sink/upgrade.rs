@@ -189,7 +189,10 @@ async fn a_history_from_before_estimates_of_people_takes_them_whatever_their_ord
     }
     Sqlite::open(&config).unwrap().store(&others).await.unwrap();
     let before = totals(&path);
-    Connection::open(&path).unwrap().execute_batch("DROP TABLE people; DROP TABLE sketches; PRAGMA user_version = 4;").unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("DROP TABLE people; DROP TABLE sketches; PRAGMA user_version = 4;")
+        .unwrap();
     let mut sink = Sqlite::open(&config).unwrap();
     assert_eq!(totals(&path), before);
     // Those of one sensor and interval that could tell, of whichever run.

@@ -198,8 +198,9 @@ const DISTINCT: Endpoint = Endpoint {
 };
 
 /// All of them.
-const ENDPOINTS: [&Endpoint; 12] =
-    [&SENSORS, &STATIONS, &STATION, &NETWORKS, &VENDORS, &CHANNELS, &WINDOWS, &GAPS, &FLOWS, &ALERTS, &PEOPLE, &DISTINCT];
+const ENDPOINTS: [&Endpoint; 12] = [
+    &SENSORS, &STATIONS, &STATION, &NETWORKS, &VENDORS, &CHANNELS, &WINDOWS, &GAPS, &FLOWS, &ALERTS, &PEOPLE, &DISTINCT,
+];
 
 macro_rules! routes {
     ($($endpoint:ident),*) => {
