@@ -17,6 +17,8 @@ pub struct Device<'a> {
     pub version: &'a str,
     /// Where it is.
     pub location: Option<&'a str>,
+    /// Whether it watches for alerts.
+    pub watches: bool,
     /// The topic of its summary.
     pub summary: &'a str,
     /// The topics of its status, and of the ingest's that writes the summary: with one of them offline, nothing is known.
@@ -102,6 +104,18 @@ pub fn sensor(device: &Device<'_>) -> Publication {
             "value_template": "{{ 'ON' if value_json.problem else 'OFF' }}",
         })),
     );
+    if device.watches {
+        add(
+            "alerts",
+            "Open alerts",
+            json!({
+                "state_class": "measurement",
+                "icon": "mdi:shield-alert",
+                "json_attributes_topic": device.summary,
+                "json_attributes_template": "{{ {'kinds': value_json.alert_kinds} | tojson }}",
+            }),
+        );
+    }
     let mut about = json!({
         "identifiers": [device.id],
         "name": device.name,

@@ -9,19 +9,22 @@ use crate::{
     Mac, UnixNanos,
     mqtt::{Leaf, Topics},
     wire::{
-        Batch, Info, Presence, Remark, SILENT_AFTER, SUMMARY_SCHEMA, State, StatusMessage, Summary, Whereabouts,
-        encode, remarks,
+        Alert, Alerts, Batch, Info, Presence, Remark, SILENT_AFTER, SUMMARY_SCHEMA, State, StatusMessage, Summary,
+        Whereabouts, encode, remarks,
     },
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
+use uuid::Uuid;
 
 /// Sensors kept, at most.
 const MAX_SENSORS: usize = 10_000;
 /// Devices of one sensor whose presence is told, at most.
 const MAX_PRESENT: usize = 32;
+/// Open alerts of one sensor that are told apart, at most.
+const MAX_ALERTS: usize = 1_000;
 /// Characters of a text of a sensor that are told.
 const MAX_TEXT: usize = 64;
 /// How often all sensors are looked at.
@@ -66,9 +69,39 @@ struct Known {
     status: Option<StatusMessage>,
     about: About,
     heard: BTreeMap<Mac, UnixNanos>,
+    alerts: OpenAlerts,
     has_news: bool,
     /// Where it is told of.
     topics: BTreeSet<String>,
+}
+
+/// Alerts of the newest run that were opened and have not ended, by kind and subject. Subjects are never told.
+#[derive(Debug, Default)]
+struct OpenAlerts {
+    run: Option<Uuid>,
+    open: BTreeSet<(String, String)>,
+}
+
+impl OpenAlerts {
+    fn take(&mut self, alerts: &Alerts) {
+        // A run that is over ends nothing of what it left open: the next one sees it again, or it has ended.
+        if self.run.replace(alerts.identity.run) != Some(alerts.identity.run) {
+            self.open.clear();
+        }
+        for Alert { kind, subject, end, .. } in &alerts.alerts {
+            let key = (text(kind), text(subject));
+            if end.is_some() {
+                self.open.remove(&key);
+            } else if self.open.len() < MAX_ALERTS {
+                self.open.insert(key);
+            }
+        }
+    }
+
+    fn kinds(&self) -> Vec<String> {
+        let kinds: BTreeSet<&String> = self.open.iter().map(|(kind, _)| kind).collect();
+        kinds.into_iter().cloned().collect()
+    }
 }
 
 /// What of a sensor's info is told.
@@ -77,6 +110,8 @@ struct About {
     version: String,
     label: Option<String>,
     location: Option<String>,
+    /// Whether it watches for alerts.
+    watches: bool,
     /// Names and addresses of devices whose presence is asked for.
     present: BTreeMap<String, (String, Mac)>,
     addresses: BTreeSet<Mac>,
@@ -115,6 +150,13 @@ impl Summaries {
         for (mac, seen) in window::heard(batch, &known.about.addresses) {
             let last = known.heard.entry(mac).or_insert(seen);
             *last = seen.max(*last);
+        }
+    }
+
+    /// A part of a window that is alerts came.
+    pub fn alerts(&mut self, alerts: &Alerts) {
+        if let Some(known) = self.known(&alerts.identity.site, &alerts.identity.sensor) {
+            known.alerts.take(alerts);
         }
     }
 
@@ -203,6 +245,7 @@ impl Summaries {
             version: &known.about.version,
             location: known.about.location.as_deref(),
             summary: &topic,
+            watches: known.about.watches,
             available: [self.topics.of(site, sensor, &Leaf::Status), self.topics.ingest(&self.ingest)],
         };
         let mut publications = vec![discovery::sensor(&device)];
@@ -243,6 +286,8 @@ impl Summaries {
             }),
             coverage_percent: coverage,
             waiting: status.and_then(|status| status.status.waiting),
+            alerts: known.about.watches.then_some(known.alerts.open.len() as u64),
+            alert_kinds: if known.about.watches { known.alerts.kinds() } else { Vec::new() },
             presence: self.presence(known, listens, now),
         }
     }
@@ -266,6 +311,7 @@ impl About {
             version: text(&info.version),
             label: word("/label"),
             location: word("/location"),
+            watches: of("/alerts/enabled").and_then(serde_json::Value::as_bool) == Some(true),
             ..Self::default()
         };
         // In other modes there are no addresses to hear of, and the sensor names no devices.

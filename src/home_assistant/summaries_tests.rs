@@ -190,6 +190,53 @@ fn a_device_is_at_home_away_or_nobody_can_tell() {
 }
 
 #[test]
+fn open_alerts_are_told_by_kind_alone() {
+    use crate::wire::{ALERT_SCHEMA, AlertClass, Severity};
+    let alert = |kind: &str, subject: &str, end| Alert {
+        kind: kind.into(),
+        class: AlertClass::Air,
+        severity: Severity::High,
+        subject: subject.into(),
+        start: at(1),
+        end,
+        frames: 50,
+        evidence: BTreeMap::new(),
+        listened_ms: None,
+        not_watched_ms: 0,
+    };
+    let message = |run, alerts| Alerts {
+        schema: ALERT_SCHEMA.into(),
+        identity: Identity { site: "home".into(), sensor: "attic".into(), run: Uuid::from_u128(run), seq: 1 },
+        part: 1,
+        parts: 2,
+        start: at(0),
+        end: at(10),
+        clock: TimeSource::System,
+        last: false,
+        stamping: None,
+        alerts,
+    };
+    let mut summaries = summaries(&[]);
+    summaries.alerts(&message(7, vec![alert("deauth_flood", "00:16:3e:00:00:01", None)]));
+    summaries.info(&info("plain", false));
+    assert_eq!(told(&mut summaries, at(1))[SUMMARY]["alerts"], Value::Null, "it watches for none");
+    let mut watching = info("plain", false);
+    watching.config["alerts"] = json!({"enabled": true});
+    summaries.info(&watching);
+    let now = told(&mut summaries, at(2));
+    assert_eq!((&now[SUMMARY]["alerts"], &now[SUMMARY]["alert_kinds"]), (&json!(1), &json!(["deauth_flood"])));
+    assert!(now[CONFIG]["components"]["alerts"].is_object() && !format!("{now:?}").contains("00:16:3e"));
+    let second = alert("deauth_flood", "00:16:3e:00:00:02", None);
+    summaries.alerts(&message(7, vec![second, alert("karma", "00:16:3e:00:00:03", None)]));
+    summaries.alerts(&message(7, vec![alert("deauth_flood", "00:16:3e:00:00:01", Some(at(9)))]));
+    let now = told(&mut summaries, at(3));
+    assert_eq!((&now[SUMMARY]["alerts"], &now[SUMMARY]["alert_kinds"]), (&json!(2), &json!(["deauth_flood", "karma"])));
+    // Another start knows nothing of what the one before left open.
+    summaries.alerts(&message(8, vec![alert("karma", "00:16:3e:00:00:03", None)]));
+    assert_eq!(told(&mut summaries, at(4))[SUMMARY]["alerts"], 1);
+}
+
+#[test]
 fn what_is_no_more_is_taken_away() {
     let mut summaries = summaries(&[]);
     summaries.info(&info("plain", true));

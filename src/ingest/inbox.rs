@@ -112,9 +112,7 @@ impl SpoolInbox {
     /// A record: for the next commit, and for whoever wants to see it now.
     fn accept(&self, record: Record, entry: NewEntry) {
         self.figures.record(&record);
-        if let Record::Batch(batch) = &record {
-            self.neighbour.batch(batch);
-        }
+        self.neighbour.record(&record);
         let record = Arc::new(record);
         let arrival = self.recent.came(Arc::clone(&record), entry.body.len());
         self.received.add(&record, entry, arrival);

@@ -7,7 +7,7 @@ use crate::{
     home_assistant::{Publication, Summaries},
     mqtt::Outgoing,
     own_file,
-    wire::{Batch, Info, StatusMessage},
+    wire::{Info, Record, StatusMessage},
 };
 use std::{
     io,
@@ -59,9 +59,13 @@ impl Neighbour {
     }
 
     /// A part of a window came.
-    pub fn batch(&self, batch: &Batch) {
+    pub fn record(&self, record: &Record) {
         if self.enabled {
-            self.lock().batch(batch);
+            match record {
+                Record::Batch(batch) => self.lock().batch(batch),
+                Record::Alerts(alerts) => self.lock().alerts(alerts),
+                Record::Flows(_) | Record::Gap(_) => {}
+            }
         }
     }
 

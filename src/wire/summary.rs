@@ -58,6 +58,10 @@ pub struct Summary {
     pub coverage_percent: Option<f64>,
     /// Messages that wait in the sensor's spool for the broker.
     pub waiting: Option<u64>,
+    /// Alerts that are open; null where the sensor watches for none.
+    pub alerts: Option<u64>,
+    /// Their kinds, each once.
+    pub alert_kinds: Vec<String>,
     /// Devices whose presence is asked for, by an identifier made of their names.
     pub presence: BTreeMap<String, Presence>,
 }
