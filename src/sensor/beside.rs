@@ -97,7 +97,7 @@ impl Besides {
 
     /// What the watch has seen so far, where there is one.
     #[must_use]
-    pub fn watched(&self) -> Option<Counts> {
-        self.alerts.as_ref().map(AlertWindows::counts)
+    pub fn watched(&self) -> Option<Box<Counts>> {
+        self.alerts.as_ref().map(|alerts| Box::new(alerts.counts()))
     }
 }

@@ -41,7 +41,7 @@ pub enum Counted {
         /// What it has besides.
         beside: Box<Beside>,
         /// What the watch for attacks has seen so far, where there is one.
-        watched: Option<Counts>,
+        watched: Option<Box<Counts>>,
         /// Whether it is the last of a run that ends cleanly.
         last: bool,
         /// Where its times come from.

@@ -26,7 +26,7 @@ pub enum Step {
         /// What it has besides.
         beside: Box<Beside>,
         /// What the watch for attacks has seen so far, where there is one.
-        watched: Option<Counts>,
+        watched: Option<Box<Counts>>,
         /// What its times are worth.
         standing: Standing,
         /// The anchor they were made with.

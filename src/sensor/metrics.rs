@@ -105,9 +105,9 @@ impl Figures {
     }
 
     /// What the watch for attacks has seen so far, where there is one.
-    pub fn alerts(&self, watched: Option<Counts>) {
+    pub fn alerts(&self, watched: Option<&Counts>) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.alerts = watched.or(inner.alerts);
+        inner.alerts = watched.copied().or(inner.alerts);
     }
 
     fn now(&self) -> Inner {

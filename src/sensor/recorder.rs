@@ -99,7 +99,7 @@ impl Recorder {
                     Counted::Window { closed, beside, watched, last, clock, held, taken } => {
                         self.figures.window(closed.start, closed.end, &closed.contents);
                         self.figures.flows(beside.flows.as_ref());
-                        self.figures.alerts(watched);
+                        self.figures.alerts(watched.as_deref());
                         page.frames = closed.contents.capture.frames;
                         if let Some(condition) = worth(&closed.contents.capture) {
                             self.conditions.report(Part::Frames, condition);

@@ -34,7 +34,7 @@ fn frame(subtype: u8, sequence: u32, ta: [u8; 6], body: &[u8]) -> Vec<u8> {
     frame.extend([0xff; 6]);
     frame.extend(ta);
     frame.extend(ta);
-    frame.extend(u16::try_from(sequence % 4096 << 4).unwrap().to_le_bytes());
+    frame.extend(u16::try_from((sequence % 4096) << 4).unwrap().to_le_bytes());
     frame.extend(body);
     frame
 }

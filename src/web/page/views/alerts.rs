@@ -91,7 +91,7 @@ fn make(asking: &Asking<'_>) -> Result<View, Problem> {
     };
     ended.more = asking.more(over.next.as_deref());
     view.sections.push(Section::Table(ended));
-    if watching == 0 {
+    if watching == 0 && open.items.is_empty() && over.items.is_empty() {
         view.sections.push(Section::Text(Text {
             heading: "Have a sensor watch".to_owned(),
             lines: vec!["In the sensor's configuration, /etc/airtally/sensor.toml, and then start it anew:".to_owned()],
@@ -163,10 +163,10 @@ fn table(asking: &Asking<'_>, id: &'static str, caption: &str, rows: &[AlertRow]
         Column::time("From", "start"),
         Column::time("Until", "end"),
         Column::number("Frames", "frames"),
-        Column::text("Evidence", "evidence"),
         Column::text("Sensors", "sensors"),
         Column::number("Listened", "listened_ms"),
         Column::number("Not watched", "not_watched_ms"),
+        Column::text("Evidence", "evidence"),
     ];
     let mut table = Table::new(id, caption, &asking.place, columns);
     table.rows = rows.iter().map(row).collect();
@@ -212,13 +212,13 @@ fn row(row: &AlertRow) -> Row {
             Cell::time(row.start),
             until,
             Cell::count(row.frames),
+            sensors(row),
+            length(sum(|seen| seen.listened_ms)),
+            length(row.sensors.iter().map(|seen| seen.not_watched_ms).min()),
             most.map_or_else(Cell::unknown, |seen| Cell {
                 value: seen.evidence.to_string(),
                 ..Cell::foreign(&evidence(&seen.evidence))
             }),
-            sensors(row),
-            length(sum(|seen| seen.listened_ms)),
-            length(row.sensors.iter().map(|seen| seen.not_watched_ms).min()),
         ],
         ..Row::default()
     }
