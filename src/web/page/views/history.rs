@@ -87,8 +87,8 @@ fn make(asking: &Asking<'_>) -> Result<View, Problem> {
             step_words(step),
         )));
     }
-    view.sections.extend(super::people::sections(asking, (range, step), &span)?);
     view.sections.push(Section::Table(step_table(&asking.place, &series, &steps, listening, &step_words(step))));
+    view.sections.extend(super::people::sections(asking, (range, step), &span)?);
     view.sections.push(Section::Table(sensor_table(&asking.place, &sensors)));
     view.sections.push(Section::Table(gap_table(
         &asking.place,
