@@ -22,6 +22,9 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// begins anew.
 const GOES_ON: Duration = Duration::from_secs(60);
 
+/// Takes the name of a capture and an alert in it; says whether it wants more.
+pub type Take<'a> = dyn FnMut(&str, Result<wire::Alert, KeyError>) -> ControlFlow<()> + 'a;
+
 /// How reading went.
 #[derive(Debug, Default)]
 pub struct Watched {
@@ -41,7 +44,7 @@ pub fn watch(
     options: &Options,
     config: &Sensor,
     progress: &Arc<Progress>,
-    take: &mut dyn FnMut(&str, Result<wire::Alert, KeyError>) -> ControlFlow<()>,
+    take: &mut Take<'_>,
 ) -> Watched {
     let mut watched = Watched::default();
     let rules = &config.rules();
