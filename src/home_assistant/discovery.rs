@@ -19,6 +19,8 @@ pub struct Device<'a> {
     pub location: Option<&'a str>,
     /// Whether it watches for alerts.
     pub watches: bool,
+    /// Whether it estimates how many people are near.
+    pub estimates: bool,
     /// The topic of its summary.
     pub summary: &'a str,
     /// The topics of its status, and of the ingest's that writes the summary: with one of them offline, nothing is known.
@@ -104,6 +106,19 @@ pub fn sensor(device: &Device<'_>) -> Publication {
             "value_template": "{{ 'ON' if value_json.problem else 'OFF' }}",
         })),
     );
+    if device.estimates {
+        add(
+            "people",
+            "People (estimate)",
+            json!({
+                "state_class": "measurement",
+                "icon": "mdi:account-group",
+                "json_attributes_topic": device.summary,
+                "json_attributes_template":
+                    "{{ {'low': value_json.people_low, 'high': value_json.people_high} | tojson }}",
+            }),
+        );
+    }
     if device.watches {
         add(
             "alerts",

@@ -9,8 +9,8 @@ use crate::{
     Mac, UnixNanos,
     mqtt::{Leaf, Topics},
     wire::{
-        Alert, Alerts, Batch, Info, Presence, Remark, SILENT_AFTER, SUMMARY_SCHEMA, State, StatusMessage, Summary,
-        Whereabouts, encode, remarks,
+        Alert, Alerts, Batch, Info, People, Presence, Remark, SILENT_AFTER, SUMMARY_SCHEMA, State, StatusMessage,
+        Summary, Whereabouts, encode, remarks,
     },
 };
 use std::{
@@ -23,6 +23,8 @@ use uuid::Uuid;
 const MAX_SENSORS: usize = 10_000;
 /// Devices of one sensor whose presence is told, at most.
 const MAX_PRESENT: usize = 32;
+/// How long an estimate of people says something: two intervals.
+const PEOPLE_FOR: Duration = Duration::from_secs(600);
 /// Open alerts of one sensor that are told apart, at most.
 const MAX_ALERTS: usize = 1_000;
 /// Characters of a text of a sensor that are told.
@@ -70,6 +72,7 @@ struct Known {
     about: About,
     heard: BTreeMap<Mac, UnixNanos>,
     alerts: OpenAlerts,
+    people: Option<People>,
     has_news: bool,
     /// Where it is told of.
     topics: BTreeSet<String>,
@@ -112,6 +115,8 @@ struct About {
     location: Option<String>,
     /// Whether it watches for alerts.
     watches: bool,
+    /// Whether it estimates how many people are near.
+    estimates: bool,
     /// Names and addresses of devices whose presence is asked for.
     present: BTreeMap<String, (String, Mac)>,
     addresses: BTreeSet<Mac>,
@@ -147,6 +152,11 @@ impl Summaries {
     pub fn batch(&mut self, batch: &Batch) {
         let Some(known) = self.known(&batch.identity.site, &batch.identity.sensor) else { return };
         known.newest.add(batch);
+        for people in &batch.people {
+            if known.people.as_ref().is_none_or(|known| known.end <= people.end) {
+                known.people = Some(people.clone());
+            }
+        }
         for (mac, seen) in window::heard(batch, &known.about.addresses) {
             let last = known.heard.entry(mac).or_insert(seen);
             *last = seen.max(*last);
@@ -246,6 +256,7 @@ impl Summaries {
             location: known.about.location.as_deref(),
             summary: &topic,
             watches: known.about.watches,
+            estimates: known.about.estimates,
             available: [self.topics.of(site, sensor, &Leaf::Status), self.topics.ingest(&self.ingest)],
         };
         let mut publications = vec![discovery::sensor(&device)];
@@ -268,6 +279,7 @@ impl Summaries {
             && coverage != Some(0.0)
             && age.is_some_and(|(status, _)| status.state != State::Offline)
             && !found.iter().any(|remark| matches!(remark, Remark::Silent | Remark::Deaf));
+        let people = known.people.as_ref().filter(|people| now.saturating_since(people.end) <= PEOPLE_FOR);
         Summary {
             schema: SUMMARY_SCHEMA.to_owned(),
             site: site.to_owned(),
@@ -288,6 +300,9 @@ impl Summaries {
             waiting: status.and_then(|status| status.status.waiting),
             alerts: known.about.watches.then_some(known.alerts.open.len() as u64),
             alert_kinds: if known.about.watches { known.alerts.kinds() } else { Vec::new() },
+            people: people.and_then(|people| people.estimate),
+            people_low: people.and_then(|people| people.low),
+            people_high: people.and_then(|people| people.high),
             presence: self.presence(known, listens, now),
         }
     }
@@ -312,6 +327,7 @@ impl About {
             label: word("/label"),
             location: word("/location"),
             watches: of("/alerts/enabled").and_then(serde_json::Value::as_bool) == Some(true),
+            estimates: of("/people/enabled").and_then(serde_json::Value::as_bool) == Some(true),
             ..Self::default()
         };
         // In other modes there are no addresses to hear of, and the sensor names no devices.

@@ -237,6 +237,31 @@ fn open_alerts_are_told_by_kind_alone() {
 }
 
 #[test]
+fn an_estimate_of_people_is_told_for_two_intervals() {
+    let mut summaries = summaries(&[]);
+    let mut estimating = info("vendor", false);
+    estimating.config["people"] = json!({"enabled": true});
+    summaries.info(&estimating);
+    let people = People {
+        start: at(0),
+        end: at(300),
+        low: Some(1),
+        estimate: Some(2),
+        high: Some(4),
+        reason: None,
+        listened_ms: None,
+    };
+    summaries.batch(&Batch { people: vec![people], ..window(30, at(310), vec![]) });
+    let now = told(&mut summaries, at(310));
+    let said = &now[SUMMARY];
+    assert_eq!((&said["people_low"], &said["people"], &said["people_high"]), (&json!(1), &json!(2), &json!(4)));
+    assert!(now[CONFIG]["components"]["people"].is_object());
+    summaries.batch(&window(31, at(320), vec![]));
+    assert_eq!(told(&mut summaries, at(320))[SUMMARY]["people"], 2);
+    assert_eq!(told(&mut summaries, at(901))[SUMMARY]["people"], Value::Null);
+}
+
+#[test]
 fn what_is_no_more_is_taken_away() {
     let mut summaries = summaries(&[]);
     summaries.info(&info("plain", true));

@@ -62,6 +62,12 @@ pub struct Summary {
     pub alerts: Option<u64>,
     /// Their kinds, each once.
     pub alert_kinds: Vec<String>,
+    /// The estimate of people of the newest interval; null where there is none, or where it is over for ten minutes.
+    pub people: Option<u32>,
+    /// At least so many, and at most.
+    pub people_low: Option<u32>,
+    /// See `people_low`.
+    pub people_high: Option<u32>,
     /// Devices whose presence is asked for, by an identifier made of their names.
     pub presence: BTreeMap<String, Presence>,
 }
