@@ -43,7 +43,6 @@ fn a_hundred_thousand_are_told_within_two_percent() {
     }
     for (what, errors) in [("alone", alone), ("merged", merged)] {
         let (rms, worst) = rms_and_worst(&errors);
-        println!("{what}: rms {rms:.4}, worst {worst:.4}");
         assert!(rms <= 0.02 && worst <= 0.06, "{what}: rms {rms}, worst {worst}");
     }
 }

@@ -1,5 +1,5 @@
 //! The room as a whole: whatever the frames are, and what a watch does with time.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::panic, clippy::unwrap_used)]
 
 use super::{
     Closed, Expected, Kind, Network, News, Rules, Settings, Subject, Watch,

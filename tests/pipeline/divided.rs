@@ -35,8 +35,11 @@ fn another(rig: &Rig, name: &str, sites: &[&str]) -> (Ingest, PathBuf, PathBuf) 
     (config, dir, path)
 }
 
+/// Windows and frames, by site and sensor.
+type Sums = BTreeMap<(String, String), (u64, u64)>;
+
 /// Windows and frames by site and sensor, and how many gaps.
-fn sums(history: &Path) -> (BTreeMap<(String, String), (u64, u64)>, u64) {
+fn sums(history: &Path) -> (Sums, u64) {
     let Some(database) = open(history) else { return (BTreeMap::new(), 0) };
     let Ok(mut statement) =
         database.prepare("SELECT site, sensor, count(*), sum(frames) FROM windows GROUP BY 1, 2 ORDER BY 1, 2")

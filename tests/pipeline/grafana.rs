@@ -58,7 +58,7 @@ fn an_hour_of_a_sensor_is_a_line_in_every_panel() {
         assert!(!all.is_empty(), "'{title}' finds nothing: {query}");
         let mut frames = 0.0;
         for series in &all {
-            let points = |row: &std::collections::BTreeMap<String, serde_json::Value>| {
+            let points = |row: &BTreeMap<String, serde_json::Value>| {
                 row.iter().filter(|(column, _)| *column != "time").filter_map(|(_, value)| value.as_f64()).sum::<f64>()
             };
             frames += series.rows.iter().map(points).sum::<f64>() * interval as f64;

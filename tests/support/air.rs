@@ -230,7 +230,7 @@ impl Air {
         let nonce = [if message == 4 { 0 } else { 0x5a }; 32];
         let key = [&[2][..], &information.to_be_bytes(), &[0, 16], &[0; 8], &nonce, &[0; 50]].concat();
         let length = u16::try_from(key.len()).unwrap().to_be_bytes();
-        self.eapol(at_us, sta, bssid, message % 2 == 0, &[&[2, 3][..], &length, &key].concat());
+        self.eapol(at_us, sta, bssid, message.is_multiple_of(2), &[&[2, 3][..], &length, &key].concat());
     }
 
     /// A message of Wi-Fi Protected Setup: of the access point those with an odd `to_ap`.
