@@ -17,6 +17,8 @@ const SWITCHES: usize = 4;
 const WITHIN: Duration = Duration::from_secs(60);
 /// A switch that was announced for so long after it was to be made, or that the access point did not make by then, is none.
 const GRACE: Duration = Duration::from_secs(2);
+/// Who is not heard on the old channel for so long after the switch was due has made it, and may come back.
+const WENT: Duration = Duration::from_secs(5);
 /// Frames that say so.
 const FRAMES: u64 = 3;
 /// A time unit, in microseconds (IEEE 802.11-2020, 3.1), and the usual interval of beacons in these.
@@ -64,8 +66,9 @@ impl Switch {
             return;
         }
         let Some(now) = &mut self.now else { return };
-        if said.channel.is_none_or(|channel| channel == now.to) || apart(time, now.last) > WITHIN {
-            // It went where it said, or it is long ago.
+        let went = now.stayed == 0 && time > now.due.saturating_add(WENT);
+        if said.channel.is_none_or(|channel| channel == now.to) || went || apart(time, now.last) > WITHIN {
+            // It went where it said, and may be back, or it is long ago.
             self.now = None;
             return;
         }

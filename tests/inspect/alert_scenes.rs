@@ -194,6 +194,17 @@ pub fn scenes() -> Vec<Scene> {
         air.beacons(&mut Ap { channel: 36, ..ap }, 17_000, 40_000);
         air
     });
+    scene("a switch that is made, and a restart on the old channel", &[], {
+        let (mut air, mut ap) = (Air::default(), mine());
+        air.beacons(&mut ap, 0, 15_000);
+        for count in (0..=5_u8).rev() {
+            let at = seconds(15) + u64::from(5 - count) * 102_400;
+            air.beacon(at, &mut ap, &element(37, &[1, 11, count]));
+        }
+        let tsf = 0_u64.wrapping_sub(seconds(25));
+        air.beacons(&mut Ap { tsf, sequence: 0, ..ap }, 27_000, 60_000);
+        air
+    });
     scene("a restart, on another channel", &[], {
         let (mut air, mut ap) = (Air::default(), mine());
         air.beacons(&mut ap, 0, 15_000);
