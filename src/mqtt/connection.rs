@@ -390,7 +390,7 @@ fn options(mqtt: &Mqtt, broker: &Broker, plan: Plan) -> Result<MqttOptions, Mqtt
     Ok(options)
 }
 
-/// Reads what a connection needs, as [`Connection::open`] does, and says all that is wrong with it. Speaks to no one.
+/// Reads what a connection needs, as a connection does when it opens, and says all that is wrong with it. Speaks to no one.
 pub fn check(mqtt: &Mqtt) -> Vec<MqttError> {
     let secret = mqtt.username.as_ref().and(mqtt.password_file.as_ref()).map(SecretFile::read_line);
     let secret = secret.and_then(Result::err).map(MqttError::from);

@@ -20,7 +20,7 @@ pub struct Guess {
     pub high: u32,
 }
 
-/// How many people there are where `devices` are told apart. Where none of them is [near](NEAR), they are likely next door:
+/// How many people there are where `devices` are told apart. Where none of them is near (12 dB above the threshold), they are likely next door:
 /// one person at most is taken to be here, and that all of them are is not ruled out.
 #[must_use]
 pub fn guess(devices: usize, is_one_near: bool, people_per_device: f64) -> Guess {

@@ -1,7 +1,7 @@
 //! An estimate of how many people are near, from the probe requests of their devices: pure, in bounded memory.
 //!
 //! Every five minutes of the wall clock it takes the global addresses and the distinct [`fingerprint`]s of randomised ones
-//! that were heard strongly enough; [`estimate`] makes an interval of that number. Fingerprints are keyed, with a key that
+//! that were heard strongly enough; `estimate` makes an interval of that number. Fingerprints are keyed, with a key that
 //! lives as long as its five minutes: nothing links two intervals, and only numbers leave. `docs/people.md` says for which
 //! rooms this was tried, and how well it did.
 
